@@ -98,9 +98,16 @@ typedef struct {
     const TrustKey *key;
     const json_t *predicate; /* of a file */
     IngotDescriptor image;
-    char *type;           /* of the predicate that was signed */
-    IngotDigest manifest; /* what holds the signature */
+    char *type; /* of the predicate that was signed */
+    NewSignature made;
 } Signing;
+
+static void signing_clear(Signing *signing)
+{
+    g_free(signing->type);
+    new_signature_clear(&signing->made);
+}
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Signing, signing_clear)
 
 /* A statement that is attached goes as it is; a package list becomes one. */
 static char *sign_content(Signing *signing, GBytes *content, const char *kind, const char *name, GError **error)
@@ -149,8 +156,8 @@ static char *sign_attached(Signing *signing, const EvidencePlace *place, const c
     return text;
 }
 
-/* The bundle about the image, signed. Free it. */
-static char *sign_bundle(Signing *signing, const EvidencePlace *place, const IngotReference *reference, GError **error)
+/* The bundle about the image, signed. */
+static gboolean sign_make(Signing *signing, const EvidencePlace *place, const IngotReference *reference, GError **error)
 {
     const SignOptions *options = signing->options;
     g_autofree char *name = sign_name(reference), *statement = NULL;
@@ -160,7 +167,12 @@ static char *sign_bundle(Signing *signing, const EvidencePlace *place, const Ing
         signing->type = g_strdup(options->type == NULL ? TRUST_SIGNED_PREDICATE : options->type);
         statement = intoto_write(&signing->image.digest, name, signing->type, signing->predicate);
     }
-    return statement == NULL ? NULL : trust_bundle_sign(signing->key, statement, error);
+    char *bundle = statement == NULL ? NULL : trust_bundle_sign(signing->key, statement, error);
+    if (bundle == NULL) {
+        return FALSE;
+    }
+    new_signature_init(&signing->made, &signing->image, bundle, signing->type);
+    return TRUE;
 }
 
 static gboolean sign_in_store(Signing *signing, IngotReference *reference, GError **error)
@@ -175,9 +187,19 @@ static gboolean sign_in_store(Signing *signing, IngotReference *reference, GErro
         reference->tag = g_strdup(image->entry->tag);
     }
     const EvidencePlace place = {.store = store};
-    g_autofree char *bundle = sign_bundle(signing, &place, reference, error);
-    return bundle != NULL &&
-           signature_put_store(store, &signing->image, bundle, signing->type, &signing->manifest, error);
+    return sign_make(signing, &place, reference, error) && signature_put_store(store, &signing->made, error);
+}
+
+/* Where the image was pulled already, it is verified in the store. The registry has the signature in any case. */
+static void sign_in_store_too(const Signing *signing)
+{
+    g_autoptr(IngotStore) store = cli_store_to_read();
+    g_autoptr(GError) problem = NULL;
+    if (ingot_store_has(store, &signing->image.digest) && !signature_put_store(store, &signing->made, &problem)) {
+        ingot_progress_warning(ingot_command_progress(),
+                               "the signature is in the registry, but not in the store, which has the image too: %s",
+                               problem->message);
+    }
 }
 
 static gboolean sign_in_registry(Signing *signing, IngotReference *reference, GError **error)
@@ -186,9 +208,12 @@ static gboolean sign_in_registry(Signing *signing, IngotReference *reference, GE
     g_autoptr(GBytes) manifest =
         remote == NULL ? NULL : ingot_transfer_image_manifest(remote, reference, &signing->image, error);
     const EvidencePlace place = {.remote = remote, .name = reference->name};
-    g_autofree char *bundle = manifest == NULL ? NULL : sign_bundle(signing, &place, reference, error);
-    return bundle != NULL && signature_put_registry(remote, reference->name, &signing->image, bundle, signing->type,
-                                                    &signing->manifest, error);
+    if (manifest == NULL || !sign_make(signing, &place, reference, error) ||
+        !signature_put_registry(remote, reference->name, &signing->made, error)) {
+        return FALSE;
+    }
+    sign_in_store_too(signing);
+    return TRUE;
 }
 
 static void sign_print(const Signing *signing, const IngotReference *reference)
@@ -199,7 +224,7 @@ static void sign_print(const Signing *signing, const IngotReference *reference)
         return;
     }
     g_autofree char *image = ingot_digest_to_text(&signing->image.digest);
-    g_autofree char *manifest = ingot_digest_to_text(&signing->manifest);
+    g_autofree char *manifest = ingot_digest_to_text(&signing->made.digest);
     g_autofree char *key = ingot_digest_to_text(trust_key_fingerprint(signing->key));
     g_autoptr(json_t) all = ingot_json_pack("{s:s, s:s, s:s, s:s, s:s}", "reference", text, "digest", image,
                                             "signature", manifest, "key", key, "type", signing->type);
@@ -224,25 +249,22 @@ static gboolean run(int argc, char **argv, GError **error)
     g_autoptr(IngotReference) reference = ingot_reference_parse(argv[1], error);
     g_autoptr(json_t) predicate = reference == NULL ? NULL : sign_predicate(&options, error);
     g_autoptr(TrustKey) key = predicate == NULL ? NULL : trust_keyfile_read_private(options.key, error);
-    Signing signing = {.options = &options, .key = key, .predicate = predicate};
-    gboolean done = key != NULL && (reference->host == NULL ? sign_in_store(&signing, reference, error)
-                                                            : sign_in_registry(&signing, reference, error));
-    if (done) {
-        sign_print(&signing, reference);
+    g_auto(Signing) signing = {.options = &options, .key = key, .predicate = predicate};
+    if (key == NULL || !(reference->host == NULL ? sign_in_store(&signing, reference, error)
+                                                 : sign_in_registry(&signing, reference, error))) {
+        return FALSE;
     }
-    g_free(signing.type);
-    return done;
+    sign_print(&signing, reference);
+    return TRUE;
 }
 
 const IngotVerb verb_sign = {
     "sign", "REF --key FILE", "sign an image, or a statement about it",
-    "The signature is a Sigstore bundle, attached to the image as cosign 3 attaches its own: in the registry where "
-    "REF\n"
-    "has a host, else in the store, from where a push takes it along. What is signed is the image's digest. With\n"
-    "--attest, the JSON of FILE is signed as an in-toto statement about the image; with --statement, what is attached "
-    "to\n"
-    "it already, as `ingot show --json` lists it: look at it first, since whoever may push can attach anything. The\n"
-    "passphrase is $INGOT_PASSPHRASE, or typed.\n\n"
+    "The signature is a Sigstore bundle, attached to the image as cosign 3 attaches its own: in the registry where\n"
+    "REF has a host, and in the store too where that has the image; else in the store, from where a push takes it\n"
+    "along. What is signed is the image's digest. With --attest, the JSON of FILE is signed as an in-toto statement\n"
+    "about the image; with --statement, what is attached to it already, as `ingot show --json` lists it: look at it\n"
+    "first, since whoever may push can attach anything. The passphrase is $INGOT_PASSPHRASE, or typed.\n\n"
     "Examples:\n  ingot sign registry.example/team/web:1.0.0 --key release.key\n"
     "  ingot sign web:1.0.0 --key ci.key --attest report.json \\\n"
     "      --type https://in-toto.io/attestation/test-result/v0.1\n",

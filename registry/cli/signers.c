@@ -24,6 +24,8 @@ gboolean signers_of_registry(IngotReference *reference, Signers *signers, GError
         return FALSE;
     }
     signers->reference = ingot_reference_to_text(reference);
+    signers->place = "the registry";
+    signers->asked = TRUE;
     signers->image = image.digest;
     signers->signatures = signatures_of_registry(remote, reference->name, &image.digest, error);
     return signers->signatures != NULL;
@@ -89,7 +91,9 @@ void signers_refuse(const Signers *signers, GError **error)
                     signers->reference, digest, unread->message);
         return;
     }
-    g_set_error(error, INGOT_ERROR, INGOT_ERROR_REFUSED, "%s (%s): %s", signers->reference, digest,
+    g_set_error(error, INGOT_ERROR, INGOT_ERROR_REFUSED, "%s (%s), in %s: %s%s", signers->reference, digest,
+                signers->place,
                 signers->signatures->len == 0 ? "nothing is signed: `ingot sign` signs it"
-                                              : "none of its signatures counts by these keys");
+                                              : "none of its signatures counts by these keys",
+                signers->asked ? "" : " (--pull=always looks in its registry)");
 }

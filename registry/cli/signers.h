@@ -9,6 +9,8 @@
 /* An image where it was found, and its signatures there. */
 typedef struct {
     char *reference;
+    const char *place; /* "the store" */
+    gboolean asked;    /* its registry is, or there is none */
     IngotDigest image;
     GPtrArray *signatures; /* of Signature */
 } Signers;

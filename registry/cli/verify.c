@@ -17,9 +17,23 @@ static gboolean verify_store(const IngotReference *reference, Signers *signers, 
         return FALSE;
     }
     signers->reference = ingot_name_to_text(image->entry->name, image->entry->tag);
+    signers->place = "the store";
+    signers->asked = reference->host == NULL;
     signers->image = image->entry->manifest.digest;
     signers->signatures = signatures_of_store(store, &signers->image, error);
     return signers->signatures != NULL;
+}
+
+/* A tag that moves may name another image in its registry than it does in the store: the one that a pull takes is
+ * verified. */
+static gboolean verify_where(const char *when, const IngotReference *reference, IngotPull *pull, GError **error)
+{
+    gboolean moves = reference->digest == NULL && (reference->tag == NULL || !ingot_tag_is_version(reference->tag));
+    if (when == NULL && moves && reference->host != NULL) {
+        *pull = INGOT_PULL_ALWAYS;
+        return TRUE;
+    }
+    return ingot_pull_parse(when, reference, pull, error);
 }
 
 static gboolean verify_find(IngotReference *reference, IngotPull pull, Signers *signers, GError **error)
@@ -65,7 +79,9 @@ static gboolean run(int argc, char **argv, GError **error)
         {"key", 0, 0, G_OPTION_ARG_FILENAME_ARRAY, &paths, "a public key; given several times, any of them counts",
          "FILE"},
         {"type", 0, 0, G_OPTION_ARG_STRING, &type, "want a signed statement of this predicate type", "TYPE"},
-        CLI_PULL_OPTION(when),
+        {"pull", 0, 0, G_OPTION_ARG_STRING, &when,
+         "ask the registry: missing (where the store has none), always (the default of a tag that moves), never",
+         "WHEN"},
         G_OPTION_ENTRY_NULL,
     };
     if (!ingot_command_options(&verb_verify, entries, 1, 1, &argc, &argv, error)) {
@@ -79,19 +95,19 @@ static gboolean run(int argc, char **argv, GError **error)
     IngotPull pull;
     g_auto(Signers) signers = {0};
     g_autoptr(IngotReference) reference = ingot_reference_parse(argv[1], error);
-    g_autoptr(GPtrArray) keys = reference == NULL || !ingot_pull_parse(when, reference, &pull, error)
-                                    ? NULL
-                                    : trust_keyfile_read_all(paths, error);
+    g_autoptr(GPtrArray) keys =
+        reference == NULL || !verify_where(when, reference, &pull, error) ? NULL : trust_keyfile_read_all(paths, error);
     return keys != NULL && verify_find(reference, pull, &signers, error) && verify_all(&signers, keys, type, error);
 }
 
 const IngotVerb verb_verify = {
     "verify", "REF --key PUBLIC", "check who has signed an image",
-    "Prints each signature found, and whether it counts: by one of the keys, about this very image. The exit status is "
-    "0\n"
-    "where one counts, 3 where none does, 1 where none does but not all could be read. What is in the store is "
-    "verified there, without a network. The keys decide\n"
-    "alone: entries of transparency logs are not looked at, and signatures by certificates (Fulcio) never count.\n\n"
+    "Prints each signature found, and whether it counts: by one of the keys, about this very image. The exit status\n"
+    "is 0 where one counts, 3 where none does, 1 where none does but not all could be read. A registry's tag that may\n"
+    "move, as those of channels do, is looked up there; a version or a digest that the store has is verified in the\n"
+    "store, without a network; --pull says otherwise. The keys decide alone: entries of transparency logs are not\n"
+    "looked at, and signatures by certificates (Fulcio) never count. With -q the digest alone is printed, by which to\n"
+    "pull what was verified, wherever the tag goes.\n\n"
     "Examples:\n  ingot verify registry.example/team/web:prod --key release.key.pub\n"
     "  ingot verify web:1.0.0 --key ci.key.pub --type https://in-toto.io/attestation/test-result/v0.1\n",
     run};

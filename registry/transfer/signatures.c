@@ -267,62 +267,62 @@ gboolean signature_counts(const Signature *signature, TrustKey *const *keys, gui
 
 /* --- what is added --- */
 
-/* Free it. */
-static char *signature_manifest(const IngotDescriptor *image, const IngotDescriptor *bundle, const char *type)
+void new_signature_init(NewSignature *signature, const IngotDescriptor *image, char *bundle, const char *type)
 {
-    g_autofree char *plain = ingot_attachment_to_text(image, TRUST_BUNDLE_TYPE, TRUST_BUNDLE_TYPE, bundle);
+    IngotDescriptor blob = {.size = strlen(bundle)};
+    ingot_digest_of(bundle, blob.size, &blob.digest);
+    g_autofree char *plain = ingot_attachment_to_text(image, TRUST_BUNDLE_TYPE, TRUST_BUNDLE_TYPE, &blob);
     g_autoptr(json_t) root = json_loads(plain, 0, NULL);
     json_object_set_new(root, "annotations", trust_bundle_annotations(type));
-    return ingot_json_canonical(root);
+    *signature = (NewSignature){.image = *image, .bundle = bundle, .manifest = ingot_json_canonical(root)};
+    ingot_digest_of(signature->manifest, strlen(signature->manifest), &signature->digest);
 }
 
-/* The bundle's manifest, put into the store with all that it names. Its holds are the caller's (signature_let_go). */
-static gboolean signature_put(IngotStore *store, const IngotDescriptor *image, const char *bundle, const char *type,
-                              IngotDescriptor parts[3], char **text, GError **error)
+void new_signature_clear(NewSignature *signature)
 {
-    if (!ingot_store_put(store, bundle, strlen(bundle), &parts[0], error) ||
-        !ingot_store_put(store, "{}", 2, &parts[1], error)) {
-        return FALSE;
-    }
-    *text = signature_manifest(image, &parts[0], type);
-    return ingot_store_put(store, *text, strlen(*text), &parts[2], error);
+    g_clear_pointer(&signature->bundle, g_free);
+    g_clear_pointer(&signature->manifest, g_free);
 }
 
-gboolean signature_put_store(IngotStore *store, const IngotDescriptor *image, const char *bundle, const char *type,
-                             IngotDigest *manifest, GError **error)
+/* The bundle, the empty config and the manifest, whose holds are the caller's. */
+static gboolean signature_put(IngotStore *store, const NewSignature *signature, IngotDescriptor parts[3],
+                              GError **error)
+{
+    return ingot_store_put(store, signature->bundle, strlen(signature->bundle), &parts[0], error) &&
+           ingot_store_put(store, "{}", 2, &parts[1], error) &&
+           ingot_store_put(store, signature->manifest, strlen(signature->manifest), &parts[2], error);
+}
+
+gboolean signature_put_store(IngotStore *store, const NewSignature *signature, GError **error)
 {
     IngotDescriptor parts[3];
-    g_autofree char *text = NULL;
-    if (!signature_put(store, image, bundle, type, parts, &text, error) ||
-        !attached_add(store, &image->digest, NULL, &parts[2], error)) {
+    if (!signature_put(store, signature, parts, error) ||
+        !attached_add(store, &signature->image.digest, NULL, &parts[2], error)) {
         return FALSE;
     }
     for (guint i = 0; i < G_N_ELEMENTS(parts); i++) {
         ingot_store_let_go(store, &parts[i].digest);
     }
-    *manifest = parts[2].digest;
     return TRUE;
 }
 
 /* Blobs are sent from files: those of a store that is gone afterwards. */
-gboolean signature_put_registry(IngotRemote *remote, const char *name, const IngotDescriptor *image, const char *bundle,
-                                const char *type, IngotDigest *manifest, GError **error)
+gboolean signature_put_registry(IngotRemote *remote, const char *name, const NewSignature *signature, GError **error)
 {
     IngotDescriptor parts[3];
-    g_autofree char *text = NULL;
     g_autoptr(IngotWorkdir) workdir = ingot_workdir_new(error);
     g_autofree char *path = workdir == NULL ? NULL : ingot_workdir_file(workdir, "store");
     g_autoptr(IngotStore) store = path == NULL ? NULL : ingot_store_open(path, error);
-    if (store == NULL || !signature_put(store, image, bundle, type, parts, &text, error) ||
+    if (store == NULL || !signature_put(store, signature, parts, error) ||
         !send_blob(store, remote, name, &parts[0], NULL, error) ||
         !send_blob(store, remote, name, &parts[1], NULL, error)) {
         return FALSE;
     }
-    g_autoptr(json_t) root = json_loads(text, 0, NULL);
-    g_autofree char *digest = ingot_digest_to_text(&parts[2].digest);
+    g_autoptr(json_t) root = json_loads(signature->manifest, 0, NULL);
+    g_autofree char *digest = ingot_digest_to_text(&signature->digest);
     g_autoptr(json_t) listed = ingot_json_pack("{s:s, s:s, s:I, s:s, s:O}", "mediaType", INGOT_TYPE_MANIFEST, "digest",
                                                digest, "size", (json_int_t)parts[2].size, "artifactType",
                                                TRUST_BUNDLE_TYPE, "annotations", json_object_get(root, "annotations"));
-    *manifest = parts[2].digest;
-    return ingot_remote_attach(remote, name, &image->digest, listed, text, strlen(text), error);
+    return ingot_remote_attach(remote, name, &signature->image.digest, listed, signature->manifest,
+                               strlen(signature->manifest), error);
 }

@@ -30,8 +30,18 @@ const GError *signatures_unread(const GPtrArray *signatures);
 gboolean signature_counts(const Signature *signature, TrustKey *const *keys, guint count, const IngotDigest *image,
                           const char *type, TrustResult *result, GError **error);
 
-/* Attaches a bundle to an image, as cosign 3 does; type: its statement's predicate type. *manifest: what holds it. */
-gboolean signature_put_store(IngotStore *store, const IngotDescriptor *image, const char *bundle, const char *type,
-                             IngotDigest *manifest, GError **error);
-gboolean signature_put_registry(IngotRemote *remote, const char *name, const IngotDescriptor *image, const char *bundle,
-                                const char *type, IngotDigest *manifest, GError **error);
+/* A bundle that is to be attached, with the manifest that does it as cosign 3 writes it: the same wherever it is put.
+ */
+typedef struct {
+    IngotDescriptor image;
+    char *bundle, *manifest; /* their texts */
+    IngotDigest digest;      /* the manifest's */
+} NewSignature;
+/* Takes the bundle; type: its statement's predicate type. Clear it. */
+void new_signature_init(NewSignature *signature, const IngotDescriptor *image, char *bundle, const char *type);
+void new_signature_clear(NewSignature *signature);
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(NewSignature, new_signature_clear)
+
+/* Attaches it to its image. */
+gboolean signature_put_store(IngotStore *store, const NewSignature *signature, GError **error);
+gboolean signature_put_registry(IngotRemote *remote, const char *name, const NewSignature *signature, GError **error);

@@ -265,3 +265,23 @@ expect 2 ingot sign web:1.0.0 --key my.key --statement "$attached" --attest repo
 expect 2 ingot sign web:1.0.0 --key my.key --statement "$(member signed.json signature)"
 grep -q 'neither a statement nor a package list' err || fail "a signature is signed: $(cat err)"
 ok "what is attached is signed as it is"
+
+# What is signed in the registry counts in the store too, which has the image; a tag that moves is looked up where a pull does it.
+store=$TMP/pulled
+ingot push -q --store "$TMP/plain" web:1.0.0 "$REGISTRY/moves:1.0.0" >/dev/null
+ingot push -q --store "$TMP/plain" web:1.0.0 "$REGISTRY/moves:edge" >/dev/null
+ingot pull -q --store "$store" "$REGISTRY/moves:1.0.0" >/dev/null
+ingot pull -q --store "$store" "$REGISTRY/moves:edge" >/dev/null
+expect 3 ingot verify --store "$store" "$REGISTRY/moves:1.0.0" --key my.key.pub
+grep -q 'in the store: nothing is signed.*--pull=always' err || fail "where it was looked for: $(cat err)"
+ingot sign -q --store "$store" "$REGISTRY/moves:1.0.0" --key my.key >/dev/null
+ingot verify -q --store "$store" "$REGISTRY/moves:1.0.0" --key my.key.pub >/dev/null || fail "what was signed after the pull"
+ingot verify -q --store "$store" --pull=never "$REGISTRY/moves:edge" --key my.key.pub >/dev/null || fail "the same by another tag"
+ingot push -q --store "$store" "$REGISTRY/moves:1.0.0" >/dev/null
+[ "$(curl -sf "http://$REGISTRY/v2/moves/referrers/$image" | python3 -c 'import json, sys; print(len(json.load(sys.stdin)["manifests"]))')" = 1 ] ||
+    fail "the store and the registry have two signatures of one"
+ingot push -q db:1.0.0 "$REGISTRY/moves:edge" >/dev/null
+expect 3 ingot verify --store "$store" "$REGISTRY/moves:edge" --key my.key.pub
+grep -q "$other.*in the registry: nothing is signed" err || fail "a tag that has moved: $(cat err)"
+[ "$(ingot verify -q --store "$store" --pull=missing "$REGISTRY/moves:edge" --key my.key.pub)" = "$image" ] || fail "--pull=missing"
+ok "sign and verify look at one place, and a tag that moves is verified where it is pulled"
