@@ -53,6 +53,8 @@ ends 0 ingot log "$name" prod
 grep -q 'rollback.*1\.0\.0.*it smokes' "$TMP/out" || fail "the log: $(cat "$TMP/out")"
 ends 1 ingot approve "$name" prd "$(ingot channels "$name" --json | python3 -c 'import json,sys; print(json.load(sys.stdin)[0]["digest"])')"
 ends 2 ingot approve "$name" prod 1.0.0
+ends 1 ingot approve "$name" prod "$(ingot channels "$name" --json | python3 -c 'import json,sys; print(json.load(sys.stdin)[0]["digest"])')"
+grep -q 'ingotd user add' "$TMP/out" || fail "an approval by nobody: $(cat "$TMP/out")"
 ends 1 ingot promote "$name" dev prd
 grep -q "did you mean 'prod'" "$TMP/out" || fail "the nearest channel: $(cat "$TMP/out")"
 ok "a gate refuses with status 3, says what would satisfy it, and passes; a rollback goes back"

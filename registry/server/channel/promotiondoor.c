@@ -197,6 +197,10 @@ static enum MHD_Result answer_approve(Request *request, const RouteMatch *match)
         return request_refuse(request, MHD_HTTP_BAD_REQUEST, "DIGEST_INVALID",
                               "'digest' is missing: what is approved is one digest, whatever a tag names later");
     }
+    if (access_may_all(request)) {
+        return request_refuse(request, MHD_HTTP_BAD_REQUEST, "REQUEST_INVALID",
+                              "an approval is a user's, and this registry has no users: `ingotd user add` adds one");
+    }
     if (!put_approval(request, match, body, &error)) {
         return refuse_promotion(request, error);
     }
