@@ -269,6 +269,13 @@ three = image("3.0.0", b"three", user="root")
 status, said = promote("3.0.0", "dev")
 assert approve("root", three[0])[0] == 200
 refuses("approved", "whoever pushed it")
+data = json.dumps({"schemaVersion": 2, "mediaType": MANIFEST, "config": put_blob(b"{}", "root") | {"mediaType": "a/b"}, "layers": [],
+                   "subject": {"mediaType": MANIFEST, "digest": one[0], "size": one[1]}}).encode()
+assert ask("PUT", f"/v2/{NAME}/manifests/4.0.0", data, "root", MANIFEST)[0] == 201
+assert promote("4.0.0", "dev")[0] == 200
+assert approve("root", digest_of(data))[0] == 200
+refuses("approved", "whoever pushed it")
+status, said = promote("3.0.0", "dev")
 ok("approved: by people with the right who neither pushed nor promote it")
 
 # --- window, soak ---

@@ -6,6 +6,7 @@
 #include "base/json.h"
 #include "server/channel/gatekinds.h"
 #include "server/channel/gatesettings.h"
+#include "server/storage/pushers.h"
 #include "server/storage/records.h"
 
 #define PEOPLE_MOST 100u
@@ -20,29 +21,17 @@ static gboolean approved_check(const json_t *settings, GString *path, GError **e
             settings_wrong(path, "not_promoter", error, "true or false is expected"));
 }
 
-/* Who brought the digest first (free it); NULL: nobody is known. */
-static gboolean find_pusher(const GateCase *its, const char *digest, char **pusher, GError **error)
-{
-    GError *problem = NULL;
-    g_autoptr(json_t) record = storage_record(its->storage, RECORD_PUSHER, its->name, digest, &problem);
-    *pusher = g_strdup(json_string_value(json_object_get(record, "by")));
-    if (problem != NULL) {
-        g_propagate_error(error, problem);
-        return FALSE;
-    }
-    return TRUE;
-}
-
 static gboolean approved_judge(const GateCase *its, const json_t *settings, GateVerdict *verdict, GError **error)
 {
     gboolean other = json_is_true(json_object_get(settings, "not_promoter"));
     guint wanted = settings_number(settings, "count"), pushed = 0;
     g_autofree char *digest = ingot_digest_to_text(&its->digest);
     g_autofree char *prefix = g_strdup_printf("%s %s ", its->channel, digest);
-    g_autofree char *pusher = NULL;
-    g_autoptr(GPtrArray) records = storage_records(its->storage, RECORD_APPROVAL, its->name, error);
+    g_auto(GStrv) pushers = storage_pushers(its->storage, its->name, &its->digest, error);
+    g_autoptr(GPtrArray) records =
+        pushers == NULL ? NULL : storage_records(its->storage, RECORD_APPROVAL, its->name, error);
     g_autoptr(GHashTable) people = g_hash_table_new(g_str_hash, g_str_equal);
-    if (records == NULL || !find_pusher(its, digest, &pusher, error)) {
+    if (records == NULL) {
         return FALSE;
     }
     for (guint i = 0; i < records->len; i++) {
@@ -51,7 +40,7 @@ static gboolean approved_judge(const GateCase *its, const json_t *settings, Gate
             (other && g_strcmp0(record->by, its->caller) == 0)) {
             continue;
         }
-        if (g_strcmp0(pusher, record->by) == 0) {
+        if (g_strv_contains((const char *const *)pushers, record->by)) {
             pushed++;
         } else {
             g_hash_table_add(people, record->by);

@@ -140,7 +140,7 @@ gboolean names_alias(Change *change, const char *name, const OciDigest *alias, c
 gboolean names_remove(Change *change, const char *name, gint64 repository, gint64 blob, const IngotDigest *digest,
                       GError **error);
 
-/* --- records (records.c, moves.c) --- */
+/* --- records (records.c, moves.c, pushers.c) --- */
 
 #define RECORD_MOVE "move" /* key: the move's number, with zeros in front */
 
@@ -157,6 +157,9 @@ gboolean moves_note(Change *change, const char *name, const char *tag, const Ing
 /* A move that the log tells. Another one that has its number already stays, and this one gets the next: a catalogue
  * that had lost a row may have given the number twice. */
 gboolean moves_redo(Change *change, const char *name, const char *key, const json_t *body, GError **error);
+
+/* The actor has pushed the image. */
+gboolean pushers_note(Change *change, const char *name, const IngotDigest *image, GError **error);
 
 /* --- blobs (blob.c) --- */
 

@@ -7,7 +7,6 @@
 #include "server/storage/storage.h"
 
 #define RECORD_APPROVAL "approval" /* key: CHANNEL DIGEST USER */
-#define RECORD_PUSHER "pusher"     /* key: the image's digest; {"by": who pushed it first} */
 
 typedef struct {
     char *name, *key;

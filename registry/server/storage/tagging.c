@@ -13,7 +13,6 @@
 #include "server/storage/channels.h"
 #include "server/storage/inside.h"
 #include "server/storage/mentions.h"
-#include "server/storage/records.h"
 
 #define MANIFEST_MAX (4u << 20) /* bytes */
 
@@ -209,18 +208,6 @@ static char *choose_type(Change *change, const char *name, gint64 repository, gi
     return tags == NULL || keeps != NULL ? NULL : g_strdup(manifest->type);
 }
 
-/* Who brought an image: approvals by that person do not count. */
-static gboolean note_pusher(Change *change, const char *name, const IngotDigest *digest, GError **error)
-{
-    if (change->redoes || change->actor == NULL || change->actor->name == NULL) {
-        return TRUE;
-    }
-    g_autofree char *text = ingot_digest_to_text(digest);
-    g_autoptr(json_t) body = json_object();
-    ingot_json_set_string(body, "by", change->actor->name);
-    return record_put(change, RECORD_PUSHER, name, text, body, error);
-}
-
 gboolean names_manifest(Change *change, const char *name, gint64 blob, const IngotDigest *digest,
                         const StorageManifest *manifest, GError **error)
 {
@@ -246,7 +233,7 @@ gboolean names_manifest(Change *change, const char *name, gint64 blob, const Ing
         change_log(change, "manifest", name, "digest", text, "type", type, "subject", subject, "origin",
                    manifest->cached ? "upstream" : NULL, NULL);
     }
-    return !changed || manifest->cached || manifest->subject != NULL || note_pusher(change, name, digest, error);
+    return !changed || manifest->cached || pushers_note(change, name, digest, error);
 }
 
 /* All of whose pieces are new. */

@@ -3,6 +3,7 @@
 
 #include "evidence/testresult.h"
 #include "server/channel/gate.h"
+#include "server/storage/records.h"
 #include "trust/bundle.h"
 #include "trust/intoto.h"
 
@@ -227,6 +228,55 @@ static void test_damage(void **state)
     assert_non_null(error);
 }
 
+static IngotDigest put_by(Storage *storage, const char *user, const char *text, const char *type,
+                          const IngotDigest *subject)
+{
+    g_autoptr(GArray) none = g_array_new(FALSE, FALSE, sizeof(Mention));
+    const StorageActor actor = {.name = user};
+    const StorageManifest manifest = {
+        .data = text, .size = strlen(text), .type = type, .subject = subject, .mentions = none, .actor = &actor};
+    IngotDigest digest;
+    g_autoptr(GError) error = NULL;
+    if (!storage_put_manifest(storage, "a", &manifest, &digest, &error)) {
+        fail_msg("%s", error->message);
+    }
+    return digest;
+}
+
+static void approve(Storage *storage, const char *user, const IngotDigest *image)
+{
+    const StorageActor actor = {.name = user};
+    g_autofree char *digest = ingot_digest_to_text(image), *key = g_strdup_printf("prod %s %s", digest, user);
+    g_autoptr(json_t) body = json_object();
+    assert_true(storage_put_record(storage, &actor, RECORD_APPROVAL, "a", key, body, NULL));
+}
+
+/* Nobody who has pushed the image counts: whatever it says that it is attached to, and whoever else pushed it as well.
+ */
+static void test_approved(void **state)
+{
+    g_autoptr(Storage) storage = open_storage(state);
+    g_autoptr(json_t) settings = json_pack("{s:i}", "count", 1);
+    const char *type = "application/vnd.oci.image.manifest.v1+json", *other = "application/vnd.docker.manifest.v2+json";
+    IngotDigest image = put_by(storage, "anna", "{\"text\":\"one\"}", type, NULL);
+    IngotDigest attached = put_by(storage, "mallory", "{\"text\":\"two\"}", type, &image);
+    approve(storage, "mallory", &attached);
+    judged(storage, &attached, "approved", settings, NOW, FALSE, "0 of 1");
+    approve(storage, "olga", &attached);
+    judged(storage, &attached, "approved", settings, NOW, TRUE, "by 1 person");
+
+    approve(storage, "anna", &image);
+    judged(storage, &image, "approved", settings, NOW, FALSE, "0 of 1");
+    put_by(storage, "mallory", "{\"text\":\"one\"}", other, NULL);
+    approve(storage, "mallory", &image);
+    judged(storage, &image, "approved", settings, NOW, FALSE, "0 of 1");
+    assert_true(storage_remove_manifest(storage, NULL, "a", &image, NULL));
+    put_by(storage, "bert", "{\"text\":\"one\"}", type, NULL);
+    judged(storage, &image, "approved", settings, NOW, FALSE, "0 of 1");
+    approve(storage, "olga", &image);
+    judged(storage, &image, "approved", settings, NOW, TRUE, "by 1 person");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -235,6 +285,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_packages, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_damage, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_budget, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_approved, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_window, set_up, tear_down),
     };
     return cmocka_run_group_tests_name("gates", tests, NULL, NULL);
