@@ -77,6 +77,10 @@ static json_t *remote_evidence(IngotRemote *remote, const char *name, const json
 {
     const EvidencePlace place = {.remote = remote, .name = name};
     json_t *evidence = json_array();
+    if (json_array_size(referrers) > EVIDENCE_MOST) {
+        ingot_progress_message(ingot_command_progress(), "of %u attachments, the first %u are read",
+                               (guint)json_array_size(referrers), EVIDENCE_MOST);
+    }
     for (size_t i = 0; i < json_array_size(referrers) && i < EVIDENCE_MOST; i++) {
         const char *text = json_string_value(json_object_get(json_array_get(referrers, i), "digest"));
         IngotDigest digest;

@@ -120,6 +120,8 @@ expect 0 ingot pull -q "$REGISTRY/bounds:1.0.0"
 [ "$(wc -l <"$TMP/err")" = 1 ] || fail "many: $(cat "$TMP/err")"
 [ "$(grep -c 'vnd.ingot.subject.*'"$image" "$store/index.json")" -gt 200 ] || fail "few of many came along"
 [ "$(grep -c 'vnd.ingot.subject.*'"$image" "$store/index.json")" -lt 300 ] || fail "all of many came along"
+ingot show --pull=always "$REGISTRY/bounds:1.0.0" >/dev/null 2>"$TMP/err"
+grep -q 'of 301 attachments, the first 100 are read' "$TMP/err" || fail "show tells nothing of the rest: $(cat "$TMP/err")"
 ok "what is attached is bounded"
 
 # Signatures that the destination has under cosign's tag stay.
