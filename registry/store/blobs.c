@@ -138,12 +138,26 @@ IngotStoreFile *ingot_store_create(IngotStore *store, GError **error)
     return NULL;
 }
 
-IngotStoreFile *ingot_store_resume(IngotStore *store, const IngotDigest *digest, gboolean *fresh, GError **error)
+static char *partial_path(IngotStore *store, const IngotDigest *digest)
 {
     char text[INGOT_DIGEST_TEXT_SIZE];
     ingot_digest_write_text(digest, text);
     g_autofree char *name = g_strdup_printf("tmp/partial-%s", text + strlen("sha256:"));
-    g_autofree char *path = layout_path(store, name);
+    return layout_path(store, name);
+}
+
+void ingot_store_drop_partial(IngotStore *store, const IngotDigest *digest)
+{
+    g_autofree char *path = partial_path(store, digest);
+    g_auto(IngotFd) fd = open(path, O_RDWR | O_NONBLOCK | O_CLOEXEC | O_NOFOLLOW);
+    if (fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) == 0 && ingot_file_is_named(fd, path)) {
+        unlink(path);
+    }
+}
+
+IngotStoreFile *ingot_store_resume(IngotStore *store, const IngotDigest *digest, gboolean *fresh, GError **error)
+{
+    g_autofree char *path = partial_path(store, digest);
     for (;;) {
         if (!make_temporary_folder(store, error)) {
             return NULL;
@@ -165,6 +179,7 @@ IngotStoreFile *ingot_store_resume(IngotStore *store, const IngotDigest *digest,
         }
         ingot_fd_clear(&fd); /* it may be the blob by now, which this lock would keep from being held */
         if (ingot_store_hold(store, digest)) {
+            g_autofree char *text = ingot_digest_to_text(digest);
             g_set_error(error, INGOT_ERROR, INGOT_ERROR_EXISTS, "%s is in the store already", text);
             return NULL;
         }

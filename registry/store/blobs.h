@@ -16,6 +16,8 @@ IngotStoreFile *ingot_store_create(IngotStore *store, GError **error);
 /* The same for a download that resumes: one name per digest, kept when the process dies. *fresh tells whether it is
  * new. Waits while another process fetches the same blob. */
 IngotStoreFile *ingot_store_resume(IngotStore *store, const IngotDigest *digest, gboolean *fresh, GError **error);
+/* Removes what such a download has left, where nobody is busy with it: for whoever will not go on with it. */
+void ingot_store_drop_partial(IngotStore *store, const IngotDigest *digest);
 gboolean ingot_store_adopt(IngotStore *store, IngotStoreFile *file, const IngotDigest *digest, GError **error);
 void ingot_store_discard(IngotStoreFile *file);
 /* Closes and leaves a resumable file where it is. */

@@ -187,6 +187,26 @@ kill "$follower"
 wait "$follower" || fail "the follower ends with $?"
 ok "a command that fails is tried again, the report says why, and the disk does not fill"
 
+# A pull that has no end, of an image that the channel names no more when the next follower comes.
+move 1
+start_between i
+echo "GET+/v2/team/web/blobs/ slow 20000" >"$TMP/rules.i"
+export RAN=$TMP/ran.i
+partial() { find "$TMP/store-i/tmp" -name 'partial-*' 2>/dev/null | grep -q .; }
+where=$BETWEEN/team/web start_follower i "$command"
+until_true partial
+kill -9 "$follower"
+wait "$follower" || true
+: >"$TMP/rules.i"
+move 2
+where=$BETWEEN/team/web start_follower i "$command"
+until_true ran i "$(digest 2)" 1
+! partial || fail "what came of a pull that nobody goes on with stays"
+kill "$follower"
+wait "$follower" || fail "the follower ends with $?"
+ok "what a broken pull has left goes with the next image"
+move 1
+
 # SIGTERM reaches the command.
 # shellcheck disable=SC2016
 start_follower d 'trap "echo term >'"$TMP"'/term; exit 1" TERM; echo >'"$TMP"'/waits; while :; do sleep 0.1; done'

@@ -5,6 +5,7 @@
 
 #include "base/command.h"
 #include "base/file.h"
+#include "store/blobs.h"
 
 #define PREFIX "image-"
 #define NOTE_MAX 4096u
@@ -15,32 +16,35 @@ static char *note_name(const IngotDigest *target)
     return g_strconcat(PREFIX, strchr(text, ':') + 1, NULL);
 }
 
-gboolean pulled_note(const char *folder, IngotStore *store, const IngotReference *image, const IngotDigest *target,
-                     GError **error)
+gboolean pulled_note(const char *folder, IngotStore *store, const IngotReference *image, const IngotDigest *disk,
+                     const IngotDigest *target, GError **error)
 {
     g_autofree char *note = note_name(target), *path = g_build_filename(folder, note, NULL);
     if (g_file_test(path, G_FILE_TEST_EXISTS)) {
         return TRUE;
     }
     g_autoptr(IngotStoreEntry) entry = ingot_store_find(store, image, NULL);
-    return entry != NULL || ingot_file_replace(path, image->digest, strlen(image->digest), 0644, error);
+    g_autofree char *disk_text = ingot_digest_to_text(disk), *text = g_strconcat(image->digest, " ", disk_text, NULL);
+    return entry != NULL || ingot_file_replace(path, text, strlen(text), 0644, error);
 }
 
-/* The digest of the manifest that a note names; NULL: it is not to be read. Free it. */
-static char *note_read(const char *path)
+/* FALSE: it can't be read. */
+static gboolean note_read(const char *path, IngotDigest *image, IngotDigest *disk)
 {
     g_autoptr(GBytes) bytes = ingot_file_read_regular(path, NOTE_MAX, NULL);
     gsize size = 0;
-    const char *data = bytes == NULL ? NULL : g_bytes_get_data(bytes, &size);
-    return data == NULL ? NULL : g_strndup(data, size);
+    const char *data = bytes == NULL ? "" : g_bytes_get_data(bytes, &size);
+    g_autofree char *text = g_strndup(data, size);
+    g_auto(GStrv) words = g_strsplit(text, " ", -1);
+    return g_strv_length(words) == 2 && ingot_digest_parse(words[0], image, NULL) &&
+           ingot_digest_parse(words[1], disk, NULL);
 }
 
-static const IngotStoreEntry *find_image(GPtrArray *entries, const char *digest)
+static const IngotStoreEntry *find_image(GPtrArray *entries, const IngotDigest *image)
 {
-    for (guint i = 0; digest != NULL && i < entries->len; i++) {
+    for (guint i = 0; i < entries->len; i++) {
         const IngotStoreEntry *entry = g_ptr_array_index(entries, i);
-        g_autofree char *own = ingot_digest_to_text(&entry->manifest.digest);
-        if (strcmp(own, digest) == 0) {
+        if (ingot_digest_equal(&entry->manifest.digest, image)) {
             return entry;
         }
     }
@@ -50,17 +54,22 @@ static const IngotStoreEntry *find_image(GPtrArray *entries, const char *digest)
 /* One that has a name, another channel's, say, may lose it later: its note stays. */
 static gboolean remove_one(IngotStore *store, const char *path, GError **error)
 {
-    g_autofree char *digest = note_read(path);
+    IngotDigest image, disk;
+    if (!note_read(path, &image, &disk)) {
+        unlink(path);
+        return TRUE;
+    }
     g_autoptr(GPtrArray) named = ingot_store_list(store, error);
     g_autoptr(GPtrArray) former = named == NULL ? NULL : ingot_store_list_former(store, error);
     if (former == NULL) {
         return FALSE;
     }
-    const IngotStoreEntry *entry = find_image(former, digest);
+    const IngotStoreEntry *entry = find_image(former, &image);
     if (entry != NULL && !ingot_store_remove(store, entry, NULL, error)) {
         return FALSE;
     }
-    if (find_image(named, digest) == NULL) {
+    if (find_image(named, &image) == NULL) {
+        ingot_store_drop_partial(store, &disk);
         unlink(path);
     }
     return TRUE;

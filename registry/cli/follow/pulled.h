@@ -7,10 +7,10 @@
 #include <ingot/reference.h>
 #include <ingot/store.h>
 
-/* Notes that the image (image->digest: its manifest's), which target stands for, is pulled by this follower. One that
- * the store has already is not. */
-gboolean pulled_note(const char *folder, IngotStore *store, const IngotReference *image, const IngotDigest *target,
-                     GError **error);
-/* Removes those from the store that have lost their name, but for the two that are needed. done may be NULL. What can't
- * be removed now is tried for again with the next image. */
+/* Notes that the image (image->digest: its manifest's), which target stands for, is pulled by this follower, with the
+ * disk that it has. One that the store has already is not. */
+gboolean pulled_note(const char *folder, IngotStore *store, const IngotReference *image, const IngotDigest *disk,
+                     const IngotDigest *target, GError **error);
+/* Removes those from the store that have lost their name, or were never pulled to their end, but for the two that are
+ * needed. done may be NULL. What can't be removed now is tried for again with the next image. */
 void pulled_remove(const char *folder, IngotStore *store, const IngotDigest *target, const IngotDigest *done);

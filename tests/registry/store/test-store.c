@@ -462,6 +462,24 @@ static void partial_downloads_stay(void **state)
     assert_null(ingot_store_read(store, &digest, 5, &error));
 }
 
+static void a_partial_download_that_nobody_is_busy_with_is_dropped(void **state)
+{
+    g_autoptr(IngotStore) store = open_store(state);
+    IngotDigest digest;
+    gboolean fresh;
+    ingot_digest_of("some bytes", 10, &digest);
+    ingot_store_drop_partial(store, &digest); /* there is none */
+    for (guint i = 0; i < 2; i++) {
+        IngotStoreFile *file = ingot_store_resume(store, &digest, &fresh, NULL);
+        assert_true(fresh);
+        assert_int_equal(write(file->fd, "some ", 5), 5);
+        ingot_store_drop_partial(store, &digest);
+        assert_int_equal(access(file->path, F_OK), 0);
+        ingot_store_suspend(file);
+        ingot_store_drop_partial(store, &digest);
+    }
+}
+
 /* What can't be made a blob now may be later: it has come whole. */
 static void a_download_that_is_not_adopted_stays(void **state)
 {
@@ -713,6 +731,7 @@ int main(void)
         TEST(half_written_blobs_are_swept),
         TEST(attachments_wait_for_the_name),
         TEST(partial_downloads_stay),
+        TEST(a_partial_download_that_nobody_is_busy_with_is_dropped),
         TEST(a_download_that_is_not_adopted_stays),
         TEST(an_image_without_its_disk_is_not_there),
         TEST(what_can_not_be_collected_is_an_error),
