@@ -124,7 +124,8 @@ bundle() {
     manifest=$(ingot sign "$1" --key release.key --json | python3 -c 'import json, sys; print(json.load(sys.stdin)["signature"])')
     python3 -c 'import json, sys; print(sys.argv[1] + json.load(sys.stdin)["layers"][0]["digest"][7:])' "$INGOT_STORE/blobs/sha256/" <"$INGOT_STORE/blobs/sha256/${manifest#sha256:}"
 }
-for name in replayed renamed; do ingot push -q web:1.0.0 "$REGISTRY/$name/web:1.0.0" >/dev/null; done
+ingot pack -q --store "$TMP/plain" web.raw web:1.0.0 >/dev/null # whose image has no signatures to bring along
+for name in replayed renamed; do ingot push -q --store "$TMP/plain" web:1.0.0 "$REGISTRY/$name/web:1.0.0" >/dev/null; done
 attach replayed/web "$(bundle db:1.0.0)"
 attach renamed/web "$(bundle web:1.0.0)"
 docker "$REGISTRY" "$(signed)"
