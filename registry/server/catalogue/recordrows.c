@@ -63,7 +63,8 @@ static gboolean record_row_give(sqlite3_stmt *row, RecordRowFunc func, gpointer 
 }
 
 #define COLUMNS "SELECT kind, name, key, body, at, by, reason, sum FROM records "
-/* One statement for each way to ask, so that each has its index. */
+/* One statement for each way to ask, so that each has its index. (For its order alone, SQLite would go through all of a
+ * kind instead.) */
 static sqlite3_stmt *record_rows_query(Connection *connection, const char *kind, const char *name, const char *key)
 {
     if (kind == NULL) {
@@ -73,9 +74,10 @@ static sqlite3_stmt *record_rows_query(Connection *connection, const char *kind,
                               "tt", name, key);
     }
     if (name == NULL) {
-        return key == NULL
-                   ? database_query(connection, COLUMNS "WHERE kind=? ORDER BY name, key DESC", "t", kind)
-                   : database_query(connection, COLUMNS "WHERE kind=? AND key=? ORDER BY name", "tt", kind, key);
+        return key == NULL ? database_query(connection, COLUMNS "WHERE kind=? ORDER BY name, key DESC", "t", kind)
+                           : database_query(connection,
+                                            COLUMNS "INDEXED BY records_by_key WHERE kind=? AND key=? ORDER BY name",
+                                            "tt", kind, key);
     }
     return key == NULL
                ? database_query(connection, COLUMNS "WHERE kind=? AND name=? ORDER BY key DESC", "tt", kind, name)

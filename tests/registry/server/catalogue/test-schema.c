@@ -63,10 +63,27 @@ static void mentions_become_digests(void **state)
     assert_int_equal(number(reader, "SELECT count(*) FROM pragma_foreign_key_check"), 0);
 }
 
+/* What is said of a digest in any repository is found by an index: each look-up of a manifest asks, for each base. */
+static void records_are_found_by_key(void **state)
+{
+    g_autofree char *path = ingot_workdir_file(*state, "catalogue.sqlite");
+    g_autoptr(Database) database = database_open(path, DATABASE_PLAIN, schema_migrations, schema_count, NULL);
+    g_autoptr(Connection) reader = database_reader(database, NULL);
+    g_autoptr(sqlite3_stmt) plan =
+        database_query(reader,
+                       "EXPLAIN QUERY PLAN SELECT body FROM records INDEXED BY records_by_key WHERE kind=? AND key=?"
+                       " ORDER BY name",
+                       "");
+    assert_true(database_step(plan, NULL));
+    assert_non_null(strstr((const char *)sqlite3_column_text(plan, 3), "records_by_key (kind=? AND key=?)"));
+    assert_false(database_step(plan, NULL)); /* nothing is sorted */
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(mentions_become_digests, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(records_are_found_by_key, set_up, tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
