@@ -31,8 +31,8 @@ static void warn_of_base(const json_t *base, const char *text, IngotProgress *pr
     const char *name = json_string_value(json_object_get(base, "name"));
     const char *digest = json_string_value(json_object_get(base, "digest"));
     g_autofree char *told = lifecycle_tell(base);
-    ingot_progress_warning(progress, "%s stands on %s@%s, which is %s", text, name == NULL ? "an image" : name,
-                           digest == NULL ? "?" : digest, told);
+    ingot_progress_warning(progress, "%s stands on %s%s%s, which is %s", text, name == NULL ? "" : name,
+                           name == NULL ? "" : "@", digest == NULL ? "an image" : digest, told);
 }
 
 /* Withheld is what the strictest of all names says, whichever name the user asks for: it is one image. */

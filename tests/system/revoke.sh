@@ -10,11 +10,12 @@ small_disk "$TMP/disk.raw"
 ingot pack -q "$TMP/disk.raw" web:1.0.0 >/dev/null
 head -c 100000 /dev/urandom | dd of="$TMP/disk.raw" bs=1 seek=3000000 conv=notrunc status=none
 ingot pack -q "$TMP/disk.raw" web:2.0.0 >/dev/null
-for name in root reader writer; do
-    scope="admin:*"
-    [ $name != reader ] || scope="pull:*"
-    [ $name != writer ] || scope='push:team/*'
-    printf '%s\n%s\n' "the word of $name" "the word of $name" | ingotd user add --data "$TMP/registry" --scope "$scope" $name 2>/dev/null
+for name in root reader writer mallory; do
+    scope=(--scope 'admin:*')
+    [ $name != mallory ] || scope=(--scope 'delete:mallory/*' --scope 'pull:other/*')
+    [ $name != reader ] || scope=(--scope 'pull:*')
+    [ $name != writer ] || scope=(--scope 'push:team/*')
+    printf '%s\n%s\n' "the word of $name" "the word of $name" | ingotd user add --data "$TMP/registry" "${scope[@]}" $name 2>/dev/null
 done
 token() { ingotd token create --data "$TMP/registry" --user "$1" --scope "$2" 2>/dev/null; }
 root=$(token root 'admin:*') reader=$(token reader 'pull:*') writer=$(token writer 'push:team/*')
@@ -47,6 +48,16 @@ top=$(on other/top "$middle")
 ingot descendants "$web:1.0.0" >"$TMP/out"
 printf '%s\n' "$first/team/middle@$middle 2.0.0" "  $first/other/top@$top 2.0.0" | cmp - "$TMP/out" || fail "descendants: $(cat "$TMP/out")"
 ok "all that stands on an image is listed, two levels deep and across repositories"
+
+# --- somebody else's copy ---
+# as_mallory CURL…: what somebody is answered who may pull from other/ alone.
+as_mallory() { curl -s -m 60 -o "$TMP/answer" -D "$TMP/head" -w '%{http_code}' -u 'mallory:the word of mallory' "$@"; }
+ingot push -q web:1.0.0 "$first/mallory/x" >/dev/null
+[ "$(as_mallory -X PUT -d '{"state":"revoked","reason":"spite"}' "http://$first/api/v1/mallory/x/lifecycle/$digest")" = 200 ] || fail "$(cat "$TMP/answer")"
+for one in team/middle other/top; do
+    [ "$(plain "http://$first/v2/$one/manifests/2.0.0")" = 200 ] && [ -z "$(header Warning)$(header Ingot-Lifecycle-Base)" ] || fail "$one: $(cat "$TMP/head")"
+done
+ok "a copy of a base in a repository of one's own holds up nobody else"
 
 # --- who may ---
 expect 2 ingot revoke "$web:1.0.0"
@@ -116,7 +127,9 @@ for one in team/middle other/top; do
     grep -q "stands on team/web@$digest, which is revoked by root" "$TMP/err" || fail "$one: $(cat "$TMP/err")"
 done
 [ "$(plain "http://$first/v2/other/top/manifests/2.0.0")" = 200 ] && header Warning | grep -q 'stands on a base.*revoked' || fail "$(cat "$TMP/head")"
-ok "whoever pulls what stands on it is warned, two levels above it"
+[ "$(as_mallory "http://$first/v2/other/top/manifests/2.0.0")" = 200 ] && header Ingot-Lifecycle-Base | grep -q '"state":"revoked"' || fail "$(cat "$TMP/head")"
+! grep -qi 'team/web\|CVE-2026\|root' "$TMP/head" || fail "of a repository that he may not see: $(cat "$TMP/head")"
+ok "whoever pulls what stands on it is warned, two levels above it, and hears of no repository that is not for him"
 
 # --- another name's word on the same image ---
 cp -a "$TMP/store" "$TMP/words"

@@ -87,6 +87,21 @@ gboolean access_may(const Request *request, AccessRight right, const char *name)
     return (access_rights(request, name) & right) == right;
 }
 
+static guint rights_beyond(const Request *request, const char *name)
+{
+    return request->caller == NULL ? 0 : caller_rights_beyond(request->caller, anonymous_rights(request), name);
+}
+
+gboolean access_sees(const char *name, gconstpointer request)
+{
+    return (rights_beyond(request, name) & ACCESS_PULL) != 0;
+}
+
+gboolean access_may_everywhere(const Request *request, guint rights)
+{
+    return (rights_beyond(request, "*") & rights) != 0; /* a pattern as a name, as scopes_cover has it */
+}
+
 gboolean access_may_anybody(const Request *request, AccessRight right)
 {
     return access_may_all(request) || (anonymous_rights(request) & right) == right;
@@ -126,8 +141,7 @@ gboolean access_may_list(const Request *request)
 
 gboolean access_lists(const Request *request, const char *name)
 {
-    return access_may_list(request) &&
-           (caller_rights_beyond(request->caller, anonymous_rights(request), name) & ACCESS_PULL) != 0;
+    return access_may_list(request) && access_sees(name, request);
 }
 
 const char *access_user(const Request *request)

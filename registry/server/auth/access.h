@@ -34,6 +34,10 @@ void access_stop(Access *access);
 /* Whether the caller has a right on a repository's name; the rights (AccessRight, or-ed) there. */
 gboolean access_may(const Request *request, AccessRight right, const char *name);
 guint access_rights(const Request *request, const char *name);
+/* Whether the caller may know of a repository (a Request): it may pull from it, with this access token or another. */
+gboolean access_sees(const char *name, gconstpointer request);
+/* Whether the caller has one of these rights (or-ed) on every name, with this access token or another. */
+gboolean access_may_everywhere(const Request *request, guint rights);
 /* Whether whoever does not log in has that right, on every name. */
 gboolean access_may_anybody(const Request *request, AccessRight right);
 /* The Cache-Control of what never changes, once the caller may pull it: only what anybody may pull is kept by a cache

@@ -1,12 +1,22 @@
 #include "server/catalogue/baserows.h"
 
+#include <ingot/error.h>
+
 #include "server/catalogue/rowsum.h"
 
-/* Columns: image, base, sum. */
-static gboolean edge_read(sqlite3_stmt *row, IngotDigest *image, IngotDigest *base)
+/* Columns: image, base, sum, image, name, name_sum. */
+#define EDGES "SELECT image, base, sum, image, name, name_sum FROM bases "
+static gboolean edge_read(sqlite3_stmt *row, IngotDigest *image, IngotDigest *base, GError **error)
 {
-    return database_digest(row, 0, image) && database_digest(row, 1, base) &&
-           sqlite3_column_int64(row, 2) == row_sum_columns(row, 0, 2);
+    gboolean whole =
+        database_digest(row, 0, image) && database_digest(row, 1, base) &&
+        sqlite3_column_int64(row, 2) == row_sum_columns(row, 0, 2) &&
+        (sqlite3_column_type(row, 5) == SQLITE_NULL || sqlite3_column_int64(row, 5) == row_sum_columns(row, 3, 2));
+    if (!whole) {
+        g_set_error(error, INGOT_ERROR, INGOT_ERROR_CORRUPT,
+                    "the catalogue's row of what an image stands on is damaged: `ingotd rebuild` makes it again");
+    }
+    return whole;
 }
 
 static gboolean edges_ended(GError *problem, GError **error)
@@ -17,22 +27,24 @@ static gboolean edges_ended(GError *problem, GError **error)
     return problem == NULL;
 }
 
-gboolean base_rows_put(Connection *writer, const IngotDigest *image, const IngotDigest *base, GError **error)
+gboolean base_rows_put(Connection *writer, const IngotDigest *image, const IngotDigest *base, const char *name,
+                       GError **error)
 {
     return database_run(writer, error,
-                        "INSERT INTO bases (image, base, sum) VALUES (?, ?, ?) ON CONFLICT (image) DO UPDATE SET"
-                        " base=excluded.base, sum=excluded.sum",
-                        "ddi", image, base, row_sum("dd", image, base));
+                        "INSERT INTO bases (image, base, sum, name, name_sum) VALUES (?, ?, ?, ?, ?) ON CONFLICT"
+                        " (image) DO UPDATE SET base=excluded.base, sum=excluded.sum, name=excluded.name,"
+                        " name_sum=excluded.name_sum",
+                        "dditi", image, base, row_sum("dd", image, base), name, row_sum("dt", image, name));
 }
 
-gboolean base_rows_find(Connection *connection, const IngotDigest *image, IngotDigest *base, gboolean *found,
-                        GError **error)
+gboolean base_rows_find(Connection *connection, const IngotDigest *image, IngotDigest *base, char **name,
+                        gboolean *found, GError **error)
 {
     GError *problem = NULL;
     IngotDigest same;
-    g_autoptr(sqlite3_stmt) row =
-        database_query(connection, "SELECT image, base, sum FROM bases WHERE image=?", "d", image);
-    *found = database_step(row, &problem) && edge_read(row, &same, base);
+    g_autoptr(sqlite3_stmt) row = database_query(connection, EDGES "WHERE image=?", "d", image);
+    *found = database_step(row, &problem) && edge_read(row, &same, base, &problem);
+    *name = *found ? database_text(row, 4) : NULL;
     return edges_ended(problem, error);
 }
 
@@ -41,12 +53,9 @@ GArray *base_rows_children(Connection *connection, const IngotDigest *base, GErr
     GError *problem = NULL;
     IngotDigest image, same;
     g_autoptr(GArray) list = g_array_new(FALSE, FALSE, sizeof(IngotDigest));
-    g_autoptr(sqlite3_stmt) rows =
-        database_query(connection, "SELECT image, base, sum FROM bases WHERE base=? ORDER BY image", "d", base);
-    while (database_step(rows, &problem)) {
-        if (edge_read(rows, &image, &same)) {
-            g_array_append_val(list, image);
-        }
+    g_autoptr(sqlite3_stmt) rows = database_query(connection, EDGES "WHERE base=? ORDER BY image", "d", base);
+    while (database_step(rows, &problem) && edge_read(rows, &image, &same, &problem)) {
+        g_array_append_val(list, image);
     }
     return edges_ended(problem, error) ? g_steal_pointer(&list) : NULL;
 }

@@ -55,6 +55,10 @@ void row_check(Connection *connection, RowCheckTell tell, gpointer user)
          3},
         {"SELECT 'the SHA-512 of blob sha256:'||lower(hex(digest)), key, sha512, digest, sum FROM aliases", 3},
         {"SELECT 'the base of image sha256:'||lower(hex(image)), image, base, sum FROM bases", 2},
+        {"SELECT 'the base''s name of image sha256:'||lower(hex(image)), image, name, name_sum FROM bases WHERE "
+         "name_sum"
+         " IS NOT NULL",
+         2},
         {"SELECT 'the tag '||name||' of repository '||repository, repository, name, blob, sum FROM tags", 3},
         {"SELECT 'the '||kind||' of '||name, kind, name, key, body, at, by, reason, sum FROM records", 7},
         {"SELECT 'the state '||key, key, value, sum FROM state", 2},

@@ -167,7 +167,13 @@ static const char records[] =
 /* What any repository says of a digest. */
 static const char records_by_key[] = "CREATE INDEX records_by_key ON records (kind, key);";
 
-const char *const schema_migrations[] = {
-    first,       second,  leases,  events,    mentions_by_digest, used,   windows, counters, diary,         cached,
-    cached_tags, uploads, aliases, artifacts, named_tags,         spared, bases,   records,  records_by_key};
+/* What the image calls its base's repository, NULL for nothing; name_sum NULL: not looked up yet, as in what an older
+ * version wrote. */
+static const char named_bases[] = "ALTER TABLE bases ADD COLUMN name TEXT;"
+                                  "ALTER TABLE bases ADD COLUMN name_sum INTEGER;";
+
+const char *const schema_migrations[] = {first,       second,  leases,   events,         mentions_by_digest,
+                                         used,        windows, counters, diary,          cached,
+                                         cached_tags, uploads, aliases,  artifacts,      named_tags,
+                                         spared,      bases,   records,  records_by_key, named_bases};
 const unsigned schema_count = sizeof schema_migrations / sizeof schema_migrations[0];

@@ -26,53 +26,75 @@ static char *warning_of(const char *text)
     return g_string_free(out, FALSE);
 }
 
-/* The nearest base that is not active; *said is what counts of it. */
+/* The nearest base that is not active, by the strictest of what repositories say of it; *said is that. */
 static const json_t *find_base(const json_t *states, gint64 now, const json_t **said)
 {
     const json_t *bases = json_object_get(states, "bases"), *found = NULL;
-    for (size_t i = 0; found == NULL && i < json_array_size(bases); i++) {
-        const json_t *base = json_array_get(bases, i);
-        *said = state_now(json_object_get(base, "body"), now);
-        found = *said == NULL ? NULL : base;
+    for (size_t i = 0; i < json_array_size(bases); i++) {
+        const json_t *base = json_array_get(bases, i), *counts = state_of_base(base, now);
+        if (found != NULL && !json_equal(json_object_get(found, "digest"), json_object_get(base, "digest"))) {
+            break;
+        }
+        if (counts != NULL && (found == NULL || lifecycle_of(counts) > lifecycle_of(*said))) {
+            found = base;
+            *said = counts;
+        }
     }
     return found;
 }
 
-static char *sentence(const char *name, const char *digest, const json_t *said)
+/* The word, as a header has it: with what it is of. */
+static json_t *word_of(const json_t *said, const char *name, const char *digest)
 {
-    g_autofree char *told = lifecycle_tell(said);
-    return g_strdup_printf("%s@%s is %s", name, digest, told);
-}
-
-static char *header_of(const json_t *said, const char *name, const char *digest)
-{
-    g_autoptr(json_t) all = json_copy((json_t *)said);
+    json_t *all = json_copy((json_t *)said);
     json_object_del(all, "mirrored");
-    json_object_set_new(all, "name", json_string(name));
-    json_object_set_new(all, "digest", json_string(digest));
-    return lifecycle_write(all);
+    json_object_del(all, "everywhere");
+    ingot_json_set_string(all, "name", name);
+    ingot_json_set_string(all, "digest", digest);
+    return all;
 }
 
-void announce(const json_t *states, const char *name, const IngotDigest *image, gint64 now, Announcement *announcement)
+/* The same of the base that find_base finds, without what whoever asks may not know; NULL: all are active. */
+static json_t *word_of_base(const json_t *states, gint64 now, AnnounceSees sees, gconstpointer user)
+{
+    const json_t *said = NULL, *base = find_base(states, now, &said);
+    const char *name = json_string_value(json_object_get(base, "name"));
+    gboolean seen = base != NULL && sees(name, user);
+    json_t *word =
+        base == NULL ? NULL : word_of(said, seen ? name : NULL, json_string_value(json_object_get(base, "digest")));
+    if (!seen) {
+        json_object_del(word, "by");
+        json_object_del(word, "reason");
+    }
+    return word;
+}
+
+/* "team/web@sha256:… is revoked by alice, …" */
+static char *sentence(const json_t *word)
+{
+    const char *name = json_string_value(json_object_get(word, "name"));
+    g_autofree char *told = lifecycle_tell(word);
+    return g_strdup_printf("%s%s%s is %s", name == NULL ? "" : name, name == NULL ? "" : "@",
+                           json_string_value(json_object_get(word, "digest")), told);
+}
+
+void announce(const json_t *states, const char *name, const IngotDigest *image, gint64 now, AnnounceSees sees,
+              gconstpointer user, Announcement *announcement)
 {
     char digest[INGOT_DIGEST_TEXT_SIZE];
-    const json_t *of_base = NULL, *own = state_now(json_object_get(states, "own"), now);
-    const json_t *base = find_base(states, now, &of_base);
-    *announcement = (Announcement){.withheld = lifecycle_withholds(own)};
+    const json_t *said = state_now(json_object_get(states, "own"), now);
+    g_autoptr(json_t) base = word_of_base(states, now, sees, user);
+    *announcement = (Announcement){.withheld = lifecycle_withholds(said)};
     ingot_digest_write_text(image, digest);
-    if (own != NULL) {
-        announcement->why = sentence(name, digest, own);
-        announcement->said = header_of(own, name, digest);
+    if (said != NULL) {
+        g_autoptr(json_t) own = word_of(said, name, digest);
+        announcement->why = sentence(own);
+        announcement->said = lifecycle_write(own);
+    } else if (base != NULL) {
+        g_autofree char *told = sentence(base);
+        announcement->why = g_strdup_printf("%s@%s stands on a base: %s", name, digest, told);
     }
-    if (base != NULL) {
-        const char *base_name = json_string_value(json_object_get(base, "name"));
-        const char *base_digest = json_string_value(json_object_get(base, "digest"));
-        g_autofree char *told = sentence(base_name, base_digest, of_base);
-        announcement->base = header_of(of_base, base_name, base_digest);
-        if (own == NULL) {
-            announcement->why = g_strdup_printf("%s@%s stands on a base: %s", name, digest, told);
-        }
-    }
+    announcement->base = base == NULL ? NULL : lifecycle_write(base);
     announcement->warning = announcement->why == NULL ? NULL : warning_of(announcement->why);
 }
 
@@ -88,14 +110,15 @@ gboolean state_stands_in_the_way(Storage *storage, const char *name, const Ingot
     g_autoptr(json_t) body = storage_record(storage, STATE_RECORD, name, digest, error);
     const json_t *said = state_now(body, states_now());
     gboolean withheld = lifecycle_withholds(said);
-    *why = withheld ? sentence(name, digest, said) : NULL;
+    g_autoptr(json_t) word = withheld ? word_of(said, name, digest) : NULL;
+    *why = withheld ? sentence(word) : NULL;
     return withheld;
 }
 
-gboolean state_mark(Storage *storage, const char *name, const IngotDigest *image, char **mark, GError **error)
+gboolean state_mark(Storage *storage, const char *name, const IngotDigest *image, AnnounceSees sees, gconstpointer user,
+                    char **mark, GError **error)
 {
     GError *problem = NULL;
-    const json_t *of_base = NULL;
     gint64 now = states_now();
     g_autoptr(json_t) states = storage_states(storage, name, image, &problem);
     *mark = NULL;
@@ -103,12 +126,10 @@ gboolean state_mark(Storage *storage, const char *name, const IngotDigest *image
         g_propagate_error(error, problem);
         return FALSE;
     }
-    const json_t *own = state_now(json_object_get(states, "own"), now), *base = find_base(states, now, &of_base);
-    g_autofree char *told = own == NULL && base == NULL ? NULL : lifecycle_tell(own == NULL ? of_base : own);
-    *mark = own != NULL || base == NULL
-                ? g_steal_pointer(&told)
-                : g_strdup_printf("its base %s@%s is %s", json_string_value(json_object_get(base, "name")),
-                                  json_string_value(json_object_get(base, "digest")), told);
+    const json_t *own = state_now(json_object_get(states, "own"), now);
+    g_autoptr(json_t) base = own == NULL ? word_of_base(states, now, sees, user) : NULL;
+    g_autofree char *told = base == NULL ? NULL : sentence(base);
+    *mark = own != NULL ? lifecycle_tell(own) : base == NULL ? NULL : g_strdup_printf("its base %s", told);
     return TRUE;
 }
 

@@ -18,15 +18,20 @@ typedef struct {
 void announcement_clear(Announcement *announcement);
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Announcement, announcement_clear)
 
-/* states: as storage_states gives it, or NULL. Pure. */
-void announce(const json_t *states, const char *name, const IngotDigest *image, gint64 now, Announcement *announcement);
+/* Whether whoever asks may know of a repository. */
+typedef gboolean (*AnnounceSees)(const char *name, gconstpointer user);
+/* states: as storage_states gives it, or NULL. Of a base that is said in a repository which `sees` denies, there is no
+ * name, reason or user in it. Pure. */
+void announce(const json_t *states, const char *name, const IngotDigest *image, gint64 now, AnnounceSees sees,
+              gconstpointer user, Announcement *announcement);
 
 /* Whether the image is withheld: *why (free it) says so then, else it is NULL. FALSE may be an error. */
 gboolean state_stands_in_the_way(Storage *storage, const char *name, const IngotDigest *image, char **why,
                                  GError **error);
 /* *mark: what marks a channel that names the image, in a few words: that it, or a base of it, is not active (free it).
- * NULL: nothing does. */
-gboolean state_mark(Storage *storage, const char *name, const IngotDigest *image, char **mark, GError **error);
+ * NULL: nothing does. sees: as above. */
+gboolean state_mark(Storage *storage, const char *name, const IngotDigest *image, AnnounceSees sees, gconstpointer user,
+                    char **mark, GError **error);
 
 /* Says one thing more of an image of the repository (image/lifecycle.h). Of two at once, in whichever processes, none
  * is lost. */

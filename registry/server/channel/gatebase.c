@@ -1,5 +1,6 @@
 /* base: {newer_than: 30d}. What the image stands on is not revoked, and not older than that. */
 #include <ingot/error.h>
+#include <string.h>
 
 #include "base/text.h"
 #include "server/channel/gateevidence.h"
@@ -17,18 +18,20 @@ static gboolean base_check(const json_t *settings, GString *path, GError **error
     return settings_map(settings, names, NULL, path, error) && settings_duration(settings, "newer_than", path, error);
 }
 
-/* The nearest of the bases that is revoked, in whatever repository: its digest and the reason (free both). NULL: none.
- */
+/* The nearest of the bases that is revoked: its digest, and the reason where the image's own repository says so: others
+ * may not be for whoever promotes (free both). NULL: none. */
 static gboolean find_revoked(const GateCase *its, char **base, char **reason, GError **error)
 {
     GError *problem = NULL;
     g_autoptr(json_t) states = storage_states(its->storage, its->name, &its->digest, &problem);
     const json_t *bases = json_object_get(states, "bases");
     for (size_t i = 0; *base == NULL && i < json_array_size(bases); i++) {
-        const json_t *one = json_array_get(bases, i), *said = state_now(json_object_get(one, "body"), its->now);
+        const json_t *one = json_array_get(bases, i), *said = state_of_base(one, its->now);
         if (lifecycle_of(said) == LIFECYCLE_REVOKED) {
             *base = g_strdup(json_string_value(json_object_get(one, "digest")));
-            *reason = g_strdup(json_string_value(json_object_get(said, "reason")));
+            *reason = strcmp(json_string_value(json_object_get(one, "name")), its->name) == 0
+                          ? g_strdup(json_string_value(json_object_get(said, "reason")))
+                          : NULL;
         }
     }
     if (problem != NULL) {
@@ -91,7 +94,7 @@ static gboolean base_judge(const GateCase *its, const json_t *settings, GateVerd
         verdict->why = g_strdup("it does not say which image it stands on");
         verdict->mend = g_strdup("bake it with `source: {from: …}`, which records the base");
     } else if (most > 0) {
-        judge_age(its, &g_array_index(bases, IngotDigest, 0), most, verdict);
+        judge_age(its, &g_array_index(bases, StorageBase, 0).digest, most, verdict);
     } else {
         verdict->passed = TRUE;
         verdict->why = g_strdup("nothing that it stands on is revoked");

@@ -76,7 +76,11 @@ static json_t *read_wish(const Request *request, const json_t *body, GError **er
         g_set_error(error, INGOT_ERROR, INGOT_ERROR_INVALID, "a revocation needs a reason");
         return NULL;
     }
-    return lifecycle_say(state, reason, strcmp(user, "-") == 0 ? NULL : user, now, MAX(from, now));
+    json_t *said = lifecycle_say(state, reason, strcmp(user, "-") == 0 ? NULL : user, now, MAX(from, now));
+    if (access_may_everywhere(request, ACCESS_DELETE | ACCESS_ADMIN)) {
+        json_object_set_new(said, "everywhere", json_true());
+    }
+    return said;
 }
 
 static enum MHD_Result lifecycle_put(Request *request, const RouteMatch *match)

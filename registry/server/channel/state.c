@@ -2,46 +2,57 @@
 
 #include "base/text.h"
 
-static gboolean is_mirrored(const json_t *said)
+/* Which words: those said here, those of another registry, or of the first those said by whoever may everywhere. */
+typedef enum { SIDE_HERE, SIDE_THERE, SIDE_EVERYWHERE } Side;
+
+static Side side_of(const json_t *said)
 {
-    return json_is_true(json_object_get(said, "mirrored"));
+    return json_is_true(json_object_get(said, "mirrored")) ? SIDE_THERE : SIDE_HERE;
+}
+
+static gboolean is_of(const json_t *said, Side side)
+{
+    return side == SIDE_EVERYWHERE ? json_is_true(json_object_get(said, "everywhere")) : side_of(said) == side;
 }
 
 /* The place of the word of one side that counts, counted from one; 0: none. */
-static size_t place_at(const json_t *list, gboolean mirrored, gint64 now)
+static size_t place_at(const json_t *list, Side side, gint64 now)
 {
     size_t i = json_array_size(list);
-    while (i > 0 && (is_mirrored(json_array_get(list, i - 1)) != mirrored ||
-                     lifecycle_from(json_array_get(list, i - 1)) > now)) {
+    while (i > 0 && (!is_of(json_array_get(list, i - 1), side) || lifecycle_from(json_array_get(list, i - 1)) > now)) {
         i--;
     }
     return i;
 }
 
-static const json_t *side_at(const json_t *list, gboolean mirrored, gint64 now)
+static const json_t *side_at(const json_t *list, Side side, gint64 now)
 {
-    size_t place = place_at(list, mirrored, now);
+    size_t place = place_at(list, side, now);
     return place == 0 ? NULL : json_array_get(list, place - 1);
 }
 
-/* The stricter of both sides; it may be active. */
+static const json_t *stricter(const json_t *own, const json_t *theirs)
+{
+    return own == NULL || lifecycle_of(theirs) > lifecycle_of(own) ? theirs : own;
+}
+
+/* Of both sides; it may be active. */
 static const json_t *word_at(const json_t *list, gint64 now)
 {
-    const json_t *own = side_at(list, FALSE, now), *theirs = side_at(list, TRUE, now);
-    return own == NULL || lifecycle_of(theirs) > lifecycle_of(own) ? theirs : own;
+    return stricter(side_at(list, SIDE_HERE, now), side_at(list, SIDE_THERE, now));
 }
 
 /* --- adding --- */
 
 /* Takes the oldest words of a side out, until there is room for one more. */
-static void make_room(json_t *list, gboolean mirrored, gint64 now)
+static void make_room(json_t *list, Side side, gint64 now)
 {
-    size_t count = 0, counts = place_at(list, mirrored, now);
+    size_t count = 0, counts = place_at(list, side, now);
     for (size_t i = 0; i < json_array_size(list); i++) {
-        count += is_mirrored(json_array_get(list, i)) == mirrored ? 1 : 0;
+        count += is_of(json_array_get(list, i), side) ? 1 : 0;
     }
     for (size_t i = 0; count >= STATES_MOST && i < json_array_size(list);) {
-        if (is_mirrored(json_array_get(list, i)) != mirrored || i + 1 == counts) {
+        if (!is_of(json_array_get(list, i), side) || i + 1 == counts) {
             i++;
             continue;
         }
@@ -58,7 +69,7 @@ json_t *state_add(const json_t *body, const json_t *said, gint64 now)
         json_decref(list);
         list = json_array();
     }
-    make_room(list, is_mirrored(said), now);
+    make_room(list, side_of(said), now);
     json_array_append(list, (json_t *)said);
     return ingot_json_pack("{s:o}", "said", list);
 }
@@ -74,7 +85,7 @@ static gboolean says_the_same(const json_t *one, const json_t *other)
 
 json_t *state_mirror(const json_t *body, const json_t *there, gint64 now)
 {
-    const json_t *last = side_at(json_object_get(body, "said"), TRUE, now);
+    const json_t *last = side_at(json_object_get(body, "said"), SIDE_THERE, now);
     gboolean active = lifecycle_of(there) == LIFECYCLE_ACTIVE;
     if (active && lifecycle_of(last) == LIFECYCLE_ACTIVE) {
         return NULL;
@@ -95,6 +106,17 @@ json_t *state_mirror(const json_t *body, const json_t *there, gint64 now)
 const json_t *state_now(const json_t *body, gint64 now)
 {
     const json_t *said = word_at(json_object_get(body, "said"), now);
+    return lifecycle_of(said) == LIFECYCLE_ACTIVE ? NULL : said;
+}
+
+const json_t *state_of_base(const json_t *base, gint64 now)
+{
+    const json_t *body = json_object_get(base, "body"), *list = json_object_get(body, "said");
+    if (json_is_true(json_object_get(base, "named"))) {
+        return state_now(body, now);
+    }
+    gboolean mirror = json_is_true(json_object_get(base, "mirror"));
+    const json_t *said = stricter(side_at(list, SIDE_EVERYWHERE, now), mirror ? side_at(list, SIDE_THERE, now) : NULL);
     return lifecycle_of(said) == LIFECYCLE_ACTIVE ? NULL : said;
 }
 

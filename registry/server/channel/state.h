@@ -22,5 +22,9 @@ json_t *state_add(const json_t *body, const json_t *said, gint64 now);
 json_t *state_mirror(const json_t *body, const json_t *there, gint64 now);
 /* The word that counts at `now` (seconds); NULL: none, the digest is active. It belongs to the body (NULL: no body). */
 const json_t *state_now(const json_t *body, gint64 now);
+/* The word that counts of a base for an image that stands on it, as storage_states has it. Of a repository that neither
+ * the image nor a mirror leads to, only words count that were said by whoever may say so everywhere ("everywhere":
+ * true): others could hold up what is none of theirs. NULL: none. */
+const json_t *state_of_base(const json_t *base, gint64 now);
 /* The word that will count later; NULL: none. */
 const json_t *state_next(const json_t *body, gint64 now);

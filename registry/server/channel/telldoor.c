@@ -6,6 +6,7 @@
 
 #include "base/json.h"
 #include "base/text.h"
+#include "server/auth/access.h"
 #include "server/channel/announce.h"
 #include "server/channel/doors.h"
 #include "server/channel/promotion.h"
@@ -45,9 +46,10 @@ static void add_move(json_t *entry, const StorageMove *move)
     ingot_json_set_string(entry, "reason", move->reason);
 }
 
-static gboolean add_channel(Storage *storage, const char *name, const char *channel, GHashTable *versions, json_t *list,
-                            GError **error)
+static gboolean add_channel(const Request *request, const char *name, const char *channel, GHashTable *versions,
+                            json_t *list, GError **error)
 {
+    Storage *storage = request->server->storage;
     IngotDigest digest;
     GError *problem = NULL;
     if (!storage_find_tag(storage, name, channel, &digest, &problem)) {
@@ -61,7 +63,7 @@ static gboolean add_channel(Storage *storage, const char *name, const char *chan
     }
     g_autoptr(GArray) moves = storage_moves(storage, name, channel, 0, 1, error);
     g_autofree char *text = ingot_digest_to_text(&digest), *mark = NULL;
-    if (moves == NULL || !state_mark(storage, name, &digest, &mark, error)) {
+    if (moves == NULL || !state_mark(storage, name, &digest, access_sees, request, &mark, error)) {
         return FALSE;
     }
     json_t *entry = ingot_json_pack("{s:s, s:s}", "channel", channel, "digest", text);
@@ -84,7 +86,7 @@ static enum MHD_Result answer_channels(Request *request, const RouteMatch *match
     g_autoptr(json_t) list = json_array();
     gboolean ok = versions != NULL;
     for (guint i = 0; ok && names[i] != NULL; i++) {
-        ok = add_channel(storage, match->name, names[i], versions, list, &error);
+        ok = add_channel(request, match->name, names[i], versions, list, &error);
     }
     return ok ? channel_door_answer(request, MHD_HTTP_OK, list) : request_fail(request, "NAME_UNKNOWN", error);
 }

@@ -317,6 +317,7 @@ static gboolean put(Copy *copy, const char *name, const char *tag, const OciDige
         return FALSE;
     }
     IngotDigest digest, base;
+    g_autofree char *base_name = manifest_base_name(root);
     OciDigest subject;
     const char *about = json_string_value(json_object_get(json_object_get(root, "subject"), "digest"));
     const char *artifact = manifest_artifact(root);
@@ -329,6 +330,7 @@ static gboolean put(Copy *copy, const char *name, const char *tag, const OciDige
                                       .subject_text = about,
                                       .artifact = artifact == NULL ? "" : artifact,
                                       .base = manifest_base(root, &base) ? &base : NULL,
+                                      .base_name = base_name,
                                       .named = named,
                                       .mentions = mentions,
                                       .actor = &copy_actor,

@@ -48,7 +48,8 @@ static enum MHD_Result withhold(Request *request, const Announcement *words)
 static enum MHD_Result give(Request *request, const ApiRoute *route, const KeptManifest *manifest)
 {
     g_auto(Announcement) words = {0};
-    announce(manifest->states, route->name, &manifest->digest, g_get_real_time() / G_USEC_PER_SEC, &words);
+    announce(manifest->states, route->name, &manifest->digest, g_get_real_time() / G_USEC_PER_SEC, access_sees, request,
+             &words);
     if (words.withheld && g_strcmp0(request_header(request, LIFECYCLE_ALLOW_HEADER), LIFECYCLE_ALLOW) != 0) {
         return withhold(request, &words);
     }
@@ -288,6 +289,7 @@ static enum MHD_Result store(Request *request, const ApiRoute *route, const json
     IngotDigest digest, expected, base;
     OciDigest subject;
     g_auto(GStrv) tags = NULL;
+    g_autofree char *base_name = manifest_base_name(root);
     const StorageActor actor = api_actor(request);
     if (!read_tags(request, route, &tags, &error)) {
         return request_refuse(request, MHD_HTTP_BAD_REQUEST, "MANIFEST_INVALID", error->message);
@@ -304,6 +306,7 @@ static enum MHD_Result store(Request *request, const ApiRoute *route, const json
                                 .subject_text = subject_text,
                                 .artifact = artifact == NULL ? "" : artifact,
                                 .base = manifest_base(root, &base) ? &base : NULL,
+                                .base_name = base_name,
                                 .named = by_digest(route) ? given : NULL,
                                 .mentions = mentions,
                                 .actor = &actor};

@@ -1,6 +1,7 @@
 #include "server/storage/bases.h"
 
 #include <ingot/digest.h>
+#include <ingot/reference.h>
 
 #include "server/catalogue/baserows.h"
 #include "server/catalogue/diary.h"
@@ -9,8 +10,8 @@
 #include "server/storage/inside.h"
 #include "server/storage/mentions.h"
 
-#define DIARY_KEY "bases-read" /* 1: those of all manifests */
-#define BATCH 256              /* manifests that one change notes */
+#define DIARY_KEY "bases-named" /* 1: those of all manifests */
+#define BATCH 256               /* manifests that one change notes */
 
 gboolean manifest_base(const json_t *manifest, IngotDigest *base)
 {
@@ -19,22 +20,38 @@ gboolean manifest_base(const json_t *manifest, IngotDigest *base)
     return text != NULL && ingot_digest_parse(text, base, NULL);
 }
 
+char *manifest_base_name(const json_t *manifest)
+{
+    const json_t *annotations = json_object_get(manifest, "annotations");
+    const char *text = json_string_value(json_object_get(annotations, "org.opencontainers.image.base.name"));
+    g_autoptr(IngotReference) reference = text == NULL ? NULL : ingot_reference_parse(text, NULL);
+    return reference == NULL ? NULL : g_strdup(reference->name);
+}
+
+static void base_clear(gpointer data)
+{
+    StorageBase *base = data;
+    g_free(base->name);
+}
+
 GArray *storage_bases(Storage *storage, const IngotDigest *image, GError **error)
 {
-    IngotDigest at = *image, base;
+    IngotDigest at = *image;
+    StorageBase base;
     gboolean found = TRUE;
-    g_autoptr(GArray) list = g_array_new(FALSE, FALSE, sizeof(IngotDigest));
+    g_autoptr(GArray) list = g_array_new(FALSE, FALSE, sizeof(StorageBase));
+    g_array_set_clear_func(list, base_clear);
     g_autoptr(Connection) reader = database_reader(storage->catalogue, error);
     if (reader == NULL) {
         return NULL;
     }
     while (list->len < BASES_DEEP && found) {
-        if (!base_rows_find(reader, &at, &base, &found, error)) {
+        if (!base_rows_find(reader, &at, &base.digest, &base.name, &found, error)) {
             return NULL;
         }
         if (found) {
             g_array_append_val(list, base);
-            at = base;
+            at = base.digest;
         }
     }
     return g_steal_pointer(&list);
@@ -127,21 +144,32 @@ GArray *storage_descendants(Storage *storage, const IngotDigest *image, guint mo
 /* --- what older versions have taken --- */
 
 typedef struct {
+    IngotDigest image, base;
+    char *name; /* of the base's repository, or NULL */
+} BaseEdge;
+
+static void edge_clear(gpointer data)
+{
+    BaseEdge *edge = data;
+    g_free(edge->name);
+}
+
+typedef struct {
     gint64 repository, blob; /* of the last manifest that was read; 0: none yet */
-    GArray *edges;           /* of IngotDigest, in pairs: image, base */
+    GArray *edges;           /* of BaseEdge */
 } BaseScan;
 
 /* One manifest's; one that can't be read has none. */
 static void scan_read(BaseScan *scan, Storage *storage, const char *name, const IngotDigest *image)
 {
-    IngotDigest base;
+    BaseEdge edge = {.image = *image};
     g_autofree char *type = NULL;
     g_autoptr(GBytes) bytes = storage_manifest(storage, name, image, &type, NULL);
     g_autoptr(json_t) root =
         bytes == NULL ? NULL : manifest_parse(g_bytes_get_data(bytes, NULL), g_bytes_get_size(bytes), name, NULL);
-    if (manifest_base(root, &base)) {
-        g_array_append_val(scan->edges, *image);
-        g_array_append_val(scan->edges, base);
+    if (manifest_base(root, &edge.base)) {
+        edge.name = manifest_base_name(root);
+        g_array_append_val(scan->edges, edge);
     }
 }
 
@@ -170,9 +198,9 @@ static gboolean scan_keep(BaseScan *scan, Storage *storage, gboolean ended, GErr
         return FALSE;
     }
     gboolean ok = TRUE;
-    for (guint i = 0; ok && i < scan->edges->len; i += 2) {
-        ok = base_rows_put(change.writer, &g_array_index(scan->edges, IngotDigest, i),
-                           &g_array_index(scan->edges, IngotDigest, i + 1), error);
+    for (guint i = 0; ok && i < scan->edges->len; i++) {
+        const BaseEdge *edge = &g_array_index(scan->edges, BaseEdge, i);
+        ok = base_rows_put(change.writer, &edge->image, &edge->base, edge->name, error);
     }
     g_array_set_size(scan->edges, 0);
     return change_end(&change, ok && (!ended || diary_set(change.writer, DIARY_KEY, 1, error)), error);
@@ -190,7 +218,8 @@ static gboolean bases_are_read(Storage *storage, gboolean *read, GError **error)
 gboolean storage_read_bases(Storage *storage, gboolean (*goes_on)(gpointer user), gpointer user, GError **error)
 {
     gboolean read, more = TRUE;
-    g_autoptr(GArray) edges = g_array_new(FALSE, FALSE, sizeof(IngotDigest));
+    g_autoptr(GArray) edges = g_array_new(FALSE, FALSE, sizeof(BaseEdge));
+    g_array_set_clear_func(edges, edge_clear);
     BaseScan scan = {.edges = edges};
     if (!bases_are_read(storage, &read, error) || read) {
         return read;

@@ -10,8 +10,15 @@
 
 /* The base that a manifest names. FALSE: it names none. */
 gboolean manifest_base(const json_t *manifest, IngotDigest *base);
+/* The repository that it names for it (org.opencontainers.image.base.name, without host, tag and digest); NULL: none.
+ * Free it. */
+char *manifest_base_name(const json_t *manifest);
 
-/* GArray of IngotDigest: what the image stands on, the nearest first. */
+typedef struct {
+    IngotDigest digest;
+    char *name; /* the repository that the image which stands on it directly names for it; NULL: none */
+} StorageBase;
+/* GArray of StorageBase: what the image stands on, the nearest first. */
 GArray *storage_bases(Storage *storage, const IngotDigest *image, GError **error);
 
 typedef struct {

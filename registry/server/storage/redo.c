@@ -81,10 +81,10 @@ static GByteArray *read_manifest(Rebuild *rebuild, const IngotDigest *digest)
     return map != NULL && ingot_digest_equal(&found, digest) ? g_steal_pointer(&bytes) : NULL;
 }
 
-/* What the manifest mentions, its base, its kind and its subject (free both; NULL where it can't be read, or has none).
- */
+/* What the manifest mentions, its base, and its kind, its subject and the base's repository (free them; NULL where it
+ * can't be read, or has none). */
 static GArray *find_mentions(Rebuild *rebuild, const Line *line, char **artifact, char **subject, IngotDigest *base,
-                             gboolean *has_base)
+                             gboolean *has_base, char **base_name)
 {
     g_autoptr(GByteArray) bytes = read_manifest(rebuild, &line->digest);
     g_autoptr(json_t) root = bytes == NULL ? NULL : ingot_json_parse(bytes->data, bytes->len, "manifest", NULL);
@@ -92,6 +92,7 @@ static GArray *find_mentions(Rebuild *rebuild, const Line *line, char **artifact
     *artifact = root == NULL ? NULL : g_strdup(kind == NULL ? "" : kind);
     *subject = g_strdup(json_string_value(json_object_get(json_object_get(root, "subject"), "digest")));
     *has_base = manifest_base(root, base);
+    *base_name = manifest_base_name(root);
     GArray *mentions = root == NULL ? NULL : mentions_read(root);
     if (mentions == NULL) {
         rebuild_lost(rebuild, "%s: the manifest %s can't be read", line->name, line->digest_text);
@@ -110,10 +111,10 @@ static gboolean redo_missing_link(Change *change, const Line *line, gint64 blob,
 
 static gboolean redo_manifest(Rebuild *rebuild, const Line *line, gint64 blob, GError **error)
 {
-    g_autofree char *artifact = NULL, *named = NULL;
+    g_autofree char *artifact = NULL, *named = NULL, *base_name = NULL;
     IngotDigest base;
     gboolean has_base;
-    g_autoptr(GArray) mentions = find_mentions(rebuild, line, &artifact, &named, &base, &has_base);
+    g_autoptr(GArray) mentions = find_mentions(rebuild, line, &artifact, &named, &base, &has_base, &base_name);
     OciDigest subject = line->subject;
     gboolean found = line->attached && named != NULL && oci_digest_parse(named, &subject, NULL);
     const StorageManifest manifest = {.type = line->type == NULL ? "" : line->type,
@@ -121,6 +122,7 @@ static gboolean redo_manifest(Rebuild *rebuild, const Line *line, gint64 blob, G
                                       .subject_text = found ? named : line->subject_text,
                                       .artifact = artifact,
                                       .base = has_base ? &base : NULL,
+                                      .base_name = base_name,
                                       .mentions = mentions,
                                       .partial = TRUE,
                                       .promotes = TRUE,

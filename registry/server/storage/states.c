@@ -1,27 +1,48 @@
 #include "server/storage/states.h"
 
+#include <string.h>
+
 #include "base/json.h"
 #include "server/catalogue/recordrows.h"
 #include "server/storage/bases.h"
 #include "server/storage/inside.h"
 #include "server/storage/records.h"
 
-/* A base's states become an array's. */
+typedef struct {
+    json_t *list;
+    const char *name;  /* the image's repository */
+    const char *named; /* what is named for the base; NULL: nothing */
+} BaseStates;
+
+/* Whether `repository` is PREFIX/NAMED, and the image's own is of that PREFIX too. */
+static gboolean is_mirror_of(const BaseStates *states, const char *repository)
+{
+    gsize whole = strlen(repository), tail = states->named == NULL ? whole : strlen(states->named);
+    gsize prefix = tail < whole ? whole - tail : 0;
+    return prefix > 1 && repository[prefix - 1] == '/' && strcmp(repository + prefix, states->named) == 0 &&
+           strncmp(repository, states->name, prefix) == 0;
+}
+
 static gboolean base_take(const RecordRow *row, gpointer user)
 {
-    json_array_append_new(user,
-                          ingot_json_pack("{s:s, s:s, s:O}", "name", row->name, "digest", row->key, "body", row->body));
+    const BaseStates *states = user;
+    gboolean named = strcmp(row->name, states->name) == 0 || g_strcmp0(row->name, states->named) == 0;
+    json_array_append_new(states->list, ingot_json_pack("{s:s, s:s, s:O, s:b, s:b}", "name", row->name, "digest",
+                                                        row->key, "body", row->body, "named", (int)named, "mirror",
+                                                        (int)is_mirror_of(states, row->name)));
     return TRUE;
 }
 
-static json_t *states_of_bases(Storage *storage, const IngotDigest *image, GError **error)
+static json_t *states_of_bases(Storage *storage, const char *name, const IngotDigest *image, GError **error)
 {
     g_autoptr(json_t) list = json_array();
     g_autoptr(GArray) bases = storage_bases(storage, image, error);
     g_autoptr(Connection) reader = bases == NULL ? NULL : database_reader(storage->catalogue, error);
     for (guint i = 0; reader != NULL && i < bases->len; i++) {
-        g_autofree char *digest = ingot_digest_to_text(&g_array_index(bases, IngotDigest, i));
-        if (!record_rows_each(reader, STATE_RECORD, NULL, digest, base_take, list, error)) {
+        const StorageBase *base = &g_array_index(bases, StorageBase, i);
+        BaseStates states = {.list = list, .name = name, .named = base->name};
+        g_autofree char *digest = ingot_digest_to_text(&base->digest);
+        if (!record_rows_each(reader, STATE_RECORD, NULL, digest, base_take, &states, error)) {
             return NULL;
         }
     }
@@ -33,7 +54,7 @@ json_t *storage_states(Storage *storage, const char *name, const IngotDigest *im
     GError *problem = NULL;
     g_autofree char *digest = ingot_digest_to_text(image);
     g_autoptr(json_t) own = storage_record(storage, STATE_RECORD, name, digest, &problem);
-    g_autoptr(json_t) bases = problem == NULL ? states_of_bases(storage, image, &problem) : NULL;
+    g_autoptr(json_t) bases = problem == NULL ? states_of_bases(storage, name, image, &problem) : NULL;
     if (problem != NULL) {
         g_propagate_error(error, problem);
         return NULL;

@@ -191,6 +191,7 @@ typedef struct {
     const char *subject_text;   /* as the manifest names it; NULL: by a SHA-256 */
     const char *artifact;       /* its kind (mentions.h), "" for none; NULL: it is not known */
     const IngotDigest *base;    /* what it says that it stands on (bases.h); NULL: nothing */
+    const char *base_name;      /* the repository that it says that is of; NULL: none */
     const OciDigest *named;     /* what the client calls it, which its bytes have; NULL: by no digest */
     const GArray *mentions;     /* of Mention (mentions.h): what it names and needs */
     const StorageActor *actor;  /* NULL: nobody is known */

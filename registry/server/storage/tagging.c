@@ -222,7 +222,8 @@ gboolean names_manifest(Change *change, const char *name, gint64 blob, const Ing
                            change_time(change), &changed, error) ||
         !note_origin(change, repository, digest, manifest->cached, had, &changed, error) ||
         !add_mentions(change, repository, blob, mentions, error) ||
-        (manifest->base != NULL && !base_rows_put(change->writer, digest, manifest->base, error))) {
+        (manifest->base != NULL &&
+         !base_rows_put(change->writer, digest, manifest->base, manifest->base_name, error))) {
         return FALSE;
     }
     if (changed) {

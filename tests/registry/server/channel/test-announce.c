@@ -4,6 +4,7 @@
 #include <sys/wait.h>
 
 #include "server/channel/announce.h"
+#include "server/channel/gate.h"
 #include "server/storage/records.h"
 #include "server/storage/states.h"
 
@@ -18,21 +19,147 @@ static void say(Storage *storage, const char *name, const IngotDigest *image, Li
     }
 }
 
+static gboolean sees_all(const char *name, gconstpointer user)
+{
+    return name != user;
+}
+
 static void a_channel_is_marked(void **state)
 {
     g_autoptr(Storage) storage = open_storage(state);
     IngotDigest image = put_manifest(storage, "a", "1.0.0", "one", NULL, 0);
     g_autofree char *none = NULL, *some = NULL, *unread = NULL;
     g_autoptr(GError) error = NULL;
-    assert_true(state_mark(storage, "a", &image, &none, NULL));
+    assert_true(state_mark(storage, "a", &image, sees_all, NULL, &none, NULL));
     assert_null(none);
     say(storage, "a", &image, LIFECYCLE_REVOKED, "CVE-1");
-    assert_true(state_mark(storage, "a", &image, &some, NULL));
+    assert_true(state_mark(storage, "a", &image, sees_all, NULL, &some, NULL));
     assert_non_null(strstr(some, "revoked by alice"));
     in_catalogue(state, "UPDATE records SET sum=sum+1 WHERE kind='state'");
-    assert_false(state_mark(storage, "a", &image, &unread, &error));
+    assert_false(state_mark(storage, "a", &image, sees_all, NULL, &unread, &error));
     assert_true(g_error_matches(error, INGOT_ERROR, INGOT_ERROR_CORRUPT));
     assert_null(unread);
+}
+
+/* --- bases --- */
+
+/* An image whose manifest names a repository for what it stands on; name NULL: none. */
+static IngotDigest put_on(Storage *storage, const char *repository, const char *word, const IngotDigest *base,
+                          const char *name)
+{
+    g_autoptr(GArray) none = g_array_new(FALSE, FALSE, sizeof(Mention));
+    const StorageManifest manifest = {.data = word,
+                                      .size = strlen(word),
+                                      .type = "application/vnd.oci.image.index.v1+json",
+                                      .artifact = "",
+                                      .base = base,
+                                      .base_name = name,
+                                      .mentions = none};
+    IngotDigest digest;
+    g_autoptr(GError) error = NULL;
+    if (!storage_put_manifest(storage, repository, &manifest, &digest, &error)) {
+        fail_msg("%s", error->message);
+    }
+    return digest;
+}
+
+static gboolean sees_none(const char *name, gconstpointer user)
+{
+    return name == user;
+}
+
+/* Fails unless the image comes with such a word of a base (NULL: with none). */
+static void assert_base(Storage *storage, const char *name, const IngotDigest *image, AnnounceSees sees,
+                        const char *expected)
+{
+    g_autoptr(json_t) states = storage_states(storage, name, image, NULL);
+    g_auto(Announcement) words = {0};
+    announce(states, name, image, 1000, sees, NULL, &words);
+    assert_int_equal(words.base == NULL, expected == NULL);
+    assert_int_equal(words.warning == NULL, expected == NULL);
+    if (expected != NULL && strstr(words.base, expected) == NULL) {
+        fail_msg("%s: %s", expected, words.base);
+    }
+}
+
+static void say_as(Storage *storage, const char *name, const IngotDigest *image, const char *mark, const char *reason)
+{
+    g_autoptr(json_t) said = lifecycle_say(LIFECYCLE_REVOKED, reason, "mallory", 100, 100);
+    json_object_set_new(said, mark, json_true());
+    g_autoptr(GError) error = NULL;
+    if (!state_say(storage, &alice, name, image, said, &error)) {
+        fail_msg("%s", error->message);
+    }
+}
+
+static void assert_gate(Storage *storage, const char *name, const IngotDigest *image, gboolean passes)
+{
+    g_autoptr(GPtrArray) none = g_ptr_array_new();
+    const GateCase its = {storage, name, "prod", *image, "alice", 1000, none};
+    GateVerdict verdict = {0};
+    assert_true(gate_find("base")->judge(&its, NULL, &verdict, NULL));
+    assert_int_equal(verdict.passed, passes);
+    assert_true(passes || strstr(verdict.why, "revoked") != NULL);
+    g_free(verdict.why);
+    g_free(verdict.mend);
+}
+
+/* Whoever has a copy of a base holds up nobody else's images. */
+static void a_base_is_spoken_of_where_it_is_named(void **state)
+{
+    g_autoptr(Storage) storage = open_storage(state);
+    IngotDigest base = put_on(storage, "team/base", "{\"base\":1}", NULL, NULL);
+    IngotDigest middle = put_on(storage, "team/middle", "{\"middle\":1}", &base, "team/base");
+    IngotDigest top = put_on(storage, "other/top", "{\"top\":1}", &middle, NULL);
+    IngotDigest mallorys = put_on(storage, "mallory/x", "{\"mallory\":1}", &base, NULL);
+    say(storage, "mallory/x", &base, LIFECYCLE_REVOKED, "spite");
+    assert_base(storage, "team/middle", &middle, sees_all, NULL);
+    assert_base(storage, "other/top", &top, sees_all, NULL);
+    assert_gate(storage, "team/middle", &middle, TRUE);
+    assert_base(storage, "mallory/x", &mallorys, sees_all, "spite"); /* in his own it does */
+    say(storage, "team/base", &base, LIFECYCLE_DEPRECATED, "old");
+    assert_base(storage, "team/middle", &middle, sees_all, "old");
+    assert_base(storage, "other/top", &top, sees_all, "old"); /* what is between them names it */
+    assert_base(storage, "mallory/x", &mallorys, sees_all, "spite");
+    say_as(storage, "third/copy", &base, "everywhere", "CVE-1");
+    assert_base(storage, "other/top", &top, sees_all, "CVE-1"); /* the strictest */
+    assert_gate(storage, "team/middle", &middle, FALSE);
+    say(storage, "third/copy", &base, LIFECYCLE_ACTIVE, "mine is well");
+    assert_base(storage, "other/top", &top, sees_all, "CVE-1");
+}
+
+/* Where both are mirrored behind one prefix, the name is that of the other registry. */
+static void a_mirrored_base_is_known_behind_its_prefix(void **state)
+{
+    g_autoptr(Storage) storage = open_storage(state);
+    IngotDigest base = put_on(storage, "hub/team/base", "{\"base\":1}", NULL, NULL);
+    IngotDigest image = put_on(storage, "hub/team/web", "{\"web\":1}", &base, "team/base");
+    IngotDigest other = put_on(storage, "team/web", "{\"web\":1}", &base, "team/base");
+    say(storage, "hub/team/base", &base, LIFECYCLE_REVOKED, "local");
+    assert_base(storage, "hub/team/web", &image, sees_all, NULL);
+    say_as(storage, "hub/team/base", &base, "mirrored", "upstream");
+    assert_base(storage, "hub/team/web", &image, sees_all, "upstream");
+    assert_base(storage, "team/web", &other, sees_all, NULL);
+}
+
+static void of_a_hidden_base_only_the_state_is_told(void **state)
+{
+    g_autoptr(Storage) storage = open_storage(state);
+    IngotDigest base = put_on(storage, "secret/base", "{\"base\":1}", NULL, NULL);
+    IngotDigest image = put_on(storage, "a", "{\"web\":1}", &base, "secret/base");
+    g_autofree char *mark = NULL;
+    say(storage, "secret/base", &base, LIFECYCLE_REVOKED, "a secret reason");
+    g_autoptr(json_t) states = storage_states(storage, "a", &image, NULL);
+    g_auto(Announcement) words = {0};
+    announce(states, "a", &image, 1000, sees_none, NULL, &words);
+    assert_true(state_mark(storage, "a", &image, sees_none, NULL, &mark, NULL));
+    const char *const texts[] = {words.base, words.why, words.warning, mark};
+    for (guint i = 0; i < G_N_ELEMENTS(texts); i++) {
+        assert_non_null(strstr(texts[i], "revoked"));
+        assert_null(strstr(texts[i], "secret"));
+        assert_null(strstr(texts[i], "alice"));
+    }
+    assert_base(storage, "a", &image, sees_all, "a secret reason");
 }
 
 #define WORDS 50u
@@ -89,6 +216,9 @@ int main(void)
         /* first: it forks while no storage has begun threads */
         cmocka_unit_test_setup_teardown(of_two_at_once_none_is_lost, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_channel_is_marked, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_base_is_spoken_of_where_it_is_named, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_mirrored_base_is_known_behind_its_prefix, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(of_a_hidden_base_only_the_state_is_told, set_up, tear_down),
     };
     return cmocka_run_group_tests_name("announce", tests, NULL, NULL);
 }

@@ -10,7 +10,10 @@ static char *manifest_on(const IngotDigest *base, const char *word)
 {
     g_autofree char *text = base == NULL ? NULL : ingot_digest_to_text(base);
     g_autofree char *line =
-        text == NULL ? g_strdup("") : g_strdup_printf(",\"org.opencontainers.image.base.digest\":\"%s\"", text);
+        text == NULL ? g_strdup("")
+                     : g_strdup_printf(",\"org.opencontainers.image.base.digest\":\"%s\","
+                                       "\"org.opencontainers.image.base.name\":\"r.example:5000/team/base:1.0.0\"",
+                                       text);
     return g_strdup_printf("{\"schemaVersion\":2,\"manifests\":[],\"annotations\":{\"word\":\"%s\"%s}}", word, line);
 }
 
@@ -25,6 +28,7 @@ static IngotDigest put_on(Storage *storage, const char *name, const char *tag, c
                                       .tag = tag,
                                       .artifact = "",
                                       .base = known ? base : NULL,
+                                      .base_name = known && base != NULL ? "team/base" : NULL,
                                       .mentions = none};
     IngotDigest digest;
     g_autoptr(GError) error = NULL;
@@ -58,8 +62,10 @@ static void check_graph(Storage *storage, const IngotDigest *base, const IngotDi
     assert_true(ingot_digest_equal(&two->digest, top) && ingot_digest_equal(&two->base, middle));
     assert_int_equal(two->depth, 2);
     assert_int_equal(above->len, 2);
-    assert_true(ingot_digest_equal(&g_array_index(above, IngotDigest, 0), middle));
-    assert_true(ingot_digest_equal(&g_array_index(above, IngotDigest, 1), base));
+    assert_true(ingot_digest_equal(&g_array_index(above, StorageBase, 0).digest, middle));
+    assert_true(ingot_digest_equal(&g_array_index(above, StorageBase, 1).digest, base));
+    assert_string_equal(g_array_index(above, StorageBase, 0).name, "team/base");
+    assert_string_equal(g_array_index(above, StorageBase, 1).name, "team/base");
 }
 
 static void test_two_levels(void **state)
@@ -91,6 +97,38 @@ static void test_what_older_versions_took(void **state)
     assert_true(storage_read_bases(storage, NULL, NULL, NULL));
     g_autoptr(GArray) above = storage_bases(storage, &late, NULL);
     assert_int_equal(above->len, 0);
+}
+
+/* What was noted before names were: it is read once more. */
+static void test_names_are_read(void **state)
+{
+    g_autoptr(Storage) storage = open_storage(state);
+    IngotDigest base = put_on(storage, "base", "base", NULL, TRUE);
+    IngotDigest middle = put_on(storage, "team/middle", "middle", &base, TRUE);
+    IngotDigest top = put_on(storage, "other/top", "top", &middle, TRUE);
+    in_catalogue(state, "UPDATE bases SET name=NULL, name_sum=NULL");
+    g_autoptr(GArray) before = storage_bases(storage, &top, NULL);
+    assert_null(g_array_index(before, StorageBase, 0).name);
+    assert_true(storage_read_bases(storage, NULL, NULL, NULL));
+    check_graph(storage, &base, &middle, &top);
+}
+
+/* What is damaged is not as if nothing stood below. */
+static void test_damaged(void **state)
+{
+    static const char *const damages[] = {"UPDATE bases SET sum=sum+1", "UPDATE bases SET name='mallory/x'"};
+    for (guint i = 0; i < G_N_ELEMENTS(damages); i++) {
+        g_autoptr(Storage) storage = open_storage(state);
+        IngotDigest base = put_on(storage, "base", "base", NULL, TRUE);
+        IngotDigest middle = put_on(storage, "team/middle", "middle", &base, TRUE);
+        g_autoptr(GError) above = NULL, below = NULL;
+        in_catalogue(state, damages[i]);
+        assert_null(storage_bases(storage, &middle, &above));
+        assert_true(g_error_matches(above, INGOT_ERROR, INGOT_ERROR_CORRUPT));
+        assert_null(storage_descendants(storage, &base, 100, &below));
+        assert_true(g_error_matches(below, INGOT_ERROR, INGOT_ERROR_CORRUPT));
+        in_catalogue(state, "DELETE FROM bases");
+    }
 }
 
 static void collect_all(Storage *storage)
@@ -146,6 +184,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_two_levels, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_what_older_versions_took, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_names_are_read, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_damaged, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_outlives_removal, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_rebuilt, set_up, tear_down),
     };
