@@ -353,15 +353,6 @@ static gboolean follower_loop(Follower *follower, GError **error)
 
 /* --- the verb --- */
 
-/* $STATE_DIRECTORY is systemd's. */
-static char *default_folder(const IngotReference *channel)
-{
-    const char *state = g_getenv("STATE_DIRECTORY");
-    g_autofree char *own = g_build_filename(g_get_user_state_dir(), "ingot", "follow", NULL);
-    return g_build_filename(state == NULL || *state == '\0' ? own : state, channel->host, channel->name, channel->tag,
-                            NULL);
-}
-
 static gboolean follower_settle(Follower *follower, const char *text, GError **error)
 {
     follower->channel = cli_remote_reference(text, error);
@@ -388,7 +379,7 @@ static gboolean follower_settle(Follower *follower, const char *text, GError **e
         return FALSE;
     }
     follower->host = follower->host == NULL ? g_strdup(g_get_host_name()) : follower->host;
-    follower->folder = follower->folder == NULL ? default_folder(follower->channel) : follower->folder;
+    follower->folder = follower->folder == NULL ? place_default(follower->channel) : follower->folder;
     return TRUE;
 }
 

@@ -251,6 +251,7 @@ static gboolean move_channel(const Promotion *promotion, const IngotDigest *now,
     StorageActor actor = *promotion->actor;
     actor.how = how;
     actor.forced = forced;
+    actor.gates = result->gates;
     const StorageMoving moving = {
         .name = promotion->name, .tag = promotion->channel, .to = &result->digest, .expected = now, .actor = &actor};
     GError *problem = NULL;

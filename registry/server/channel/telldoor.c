@@ -100,6 +100,9 @@ static json_t *tell_move(const StorageMove *move, GHashTable *versions)
                                     "how", move->how == NULL ? "push" : move->how, "forced", (int)move->forced);
     ingot_json_set_string(entry, "digest", text);
     ingot_json_set_string(entry, "version", text == NULL ? NULL : g_hash_table_lookup(versions, text));
+    if (move->gates != NULL) {
+        json_object_set(entry, "gates", move->gates);
+    }
     add_move(entry, move);
     return entry;
 }

@@ -13,6 +13,7 @@ static void storage_move_clear(gpointer data)
     g_free(move->reason);
     g_free(move->how);
     g_free(move->request);
+    json_decref(move->gates);
 }
 
 typedef struct {
@@ -44,6 +45,7 @@ static gboolean move_collect(const RecordRow *row, gpointer user)
     move.reason = g_strdup(row->reason);
     move.how = g_strdup(json_string_value(json_object_get(body, "how")));
     move.forced = json_is_true(json_object_get(body, "forced"));
+    move.gates = json_incref(json_object_get(body, "gates"));
     move.request = g_strdup(json_string_value(json_object_get(body, "request")));
     g_array_append_val(search->moves, move);
     return search->moves->len < search->most;
@@ -83,6 +85,18 @@ static char *moves_next(Connection *connection, const char *name, GError **error
                : NULL;
 }
 
+/* What they said, without what would have satisfied them; NULL: nothing. */
+static json_t *move_gates(const json_t *gates)
+{
+    json_t *said = json_array_size(gates) == 0 ? NULL : json_array();
+    for (size_t i = 0; said != NULL && i < json_array_size(gates); i++) {
+        json_t *one = json_copy(json_array_get(gates, i));
+        json_object_del(one, "mend");
+        json_array_append_new(said, one);
+    }
+    return said;
+}
+
 gboolean moves_note(Change *change, const char *name, const char *tag, const IngotDigest *digest, GError **error)
 {
     const StorageActor *actor = change->actor;
@@ -96,6 +110,10 @@ gboolean moves_note(Change *change, const char *name, const char *tag, const Ing
         ingot_json_pack("{s:s, s:s, s:b}", "tag", tag, "how", how, "forced", (int)(actor != NULL && actor->forced));
     ingot_json_set_string(body, "digest", text);
     ingot_json_set_string(body, "request", actor == NULL ? NULL : actor->request);
+    json_t *gates = actor == NULL ? NULL : move_gates(actor->gates);
+    if (gates != NULL) {
+        json_object_set_new(body, "gates", gates);
+    }
     return record_add(change, RECORD_MOVE, name, key, body, error);
 }
 

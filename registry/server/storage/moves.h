@@ -13,6 +13,7 @@ typedef struct {
     char *by, *reason, *how; /* how: promote, rollback, push, remove; by and reason NULL: not known */
     gboolean forced;         /* although gates refused */
     char *request;           /* the key of the request that moved it; NULL: it had none */
+    json_t *gates;           /* array of {"gate", "passed", "why"}: what they said then; NULL: none was asked */
 } StorageMove;
 
 /* Array of StorageMove, the newest first: at most `most` of those before a number (0: all), of one channel or of all

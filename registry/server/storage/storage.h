@@ -10,6 +10,7 @@
 #pragma once
 
 #include <ingot/digest.h>
+#include <jansson.h>
 
 #include "base/ocidigest.h"
 
@@ -25,6 +26,7 @@ typedef struct {
     const char *how;              /* a channel is moved: promote, rollback; NULL: push, or remove */
     gboolean forced;              /* although gates refused */
     const char *request;          /* a channel is moved: the key by which a repetition is known; NULL: none */
+    const json_t *gates;          /* a channel is moved: what its gates have said; NULL: none was asked */
 } StorageActor;
 typedef struct StorageBlob StorageBlob;
 
