@@ -43,7 +43,8 @@ GBytes *ingot_transfer_image_manifest(IngotRemote *remote, IngotReference *refer
  * the rest is fetched by ranges; every chunk is checked before it counts. A pull that was killed goes on where it was.
  * Named in the store as HOST/NAME:TAG; a missing tag is chosen as above, and set. What is asked for by its digest is
  * named by that alone, and no tag moves. Where what is attached can't be had, progress says so, and the image is pulled
- * all the same. *received (may be NULL): bytes that came over the network. */
+ * all the same. *received (may be NULL): bytes that came over the network. REFUSED, before any of the disk is fetched:
+ * the policy does not allow it (options.h). */
 gboolean ingot_transfer_pull(IngotStore *store, IngotReference *reference, const IngotPullOptions *options,
                              IngotDescriptor *manifest, guint64 *received, GError **error);
 
@@ -54,7 +55,7 @@ typedef enum {
     INGOT_PULL_NEVER,   /* the store has it, or nobody */
 } IngotPull;
 /* The image that the reference names, open for reading: the store's, or pulled into it first. REFUSED: its registry has
- * revoked or disabled it, now or when it was asked last (options.h: allow_revoked). */
+ * revoked or disabled it, now or when it was asked last (options.h: allow_revoked), or the policy does not allow it. */
 IngotImage *ingot_transfer_image(IngotStore *store, IngotReference *reference, IngotPull pull,
                                  const IngotPullOptions *options, GError **error);
 

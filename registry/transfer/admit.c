@@ -13,7 +13,8 @@ typedef struct {
     Policy *policy;
     const GPtrArray *demands; /* NULL: nothing */
     char *scope;
-    GPtrArray *keys; /* GPtrArray of TrustKey for each signature that is needed, in the order of the demands */
+    GPtrArray *keys;  /* GPtrArray of TrustKey for each signature that is needed, in the order of the demands */
+    const char *hint; /* where a signature may come from */
 } Admission;
 
 static void admission_clear(Admission *admission)
@@ -105,6 +106,24 @@ static gboolean admission_one_counts(const Admission *admission, const Demand *d
     return FALSE;
 }
 
+/* That none of them counts can be said only where all were read. Always FALSE. */
+static gboolean admission_refuse_signatures(const Admission *admission, const GPtrArray *signatures, const char *why,
+                                            GError **error)
+{
+    const GError *unread = signatures_unread(signatures);
+    g_autofree char *text = ingot_reference_to_text(admission->asked);
+    if (unread != NULL) {
+        g_set_error(error, unread->domain, unread->code,
+                    "%s: not all of its signatures could be read, of which the policy %s needs one: %s", text,
+                    admission->path, unread->message);
+        return FALSE;
+    }
+    g_autofree char *words = signatures->len == 0 ? g_strdup_printf("it is not signed%s", admission->hint)
+                                                  : g_strdup_printf("none of its %u signatures counts: %s%s",
+                                                                    signatures->len, why, admission->hint);
+    return admission_refuse(admission, words, error);
+}
+
 static gboolean admission_is_met(const Admission *admission, const GPtrArray *signatures, GError **error)
 {
     guint needed = 0;
@@ -113,10 +132,7 @@ static gboolean admission_is_met(const Admission *admission, const GPtrArray *si
         g_autofree char *why = NULL;
         if (demand->kind == DEMAND_SIGNATURE &&
             !admission_one_counts(admission, demand, g_ptr_array_index(admission->keys, needed++), signatures, &why)) {
-            g_autofree char *words =
-                why == NULL ? g_strdup("it is not signed (`ingot sign` signs it)")
-                            : g_strdup_printf("none of its %u signatures counts: %s", signatures->len, why);
-            return admission_refuse(admission, words, error);
+            return admission_refuse_signatures(admission, signatures, why, error);
         }
     }
     return TRUE;
@@ -126,6 +142,7 @@ gboolean admit_stored(IngotStore *store, const IngotReference *asked, const Ingo
                       const IngotPullOptions *options, GError **error)
 {
     g_auto(Admission) admission = {.asked = asked, .image = image};
+    admission.hint = asked->host == NULL ? "" : " (`ingot pull` fetches what its registry has by now)";
     if (!admission_begin(&admission, options, error)) {
         return FALSE;
     }
@@ -139,7 +156,7 @@ gboolean admit_stored(IngotStore *store, const IngotReference *asked, const Ingo
 gboolean admit_pull(IngotStore *store, IngotRemote *remote, const IngotReference *asked, const IngotDigest *image,
                     const IngotPullOptions *options, GError **error)
 {
-    g_auto(Admission) admission = {.asked = asked, .image = image};
+    g_auto(Admission) admission = {.asked = asked, .image = image, .hint = ""};
     if (!admission_begin(&admission, options, error)) {
         return FALSE;
     }

@@ -269,21 +269,6 @@ static void pull_level(Pull *pull, const IngotDigest *subject, guint level)
     }
 }
 
-/* Some registries deny what is not there. */
-static gboolean pull_looks(Pull *pull, const char *tag, char **digest, GError **error)
-{
-    GError *problem = NULL;
-    if (cosign_find(pull->remote, pull->name, tag, digest, &problem)) {
-        return TRUE;
-    }
-    if (g_error_matches(problem, INGOT_ERROR, INGOT_ERROR_DENIED)) {
-        g_error_free(problem);
-        return TRUE;
-    }
-    g_propagate_error(error, problem);
-    return FALSE;
-}
-
 /* What cosign has put beside the image's tags. Mostly there is nothing: that is not waited for, nor asked again of a
  * registry that can't tell, such as a cache whose upstream does not answer. */
 static void pull_cosign(Pull *pull, const IngotDigest *image)
@@ -299,7 +284,7 @@ static void pull_cosign(Pull *pull, const IngotDigest *image)
         IngotDescriptor own;
         GError *problem = NULL;
         gboolean signature = strcmp(cosign_endings[i], ".sig") == 0;
-        if (!pull_looks(pull, tag, &digest, &error)) {
+        if (!cosign_look(pull->remote, pull->name, tag, &digest, &error)) {
             pull_lacks(pull, NULL, signature, g_error_copy(error));
         } else if (digest != NULL && !pull_one(pull, image, digest, tag, &own, &problem)) {
             pull_lacks(pull, digest, signature && !g_error_matches(problem, INGOT_ERROR, INGOT_ERROR_NOT_FOUND),

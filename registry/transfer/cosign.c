@@ -34,3 +34,13 @@ gboolean cosign_find(IngotRemote *remote, const char *name, const char *tag, cha
     *digest = ingot_digest_to_text(&found.digest);
     return TRUE;
 }
+
+gboolean cosign_look(IngotRemote *remote, const char *name, const char *tag, char **digest, GError **error)
+{
+    g_autoptr(GError) problem = NULL;
+    if (cosign_find(remote, name, tag, digest, &problem) || g_error_matches(problem, INGOT_ERROR, INGOT_ERROR_DENIED)) {
+        return TRUE;
+    }
+    g_propagate_error(error, g_steal_pointer(&problem));
+    return FALSE;
+}

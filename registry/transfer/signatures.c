@@ -208,7 +208,7 @@ GPtrArray *signatures_of_registry(IngotRemote *remote, const char *name, const I
 {
     g_autofree char *tag = cosign_tag(image, ".sig"), *older = NULL;
     g_autoptr(json_t) referrers = ingot_remote_referrers(remote, name, image, error);
-    if (referrers == NULL || !cosign_find(remote, name, tag, &older, error)) {
+    if (referrers == NULL || !cosign_look(remote, name, tag, &older, error)) {
         return NULL;
     }
     Reading reading = reading_begin(NULL, remote, name);

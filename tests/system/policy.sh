@@ -6,6 +6,7 @@ cd "$(dirname "$0")/../.."
 . tests/system/lib.sh
 unset INGOT_POLICY
 start_ingotd
+start_upstream "$REGISTRY"
 cd "$TMP"
 export XDG_CONFIG_HOME=$TMP/config
 mkdir -p config/containers
@@ -34,14 +35,14 @@ signed() {
     [ -z "${2-}" ] || identity=",\"signedIdentity\":{$2}"
     printf '[{"type":"sigstoreSigned",%s%s}]' "${1:-"\"keyPath\":\"$TMP/release.key.pub\""}" "$identity"
 }
-# pulled REF, refused REF WORDS: into a store that has nothing.
+# pulled REF, refused REF WORDS [STATUS]: into a store that has nothing.
 pulled() {
     rm -rf new
     ingot pull -q --store new "$1" >/dev/null 2>err || fail "$1: $(cat err)"
 }
 refused() {
     rm -rf new
-    expect 3 ingot pull --store new "$1"
+    expect "${3:-3}" ingot pull --store new "$1"
     grep -q "$2" err || fail "$1 is refused by other words than '$2': $(cat err)"
     [ -z "$(ingot images -q --store new)" ] || fail "$1 is refused, but named: $(ingot images --store new)"
     [ -z "$(find new/blobs new/tmp -type f -size +64k 2>/dev/null)" ] || fail "$1 is refused, but its disk was fetched: $(find new -type f)"
@@ -97,6 +98,15 @@ refused "$web:1.0.0" 'not signed by a key'
 ingot sign -q "$web:1.0.0" --key other.key >/dev/null
 pulled "$web:1.0.0"
 ok "signatures count by the keys that the policy names, all that it asks for"
+
+# Some registries deny what is not there. Where a signature itself is denied, nobody can tell that none counts.
+docker "$upstream" "$(signed '' "\"type\":\"exactRepository\",\"dockerRepository\":\"$web\"")"
+printf '%s\n' '(GET|HEAD)+.*\.sig status 403' >rules
+pulled "$upstream/team/web:1.0.0"
+printf '%s\n' "GET.*/manifests/sha256:(?!${image#*:}) status 403" >rules
+refused "$upstream/team/web:1.0.0" 'not all of its signatures could be read' 1
+: >rules
+ok "what a registry denies beside the image is no signature, and one that it denies is not passed over"
 
 # A signature of another image, and of another name, attached to this one.
 put_blob() {
