@@ -1,5 +1,6 @@
 #include "server/storage/keptmanifests.h"
 
+#include <ingot/error.h>
 #include <ingot/reference.h>
 #include <string.h>
 
@@ -118,6 +119,8 @@ static KeptManifest *look_up(Storage *storage, const char *name, const char *ref
     GError *problem = NULL;
     json_t *states = storage_states(storage, name, &digest, &problem);
     if (problem != NULL) {
+        /* The manifest is whole: it is not to be looked for elsewhere, or pushed again. */
+        problem->code = g_error_matches(problem, INGOT_ERROR, INGOT_ERROR_CORRUPT) ? INGOT_ERROR_FAILED : problem->code;
         g_propagate_error(error, problem);
         g_bytes_unref(bytes);
         g_free(type);

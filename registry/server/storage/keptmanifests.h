@@ -24,7 +24,8 @@ typedef struct KeptManifests KeptManifests;
 KeptManifests *kept_manifests_new(void);
 void kept_manifests_free(KeptManifests *kept);
 
-/* A manifest of a repository by tag or digest; NOT_FOUND, INVALID: the reference is neither. */
+/* A manifest of a repository by tag or digest; NOT_FOUND, INVALID: the reference is neither. CORRUPT: its bytes are
+ * damaged (what was said of it is FAILED then). */
 KeptManifest *kept_manifest_find(Storage *storage, const char *name, const char *reference, GError **error);
 /* The same from memory alone; NULL: it has to be looked up. */
 KeptManifest *kept_manifest_ready(Storage *storage, const char *name, const char *reference);

@@ -130,7 +130,8 @@ static void a_damaged_state_is_not_passed_over(void **state)
     assert_null(storage_states(storage, "a", &image, &states));
     assert_damaged(states, "a state");
     assert_null(kept_manifest_find(storage, "a", "1.0.0", &given));
-    assert_damaged(given, "a state");
+    assert_true(g_error_matches(given, INGOT_ERROR, INGOT_ERROR_FAILED)); /* no push of the manifest mends it */
+    assert_non_null(strstr(given->message, "`ingotd rebuild`"));
 }
 
 /* --- changes --- */
