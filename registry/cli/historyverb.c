@@ -5,7 +5,7 @@
 #include "base/json.h"
 #include "base/text.h"
 #include "cli/common.h"
-#include "cli/follow/place.h"
+#include "cli/deployed.h"
 #include "cli/history.h"
 #include "cli/show.h"
 #include "cli/signers.h"
@@ -133,9 +133,9 @@ static gboolean tell(IngotReference *reference, const GPtrArray *keys, GError **
 /* The image that a follower of that channel has deployed last, on this host. */
 static gboolean take_deployed(IngotReference *reference, const char *folder, GError **error)
 {
-    g_autofree char *own = folder == NULL ? place_default(reference) : g_strdup(folder);
+    g_autofree char *own = folder == NULL ? deployed_folder(reference) : g_strdup(folder);
     IngotDigest digest;
-    if (!place_last(own, &digest, error)) {
+    if (!deployed_last(own, &digest, error)) {
         return FALSE;
     }
     g_autofree char *text = ingot_digest_to_text(&digest);

@@ -13,6 +13,7 @@
 #include "base/process.h"
 #include "base/text.h"
 #include "cli/common.h"
+#include "cli/deployed.h"
 #include "cli/follow/deploy.h"
 #include "cli/follow/ear.h"
 #include "cli/follow/place.h"
@@ -379,7 +380,7 @@ static gboolean follower_settle(Follower *follower, const char *text, GError **e
         return FALSE;
     }
     follower->host = follower->host == NULL ? g_strdup(g_get_host_name()) : follower->host;
-    follower->folder = follower->folder == NULL ? place_default(follower->channel) : follower->folder;
+    follower->folder = follower->folder == NULL ? deployed_folder(follower->channel) : follower->folder;
     return TRUE;
 }
 

@@ -14,12 +14,11 @@
 #include "base/command.h"
 #include "base/file.h"
 #include "base/process.h"
+#include "cli/deployed.h"
 #include "format/all.h"
 
 #define DISK_PREFIX "disk-"
 #define DISK_SUFFIX ".raw"
-#define MARKER "done"
-#define DONE_MAX 4096u
 #define LOOK_EVERY 100 /* milliseconds: whether a command of before has ended */
 
 struct Place {
@@ -27,20 +26,11 @@ struct Place {
     IngotLock *lock;
 };
 
-/* $STATE_DIRECTORY is systemd's. */
-char *place_default(const IngotReference *channel)
-{
-    const char *state = g_getenv("STATE_DIRECTORY");
-    g_autofree char *own = g_build_filename(g_get_user_state_dir(), "ingot", "follow", NULL);
-    return g_build_filename(state == NULL || *state == '\0' ? own : state, channel->host, channel->name, channel->tag,
-                            NULL);
-}
-
 Place *place_open(const char *folder, GError **error)
 {
     g_autoptr(Place) place = g_new0(Place, 1);
     place->folder = g_canonicalize_filename(folder, NULL);
-    place->marker = g_build_filename(place->folder, MARKER, NULL);
+    place->marker = deployed_marker(place->folder);
     place->turn = g_build_filename(place->folder, "running", NULL);
     g_autofree char *lock = g_build_filename(place->folder, "lock", NULL);
     GError *problem = NULL;
@@ -72,29 +62,6 @@ const char *place_marker(const Place *place)
     return place->marker;
 }
 
-static gboolean read_marker(const char *marker, IngotDigest *digest)
-{
-    g_autoptr(GBytes) bytes = ingot_file_read_regular(marker, DONE_MAX, NULL);
-    if (bytes == NULL) {
-        return FALSE;
-    }
-    gsize size = 0;
-    const char *data = g_bytes_get_data(bytes, &size);
-    g_autofree char *text = g_strndup(data, size);
-    return ingot_digest_parse(g_strstrip(text), digest, NULL);
-}
-
-gboolean place_last(const char *folder, IngotDigest *digest, GError **error)
-{
-    g_autofree char *marker = g_build_filename(folder, MARKER, NULL);
-    if (!read_marker(marker, digest)) {
-        g_set_error(error, INGOT_ERROR, INGOT_ERROR_NOT_FOUND, "%s: no follower has deployed an image from there",
-                    folder);
-        return FALSE;
-    }
-    return TRUE;
-}
-
 gboolean place_done(const Place *place, IngotDigest *digest, gint64 *since)
 {
     struct stat st;
@@ -102,7 +69,7 @@ gboolean place_done(const Place *place, IngotDigest *digest, gint64 *since)
         return FALSE;
     }
     *since = st.st_mtime;
-    return read_marker(place->marker, digest);
+    return deployed_last(place->folder, digest, NULL);
 }
 
 static char *place_disk_name(const IngotDigest *digest)

@@ -7,13 +7,7 @@
 #pragma once
 
 #include <ingot/digest.h>
-#include <ingot/reference.h>
 #include <ingot/store.h>
-
-/* Where the followers of a channel have their folder, unless they are told another. Free it. */
-char *place_default(const IngotReference *channel);
-/* What was done last in a folder, whoever has it now; NOT_FOUND. */
-gboolean place_last(const char *folder, IngotDigest *digest, GError **error);
 
 typedef struct Place Place;
 /* Makes the folder where it is not there. EXISTS: another follower has it. */
