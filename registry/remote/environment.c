@@ -49,11 +49,11 @@ static const char *upper_http_proxy(void)
 }
 
 /* Whether something has that name, be it a broken link or a file that can't be read: a policy must not be passed over.
- */
-static gboolean is_there(const char *path)
+ * A folder that this process may not enter is another user's, as $HOME may be that of whoever has called sudo. */
+static gboolean is_there(const char *path, gboolean is_users)
 {
     struct stat st;
-    return lstat(path, &st) == 0 || (errno != ENOENT && errno != ENOTDIR);
+    return lstat(path, &st) == 0 || (errno != ENOENT && errno != ENOTDIR && !(is_users && errno == EACCES));
 }
 
 /* NULL: there is none. Free it. */
@@ -61,10 +61,10 @@ static char *find_policy(void)
 {
     const char *chosen = policy == NULL ? variable("INGOT_POLICY") : policy;
     g_autofree char *own = g_build_filename(g_get_user_config_dir(), "containers", "policy.json", NULL);
-    return chosen != NULL            ? g_strdup(chosen)
-           : is_there(own)           ? g_steal_pointer(&own)
-           : is_there(POLICY_OF_ALL) ? g_strdup(POLICY_OF_ALL)
-                                     : NULL;
+    return chosen != NULL                   ? g_strdup(chosen)
+           : is_there(own, TRUE)            ? g_steal_pointer(&own)
+           : is_there(POLICY_OF_ALL, FALSE) ? g_strdup(POLICY_OF_ALL)
+                                            : NULL;
 }
 
 IngotRemoteOptions *ingot_remote_options_from_environment(void)
