@@ -78,6 +78,7 @@ typedef struct {
     char *digest;
     IngotReference *exact; /* with the digest */
     gboolean moving;       /* the name was a tag */
+    gboolean given;        /* by the build of another recipe, on this machine */
     IngotDigest *before;   /* what the tag was in the store then; NULL: nothing */
 } FromImage;
 
@@ -105,6 +106,7 @@ static gpointer from_identify(const SourceContext *context, const json_t *source
     FromImage *from = g_new0(FromImage, 1);
     from->name = g_strdup(from_name(context, source, NULL));
     from->moving = reference->digest == NULL;
+    from->given = json_object_get(source, "path") != NULL;
     from->before = g_memdup2(from_named(before, reference), sizeof *from->before);
     from->exact = ingot_reference_new(reference->host, reference->name, reference->tag, digest);
     from->digest = g_steal_pointer(&digest);
@@ -235,11 +237,20 @@ static void from_describe(Source *made, const IngotImage *image, const FromImage
     made->sealed = json_is_array(kept) ? json_incref(kept) : NULL;
 }
 
-/* Whether what the store has may be built on: its registry may have revoked it, or the policy refuse it. */
-static gboolean from_may_use(const SourceContext *context, const IngotReference *asked, const IngotImage *image,
-                             GError **error)
+/* A policy is for what comes from elsewhere: what another recipe has just given is taken, whatever its name. */
+static IngotRemoteOptions *from_options(const FromImage *from)
 {
-    g_autoptr(IngotRemoteOptions) remote = ingot_remote_options_from_environment();
+    g_autoptr(IngotRemoteOptions) found = ingot_remote_options_from_environment();
+    IngotRemoteOptions own = *found;
+    own.policy = from->given ? NULL : found->policy;
+    return ingot_remote_options_copy(&own);
+}
+
+/* Whether what the store has may be built on: its registry may have revoked it, or the policy refuse it. */
+static gboolean from_may_use(const SourceContext *context, const FromImage *from, const IngotReference *asked,
+                             const IngotImage *image, GError **error)
+{
+    g_autoptr(IngotRemoteOptions) remote = from_options(from);
     const IngotPullOptions options = {.progress = context->progress, .remote = remote};
     return allowed_stored(context->store, asked, image->entry, &options, error);
 }
@@ -255,7 +266,7 @@ static IngotImage *from_open_tag(const SourceContext *context, const FromImage *
     g_autoptr(IngotImage) image = ingot_store_image(context->store, named, &problem);
     g_autofree char *digest = image == NULL ? NULL : ingot_digest_to_text(&image->entry->manifest.digest);
     if (digest != NULL && strcmp(digest, from->digest) == 0) {
-        return from_may_use(context, named, image, error) ? g_steal_pointer(&image) : NULL;
+        return from_may_use(context, from, named, image, error) ? g_steal_pointer(&image) : NULL;
     }
     if (problem != NULL && !g_error_matches(problem, INGOT_ERROR, INGOT_ERROR_NOT_FOUND)) {
         g_propagate_error(error, g_steal_pointer(&problem));
@@ -265,7 +276,7 @@ static IngotImage *from_open_tag(const SourceContext *context, const FromImage *
         g_set_error(error, INGOT_ERROR, INGOT_ERROR_NOT_FOUND, "%s names another image by now", from->name);
         return NULL;
     }
-    g_autoptr(IngotRemoteOptions) remote = ingot_remote_options_from_environment();
+    g_autoptr(IngotRemoteOptions) remote = from_options(from);
     const IngotPullOptions options = {.progress = context->progress, .remote = remote};
     return pull_since(context->store, exact, exact->tag, from->before, &options, error)
                ? ingot_store_image_by_digest(context->store, exact, error)
@@ -277,12 +288,12 @@ static IngotImage *from_open_tag(const SourceContext *context, const FromImage *
 static IngotImage *from_open(const SourceContext *context, const FromImage *from, GError **error)
 {
     if (!from->moving) {
-        g_autoptr(IngotRemoteOptions) remote = ingot_remote_options_from_environment();
+        g_autoptr(IngotRemoteOptions) remote = from_options(from);
         const IngotPullOptions options = {.progress = context->progress, .remote = remote};
         g_autoptr(IngotImage) pinned = ingot_store_image_by_digest(context->store, from->exact, NULL);
         return pinned == NULL ? ingot_transfer_image(context->store, from->exact, INGOT_PULL_MISSING, &options, error)
-               : from_may_use(context, from->exact, pinned, error) ? g_steal_pointer(&pinned)
-                                                                   : NULL;
+               : from_may_use(context, from, from->exact, pinned, error) ? g_steal_pointer(&pinned)
+                                                                         : NULL;
     }
     g_autoptr(GError) problem = NULL;
     IngotImage *image = from_open_tag(context, from, &problem);

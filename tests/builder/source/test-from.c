@@ -326,6 +326,31 @@ static void test_tag_of_registry(void **state)
     g_free(registry.name);
 }
 
+/* A policy speaks of a name's images; what another recipe's build has just given under that name is this machine's own.
+ */
+static void test_policy(void **state)
+{
+    Fixture *fixture = *state;
+    g_autofree char *policy = ingot_workdir_file(fixture->workdir, "policy.json");
+    g_autofree char *name = g_strconcat("r.example/team/base:1.0.0@", fixture->first, NULL);
+    IngotDescriptor manifest = descriptor_of(fixture, fixture->first);
+    assert_true(g_file_set_contents(policy, "{\"default\":[{\"type\":\"reject\"}]}", -1, NULL));
+    assert_true(ingot_store_tag(fixture->store, "r.example/team/base", "1.0.0", &manifest, NULL));
+    g_setenv("INGOT_POLICY", policy, TRUE);
+    json_decref(fixture->recipe.tree);
+    fixture->recipe.tree = json_pack("{s:{s:s, s:s}}", "source", "kind", "from", "reference", name);
+    g_autoptr(GError) error = NULL;
+    g_autoptr(SourceIdentity) identity = source_identify(&fixture->context, NULL);
+    assert_null(source_prepare(&fixture->context, identity, &error));
+    assert_true(g_error_matches(error, INGOT_ERROR, INGOT_ERROR_REFUSED));
+    json_decref(fixture->recipe.tree);
+    fixture->recipe.tree = json_pack("{s:{s:s, s:s}}", "source", "kind", "recipe", "path", "base.yaml");
+    fixture->context.parent = name;
+    g_autoptr(Source) given = make(fixture);
+    expect_disk(given, "first");
+    g_unsetenv("INGOT_POLICY");
+}
+
 static void test_flipped_byte(void **state)
 {
     const Fixture *fixture = *state;
@@ -414,6 +439,7 @@ int main(void)
                                        TEST(test_pinned),
                                        TEST(test_pinned_is_lost),
                                        TEST(test_tag_of_registry),
+                                       TEST(test_policy),
                                        TEST(test_flipped_byte),
                                        TEST(test_remains),
                                        TEST(test_keeps_nothing),
