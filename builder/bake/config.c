@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/text.h"
+#include "evidence/requirement.h"
 
 json_t *config_step(const NodeRun *run)
 {
@@ -21,6 +22,15 @@ static void add_git(json_t *config, const Origin *origin)
         json_object_set_new(
             config, "git",
             ingot_json_pack("{s:o, s:b}", "commit", ingot_json_text(origin->commit), "dirty", !origin->clean));
+    }
+}
+
+static void add_required(json_t *config, const Recipe *recipe)
+{
+    if (recipe->required != NULL) {
+        json_object_set_new(config, REQUIREMENT_CONFIG_KEY,
+                            ingot_json_pack("{s:O, s:O}", "pipeline", json_object_get(recipe->required, "pipeline"),
+                                            "digest", json_object_get(recipe->required, "digest")));
     }
 }
 
@@ -83,6 +93,7 @@ json_t *config_new(const ConfigFacts *facts)
     json_object_set_new(config, "machine", machine_object(recipe));
     json_object_set_new(config, "recipe", recipe_object(facts));
     add_git(config, facts->origin);
+    add_required(config, recipe);
     json_object_set_new(config, "builder", json_string("ingot " INGOT_VERSION));
     g_autofree char *now = ingot_text_now();
     json_object_set_new(config, "created", json_string(now));

@@ -18,6 +18,15 @@ static void names_add(GPtrArray *to, const GPtrArray *names)
     }
 }
 
+/* One that a pipeline has added is known by its digest too. */
+static void add_required_test(TestResult *result, const json_t *test)
+{
+    IngotDigest digest;
+    const char *text = json_string_value(json_object_get(test, "digest"));
+    gboolean known = text != NULL && ingot_digest_parse(text, &digest, NULL);
+    test_result_add_recipe(result, json_string_value(json_object_get(test, "name")), known ? &digest : NULL);
+}
+
 json_t *said_of_tests(const Recipe *recipe, const CheckReport *report, const char *environment)
 {
     g_autoptr(TestResult) result = test_result_new();
@@ -25,6 +34,10 @@ json_t *said_of_tests(const Recipe *recipe, const CheckReport *report, const cha
     IngotDigest digest;
     said_recipe_digest(recipe, &digest);
     test_result_add_recipe(result, file, &digest);
+    const json_t *tests = json_object_get(recipe->required, "tests");
+    for (gsize i = 0; i < json_array_size(tests); i++) {
+        add_required_test(result, json_array_get(tests, i));
+    }
     names_add(result->good, report->good);
     names_add(result->bad, report->bad);
     result->passed = report->bad->len == 0;
@@ -58,6 +71,8 @@ json_t *said_of_build(const Recipe *recipe, const json_t *config, const Origin *
     }
     provenance->base = said_text(base, "reference");
     provenance->base_digest = said_text(base, "digest");
+    provenance->required_by = said_text(recipe->required, "pipeline");
+    provenance->required = said_text(recipe->required, "digest");
     provenance->builder = g_strdup(PROVENANCE_LOCAL_BUILDER);
     provenance->version = g_strdup(INGOT_VERSION);
     provenance->started = ingot_text_time(started);

@@ -11,6 +11,7 @@
 #include "cache/house.h"
 #include "cli/inputs.h"
 #include "cli/outcome.h"
+#include "cli/requirement.h"
 #include "cli/timelimit.h"
 #include "graph/graph.h"
 #include "graph/room.h"
@@ -23,6 +24,7 @@
 typedef struct {
     Inputs given;
     char *tag;
+    char *where; /* --for: HOST/NAME */
     char *accel;
     char *on_error;
     char *cache_from, *cache_to;
@@ -37,6 +39,7 @@ static void arguments_clear(BuildArguments *arguments)
 {
     inputs_clear(&arguments->given);
     g_free(arguments->tag);
+    g_free(arguments->where);
     g_free(arguments->accel);
     g_free(arguments->on_error);
     g_free(arguments->cache_from);
@@ -372,11 +375,21 @@ static gboolean build_graph(const BuildArguments *arguments, Graph *graph, BakeO
     return build_all(graph, &graph_options, &builder, error);
 }
 
+static gboolean refuse_untested(const BuildArguments *arguments, GError **error)
+{
+    gboolean ok = arguments->where == NULL || !arguments->no_test;
+    if (!ok) {
+        g_set_error(error, INGOT_ERROR, INGOT_ERROR_INVALID,
+                    "--for adds tests that have to pass, and --no-test skips them: leave one of the two out");
+    }
+    return ok;
+}
+
 /* What can be said without a look into the recipes. */
 static gboolean refuse_arguments(const BuildArguments *arguments, const GPtrArray *recipes, BakeOptions *options,
                                  GError **error)
 {
-    return refuse_none(recipes, error) && refuse_jobs(arguments->jobs, error) &&
+    return refuse_none(recipes, error) && refuse_untested(arguments, error) && refuse_jobs(arguments->jobs, error) &&
            refuse_wrong_name(arguments->tag, error) && refuse_step(recipes, arguments->refresh, error) &&
            refuse_shared_name(recipes->len, arguments->tag, error) &&
            parse_on_error(arguments->on_error, &options->walk.on_error, error) && refuse_cache_size(arguments, error);
@@ -393,7 +406,8 @@ static gboolean build_recipes(const BuildArguments *arguments, const GPtrArray *
     }
     const RecipeInputs inputs = inputs_of(&arguments->given);
     g_autoptr(Graph) graph = graph_load(recipes, &inputs, error);
-    return graph != NULL && build_graph(arguments, graph, &options, begun, error);
+    return graph != NULL && requirement_add(arguments->where, graph, error) &&
+           build_graph(arguments, graph, &options, begun, error);
 }
 
 /* Where nothing is begun, the report of an earlier build must not stand for this one. */
@@ -421,6 +435,7 @@ static gboolean build_command(int argc, char **argv, gboolean *begun, GError **e
     const GOptionEntry entries[] = {
         INPUTS_OPTIONS(arguments.given),
         {"tag", 't', 0, G_OPTION_ARG_STRING, &arguments.tag, "Name the image", "NAME:VERSION"},
+        FOR_OPTION(arguments.where),
         {"accel", 0, 0, G_OPTION_ARG_STRING, &arguments.accel, "Accelerator: auto, kvm or tcg", "WHAT"},
         {"no-cache", 0, 0, G_OPTION_ARG_NONE, &arguments.no_cache,
          "Take nothing from the cache, and leave nothing there", NULL},
@@ -507,12 +522,17 @@ const IngotVerb verb_build = {
     "built first.\n"
     "The step of --refresh follows a '=': a word after a bare --refresh is a recipe.\n"
     "\n"
+    "With --for, what the pipeline of the name that the image is for requires of every build is fetched from its "
+    "registry\n"
+    "and added: tests that have to pass as well, and outputs. The image says so, and the gate `required` asks for it.\n"
+    "\n"
     "With --json, one object on stdout says what became of each recipe and each step, also when the build fails.\n"
     "\n"
     "Examples:\n"
     "  ingot build recipes/debian-12.yaml recipes/web.yaml\n"
     "  ingot build web.yaml --var channel=beta -t team/web:1.2.0\n"
     "  ingot build web.yaml --refresh=install    run the step `install` and all after it again\n"
+    "  ingot build web.yaml --for registry.example/team/web   with the tests that its pipeline requires\n"
     "  ingot build recipes/ --jobs 2 --junit report.xml --log-dir logs --timeout 2h\n"
     "  ingot build web.yaml --on-error=keep      look into the machine that failed\n"
     "  ingot build web.yaml --check              run steps and tests, make no image\n",

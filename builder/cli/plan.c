@@ -5,6 +5,7 @@
 #include "base/json.h"
 #include "base/text.h"
 #include "cli/inputs.h"
+#include "cli/requirement.h"
 #include "prospect/prospect.h"
 #include "verbs.h"
 
@@ -64,6 +65,9 @@ static json_t *describe(const GraphRecipe *one, const Prospect *prospect)
     json_t *entry = ingot_json_pack("{s:o, s:s, s:b, s:b, s:o}", "recipe", ingot_json_text(one->recipe->path), "name",
                                     one->recipe->name, "image", prospect->image, "source_missing",
                                     prospect->plan == NULL, "stages", stages);
+    if (one->recipe->required != NULL) {
+        json_object_set(entry, "required", one->recipe->required);
+    }
     ingot_json_set_string(entry, "source_due", prospect->source.due);
     ingot_json_set_string(entry, "source_fetch", prospect->image ? NULL : prospect->source.fetch);
     return entry;
@@ -71,6 +75,7 @@ static json_t *describe(const GraphRecipe *one, const Prospect *prospect)
 
 static void print(const GraphRecipe *one, const Prospect *prospect)
 {
+    g_autofree char *required = requirement_line(one->recipe);
     printf("%s (%s)\n", one->recipe->path, one->recipe->name);
     if (prospect->plan == NULL) {
         printf("     all of it is run: %s has to be built first\n", one->parent->recipe->path);
@@ -85,6 +90,9 @@ static void print(const GraphRecipe *one, const Prospect *prospect)
     }
     if (prospect->source.fetch != NULL && !prospect->image) {
         printf("     source: %s\n", prospect->source.fetch);
+    }
+    if (required != NULL) {
+        printf("     %s\n", required);
     }
     printf("     %s%s\n", prospect->image ? "the image is there: nothing has to be done" : "an image will be made",
            prospect->image && prospect->source.due != NULL ? " while the source stays what it is" : "");
@@ -115,8 +123,10 @@ static gboolean plan_all(const Graph *graph, const BakeOptions *options, GError 
 static gboolean run(int argc, char **argv, GError **error)
 {
     g_auto(Inputs) given = {0};
+    g_autofree char *where = NULL;
     const GOptionEntry entries[] = {
         INPUTS_OPTIONS(given),
+        FOR_OPTION(where),
         G_OPTION_ENTRY_NULL,
     };
     if (!ingot_command_options(&verb_plan, entries, 1, -1, &argc, &argv, error)) {
@@ -131,7 +141,7 @@ static gboolean run(int argc, char **argv, GError **error)
     g_autoptr(Graph) graph = graph_load(paths, &inputs, error);
     g_autoptr(IngotStore) store = ingot_store_open_lazy(common->store);
     const BakeOptions options = {.host = {.store = store, .cache = common->cache}};
-    return graph != NULL && plan_all(graph, &options, error);
+    return graph != NULL && requirement_add(where, graph, error) && plan_all(graph, &options, error);
 }
 
 const IngotVerb verb_plan = {
@@ -145,7 +155,7 @@ const IngotVerb verb_plan = {
     "from where. Nothing is built, and nothing is made. A step depends on all before it, on its text, and on the "
     "names, "
     "modes\n"
-    "and bytes of all files that it reads, git-ignored ones too.\n"
+    "and bytes of all files that it reads, git-ignored ones too. With --for, what a pipeline adds is shown as well.\n"
     "\n"
     "Examples:\n"
     "  ingot plan recipes/web.yaml\n"

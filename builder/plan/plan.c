@@ -80,6 +80,9 @@ static void image_key(const Recipe *recipe, const IngotDigest *last, const char 
     const char *reference =
         json_string_value(json_object_get(json_object_get(recipe->public_tree, "source"), "reference"));
     add_text(hasher, reference == NULL ? "" : reference);
+    if (recipe->required != NULL) {
+        add_json(hasher, recipe->required); /* the image says it */
+    }
     g_autofree char *keyed = plan_keyed_secrets(secrets, salt);
     add_text(hasher, keyed == NULL ? "" : keyed);
     add_text(hasher, INGOT_VERSION);

@@ -135,6 +135,9 @@ static json_t *fallback_value(const Check *check, const Key *key)
 
 static void put_missing(const Check *check, const Key *key, const YamlNode *map, json_t *out)
 {
+    if (check->tests_of == map && strcmp(key->name, "source") == 0) {
+        return; /* its tests run on another one's image */
+    }
     if (key->required && !map->cut) {
         diagnostics_add(check->diagnostics, &map->place, "the key '%s' is missing", key->name);
     } else if (key->fallback != NULL) {
@@ -414,7 +417,7 @@ void check_variables(const Check *check, const YamlNode *root)
     /* Of a recipe's tests alone, nothing is wrong with a default that does not count. */
     g_autoptr(Diagnostics) unheard = diagnostics_new();
     Check declaring = *check;
-    declaring.diagnostics = check->tests_of != NULL ? unheard : check->diagnostics;
+    declaring.diagnostics = check->tests_of != NULL && !check->defaults_count ? unheard : check->diagnostics;
     if (map != NULL && expect_kind(check, key->name, map, YAML_MAP)) {
         for (guint i = 0; i < map->items->len; i += 2) {
             declare(&declaring, key, g_ptr_array_index(map->items, i), g_ptr_array_index(map->items, i + 1));

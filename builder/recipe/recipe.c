@@ -80,7 +80,9 @@ static gboolean check_text(Recipe *recipe, gsize size, const RecipeInputs *input
     g_autoptr(YamlTree) yaml = yaml_parse(recipe->text, size, recipe->path, diagnostics);
     g_autoptr(Variables) variables = variables_new(inputs, recipe->folder, diagnostics);
     Check check = {.folder = recipe->folder, .variables = variables, .diagnostics = diagnostics};
-    check.tests_of = inputs != NULL && inputs->kept != NULL ? yaml->root : NULL;
+    gboolean tests_only = inputs != NULL && (inputs->kept != NULL || inputs->tests_only);
+    check.tests_of = tests_only ? yaml->root : NULL;
+    check.defaults_count = inputs != NULL && inputs->tests_only;
     if (yaml->root != NULL) {
         check_variables(&check, yaml->root);
         recipe->tree = check_tree(&check, yaml->root);
@@ -147,6 +149,7 @@ void recipe_free(Recipe *recipe)
     json_decref(recipe->tree);
     json_decref(recipe->public_tree);
     json_decref(recipe->values);
+    json_decref(recipe->required);
     g_ptr_array_unref(recipe->secrets);
     g_free(recipe);
 }

@@ -47,6 +47,7 @@ typedef struct {
     json_t *values;     /* {name: text}: what ${name} stands for, of variables, and of date and git.… where the recipe
                            asks for them; "***" in it stands for a secret */
     GPtrArray *secrets; /* see base/secrets.h */
+    json_t *required;   /* what a pipeline has added (recipe/required.h); NULL: nothing */
 } Recipe;
 
 /* What is found out of a recipe even where it has mistakes; collected over several recipes. */
@@ -65,6 +66,9 @@ typedef struct {
      * environment and the defaults, and the recipe is read for its tests alone, without a look at source and steps. A
      * value that is not known, a secret, is a mistake where it is used and not given. */
     const json_t *kept;
+    /* The recipe comes from elsewhere: it is read for its tests alone, too, and its variables have their defaults,
+     * whatever is set here. */
+    gboolean tests_only;
 } RecipeInputs;
 
 /* INVALID with one line "file:line:column: message" for each mistake, in the order of the text. */

@@ -9,6 +9,7 @@ typedef struct Check {
     Variables *variables;
     Diagnostics *diagnostics;
     gboolean shown;           /* make the public tree: secrets masked, host paths as written */
+    gboolean defaults_count;  /* with tests_of: the defaults of its variables do */
     const YamlNode *tests_of; /* the recipe's map, of which only what its tests need is looked at; NULL: all of it is */
 } Check;
 

@@ -33,6 +33,7 @@ struct Variables {
     GPtrArray *hidden;        /* of const YamlNode *: secrets that stand in the recipe's text */
     const json_t *kept;       /* see RecipeInputs; borrowed */
     RecipeFindings *findings; /* collects the declared names of several recipes, or NULL */
+    gboolean defaults_only;   /* what is set here does not count */
     gboolean incomplete;      /* not all declarations could be read */
 };
 
@@ -145,6 +146,7 @@ Variables *variables_new(const RecipeInputs *inputs, const char *folder, Diagnos
     variables->secrets = ingot_secrets_new();
     variables->hidden = g_ptr_array_new();
     variables->kept = inputs != NULL ? inputs->kept : NULL;
+    variables->defaults_only = inputs != NULL && inputs->tests_only;
     keep_builtins(variables);
     if (variables->kept == NULL) {
         variables_set_builtin(variables, "recipe.dir", folder);
@@ -183,7 +185,7 @@ static const char *input_value(const Variables *variables, const char *name)
     const Given *given = g_hash_table_lookup(variables->given, name);
     const char *kept = kept_value(variables, name);
     g_autofree char *key = g_strconcat(ENVIRONMENT_PREFIX, name, NULL);
-    return given != NULL ? given->value : kept != NULL ? kept : g_getenv(key);
+    return given != NULL ? given->value : kept != NULL ? kept : variables->defaults_only ? NULL : g_getenv(key);
 }
 
 void variables_break(Variables *variables, const char *name)

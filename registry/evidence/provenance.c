@@ -10,9 +10,10 @@ void provenance_free(Provenance *provenance)
     if (provenance == NULL) {
         return;
     }
-    char *texts[] = {provenance->recipe_path, provenance->recipe,  provenance->repository,  provenance->branch,
-                     provenance->commit,      provenance->base,    provenance->base_digest, provenance->builder,
-                     provenance->version,     provenance->started, provenance->finished};
+    char *texts[] = {provenance->recipe_path, provenance->recipe,   provenance->repository,  provenance->branch,
+                     provenance->commit,      provenance->base,     provenance->base_digest, provenance->builder,
+                     provenance->required_by, provenance->required, provenance->version,     provenance->started,
+                     provenance->finished};
     for (guint i = 0; i < G_N_ELEMENTS(texts); i++) {
         g_free(texts[i]);
     }
@@ -65,6 +66,9 @@ Provenance *provenance_read(const Statement *statement, GError **error)
     provenance->branch = copy_text(said, "branch");
     provenance->commit = copy_text(said, "commit");
     provenance->clean = json_is_true(json_object_get(said, "clean"));
+    const json_t *required = json_object_get(said, "required");
+    provenance->required_by = copy_text(required, "pipeline");
+    provenance->required = copy_digest(json_object_get(required, "digest"));
     provenance_read_base(provenance, json_object_get(definition, "resolvedDependencies"));
     const json_t *run = json_object_get(statement->predicate, "runDetails");
     const json_t *builder = json_object_get(run, "builder");
@@ -118,6 +122,12 @@ json_t *provenance_write(const Provenance *provenance)
     json_t *said = ingot_json_pack("{s:o, s:b}", "recipe", recipe, "clean", provenance->clean);
     if (provenance->variables != NULL) {
         json_object_set(said, "variables", provenance->variables);
+    }
+    if (provenance->required != NULL) {
+        json_t *required = json_object();
+        ingot_json_set_string(required, "pipeline", provenance->required_by);
+        set_unless_null(required, "digest", digest_set(provenance->required));
+        json_object_set_new(said, "required", required);
     }
     ingot_json_set_string(said, "repository", provenance->repository);
     ingot_json_set_string(said, "branch", provenance->branch);

@@ -20,8 +20,9 @@ typedef struct {
     gboolean clean; /* the git tree had no changes; FALSE where there was none */
     char *base;     /* reference of the image that it stands on */
     char *base_digest;
-    char *builder, *version;  /* who built it: a URI, and the program's version */
-    char *started, *finished; /* RFC 3339 */
+    char *required_by, *required; /* HOST/NAME of the pipeline whose requirement it was built with, and its digest */
+    char *builder, *version;      /* who built it: a URI, and the program's version */
+    char *started, *finished;     /* RFC 3339 */
 } Provenance;
 
 void provenance_free(Provenance *provenance);

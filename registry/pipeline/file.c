@@ -6,7 +6,8 @@
 
 #include "base/json.h"
 
-#define KEY_MAX (64u << 10) /* bytes of a public key's file */
+#define KEY_MAX (64u << 10)  /* bytes of a public key's file */
+#define TEST_MAX (64u << 10) /* bytes of a required test's recipe */
 #define BEGINS "-----BEGIN"
 
 PipelineFile *pipeline_file_read(const char *path, GError **error)
@@ -77,8 +78,52 @@ static json_t *key_value(PipelineFile *file, const YamlNode *node)
     return json_null();
 }
 
+/* Whether it is a recipe with tests; else the mistake is noted at the place that names the file. */
+static gboolean is_test_recipe(PipelineFile *file, const YamlNode *node, const char *text, gsize size)
+{
+    g_autoptr(Diagnostics) within = diagnostics_new();
+    g_autoptr(GError) problem = NULL;
+    g_autoptr(YamlTree) tree = yaml_parse(text, size, node->text, within);
+    if (!diagnostics_raise(within, NULL, &problem)) {
+        diagnostics_add(file->diagnostics, &node->place, "%s", problem->message);
+        return FALSE;
+    }
+    const YamlNode *tests = tree->root != NULL && tree->root->kind == YAML_MAP ? yaml_get(tree->root, "tests") : NULL;
+    gboolean has = tests != NULL && tests->kind == YAML_LIST && tests->items->len > 0;
+    if (!has) {
+        diagnostics_add(file->diagnostics, &node->place, "%s has no tests", node->text);
+    }
+    return has;
+}
+
+/* A required test, {"name", "text"}: of the recipe beside this file. */
+static json_t *test_value(PipelineFile *file, const YamlNode *node)
+{
+    g_autofree char *folder = g_path_get_dirname(file->path), *path = NULL, *text = NULL, *name = NULL;
+    g_autoptr(GError) problem = NULL;
+    gsize size;
+    if (node->kind != YAML_SCALAR || node->type != SCALAR_TEXT) {
+        diagnostics_add(file->diagnostics, &node->place, "the file of a recipe with tests is expected");
+        return json_null();
+    }
+    path = g_path_is_absolute(node->text) ? g_strdup(node->text) : g_build_filename(folder, node->text, NULL);
+    name = g_path_get_basename(path);
+    if (!g_file_get_contents(path, &text, &size, &problem)) {
+        diagnostics_add(file->diagnostics, &node->place, "%s", problem->message);
+    } else if (size > TEST_MAX || !g_utf8_validate(text, (gssize)size, NULL)) {
+        diagnostics_add(file->diagnostics, &node->place, "%s is not a recipe of at most %u KiB", node->text,
+                        TEST_MAX >> 10);
+    } else if (is_test_recipe(file, node, text, size)) {
+        return ingot_json_pack("{s:o, s:s}", "name", ingot_json_text(name), "text", text);
+    }
+    return json_null();
+}
+
+/* What a list's texts stand for. */
+typedef json_t *(*FileItem)(PipelineFile *file, const YamlNode *node);
+
 /* NOLINTBEGIN(misc-no-recursion): as deep as the file is, which YAML_MOST_DEPTH bounds */
-static json_t *node_value(PipelineFile *file, const YamlNode *node)
+static json_t *node_value(PipelineFile *file, const YamlNode *node, const char *within)
 {
     if (node->kind == YAML_SCALAR) {
         return scalar_value(node);
@@ -88,14 +133,17 @@ static json_t *node_value(PipelineFile *file, const YamlNode *node)
     for (guint i = 0; i + step <= node->items->len; i += step) {
         const YamlNode *item = g_ptr_array_index(node->items, i);
         if (node->kind == YAML_LIST) {
-            json_array_append_new(value, node_value(file, item));
+            json_array_append_new(value, node_value(file, item, NULL));
             continue;
         }
         const YamlNode *held = g_ptr_array_index(node->items, i + 1);
-        gboolean keys = strcmp(item->text, "keys") == 0 && held->kind == YAML_LIST;
-        json_t *inner = keys ? json_array() : node_value(file, held);
-        for (guint k = 0; keys && k < held->items->len; k++) {
-            json_array_append_new(inner, key_value(file, g_ptr_array_index(held->items, k)));
+        FileItem item_value = held->kind != YAML_LIST                                                 ? NULL
+                              : strcmp(item->text, "keys") == 0                                       ? key_value
+                              : g_strcmp0(within, "require") == 0 && strcmp(item->text, "tests") == 0 ? test_value
+                                                                                                      : NULL;
+        json_t *inner = item_value != NULL ? json_array() : node_value(file, held, item->text);
+        for (guint k = 0; item_value != NULL && k < held->items->len; k++) {
+            json_array_append_new(inner, item_value(file, g_ptr_array_index(held->items, k)));
         }
         json_object_set_new(value, item->text, inner);
     }
@@ -110,7 +158,7 @@ json_t *pipeline_file_json(PipelineFile *file, GError **error)
         g_set_error(error, INGOT_ERROR, INGOT_ERROR_INVALID, "%s: a map with `pipelines:` is expected", file->path);
         return NULL;
     }
-    g_autoptr(json_t) value = node_value(file, root);
+    g_autoptr(json_t) value = node_value(file, root, NULL);
     return diagnostics_raise(file->diagnostics, NULL, error) ? g_steal_pointer(&value) : NULL;
 }
 

@@ -45,8 +45,8 @@ def put_manifest(manifest, reference, user):
     return digest_of(data), len(data)
 
 
-def image(tag, content, annotations=None, user="anna"):
-    config = put_blob(b"{}", user) | {"mediaType": "application/vnd.ingot.config.v1+json"}
+def image(tag, content, annotations=None, user="anna", config=b"{}"):
+    config = put_blob(config, user) | {"mediaType": "application/vnd.ingot.config.v1+json"}
     layer = put_blob(content, user) | {"mediaType": "application/octet-stream"}
     return put_manifest({"schemaVersion": 2, "mediaType": MANIFEST, "config": config, "layers": [layer],
                          "annotations": annotations or {"a": "b"}}, tag, user)
@@ -169,6 +169,45 @@ attach(one, STATEMENT, statement(one, TEST, report("FAILED", "2026-01-05T00:00:0
 refuses("tested", "failed")
 attach(one, STATEMENT, statement(one, TEST, report("PASSED", "2026-01-06T00:00:00Z")))
 ok("tested")
+
+cis = "name: cis\ntests: [{service: sshd}]\n"
+require = {"tests": [{"name": "cis.yaml", "text": cis}], "outputs": ["raw"]}
+wanted = digest_of(json.dumps(require, sort_keys=True, separators=(",", ":")).encode())
+required = image("1.0.1", b"required", config=json.dumps({"required": {"pipeline": "a/" + NAME, "digest": wanted}}).encode())
+earlier = image("1.0.2", b"earlier", config=json.dumps({"required": {"digest": digest_of(b"")}}).encode())
+
+
+def requires(*entries, body=require):
+    body = {"pipelines": {NAME: {"require": body, "channels": [{"name": "prod", "gates": list(entries)}]}}}
+    status, said = ask("PUT", "/api/v1/pipelines", body)
+    return status, json.loads(said)
+
+
+def required_report(result, when, recipe):
+    return statement(required, TEST, report(result, when) | {"configuration": [{"name": "cis.yaml", "digest": {"sha256": digest_of(recipe).split(":")[1]}}]})
+
+
+assert requires("required")[0] == 200
+refuses("required", "not built with", "1.0.0")
+refuses("required", "another requirement", "1.0.2")
+refuses("required", "no test report", "1.0.1")
+attach(required, STATEMENT, required_report("PASSED", "2026-01-01T00:00:00Z", b"another cis.yaml"))
+refuses("required", "no test report", "1.0.1")
+attach(required, STATEMENT, required_report("PASSED", "2026-01-01T00:00:00Z", cis.encode()))
+passes("required", "1.0.1")
+assert requires({"required": {"keys": [open(f"{FOLDER}/release.pub").read()]}})[0] == 200
+refuses("required", "no test report", "1.0.1")
+attach(required, BUNDLE, bundle(required_report("PASSED", "2026-01-02T00:00:00Z", cis.encode()), "release"))
+passes("required", "1.0.1")
+assert requires("required", body={"outputs": ["raw"]})[0] == 200
+refuses("required", "another requirement", "1.0.1")
+for wrong, words in (({"tests": ["cis.yaml"]}, "as `ingot pipeline apply` sends it"), ({}, "names nothing"),
+                     ({"tests": [{"name": "../cis.yaml", "text": cis}]}, "without a folder"),
+                     ({"tests": [{"name": "a", "text": "x" * 70000}]}, "64 KiB"), ({"outputs": [""]}, "name of a format")):
+    status, said = requires("required", body=wrong)
+    assert status == 409 and words in said["mistakes"][0]["message"], said
+wrong_gate("required", "/0", "has none")
+ok("required: built with what the pipeline requires today, and its tests have passed")
 
 # --- signed ---
 gates({"signed": {"keys": keys}})

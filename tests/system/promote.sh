@@ -59,6 +59,51 @@ ends 1 ingot promote "$name" dev prd
 grep -q "did you mean 'prod'" "$TMP/out" || fail "the nearest channel: $(cat "$TMP/out")"
 ok "a gate refuses with status 3, says what would satisfy it, and passes; a rollback goes back"
 
+# What every build must have.
+cat >"$TMP/cis.yaml" <<'YAML'
+name: cis
+variables: {port: 22}
+tests:
+  - {port: "${port}"}
+  - {shell: "true", name: nothing is open}
+YAML
+cat >"$TMP/web.yaml" <<YAML
+name: web
+source: {from: "$name:1.0.0"}
+tests: [{service: nginx}]
+outputs: [raw]
+YAML
+sed 's/^    channels:/    require: {tests: [cis.yaml], outputs: [vhd, raw]}\n    channels:/; s/signed: .*}}\]/required: {}}]/' "$TMP/pipelines.yaml" >"$TMP/required.yaml"
+ends 0 ingot plan "$TMP/web.yaml" --for "$name" --json
+grep -q 'requires nothing' "$TMP/out" && ! grep -q '"required"' "$TMP/out" || fail "nothing is required: $(cat "$TMP/out")"
+ends 0 ingot pipeline apply "$REGISTRY" "$TMP/required.yaml"
+ends 0 ingot pipeline diff "$REGISTRY" "$TMP/required.yaml"
+INGOT_VAR_port=none ends 0 ingot plan "$TMP/web.yaml" --for "$name"
+grep -qE "$name requires \(sha256:[0-9a-f]{12}\): tests cis.yaml; outputs vhd, raw" "$TMP/out" || fail "plan --for: $(cat "$TMP/out")"
+ends 0 ingot plan "$TMP/web.yaml" --for "$name" --json
+python3 - "$TMP" "$name" <<'PY' || fail "plan --for: $(cat "$TMP/out")"
+import hashlib, json, sys
+required = json.load(open(sys.argv[1] + "/out"))[0]["required"]
+text = open(sys.argv[1] + "/cis.yaml").read()
+body = {"tests": [{"name": "cis.yaml", "text": text}], "outputs": ["vhd", "raw"]}
+digest = lambda data: "sha256:" + hashlib.sha256(data.encode()).hexdigest()
+assert required == {"pipeline": sys.argv[2], "outputs": body["outputs"], "tests": [{"name": "cis.yaml", "digest": digest(text)}],
+                    "digest": digest(json.dumps(body, sort_keys=True, separators=(",", ":")))}, required
+PY
+ends 2 ingot build "$TMP/web.yaml" --for "$name" --no-test
+ends 2 ingot plan "$TMP/web.yaml" --for web
+ends 3 ingot promote "$name" dev prod
+grep -q "required: REFUSED" "$TMP/out" && grep -q 'ingot build --for HOST/team/web' "$TMP/out" || fail "the gate: $(cat "$TMP/out")"
+sed -i 's/port: "/prot: "/' "$TMP/cis.yaml"
+ends 0 ingot pipeline apply "$REGISTRY" "$TMP/required.yaml"
+ends 2 ingot plan "$TMP/web.yaml" --for "$name"
+grep -q "the test cis.yaml that $name requires: .*prot" "$TMP/out" || fail "a required test that is wrong: $(cat "$TMP/out")"
+echo 'name: cis' >"$TMP/cis.yaml"
+ends 2 ingot pipeline apply "$REGISTRY" "$TMP/required.yaml"
+grep -q 'required.yaml:3:.*cis.yaml has no tests' "$TMP/out" || fail "a required test without tests: $(cat "$TMP/out")"
+ends 0 ingot pipeline apply "$REGISTRY" "$TMP/pipelines.yaml"
+ok "a build gets the tests and outputs that a pipeline requires; the gate names the command"
+
 # A proxy of which the first answer to each change is lost: the registry has done it, and is asked again.
 cat >"$TMP/loses.py" <<'PY'
 import http.client

@@ -13,6 +13,7 @@ typedef struct {
     const char *caller;    /* who promotes; NULL: not known */
     gint64 now;            /* seconds */
     const GPtrArray *from; /* of char *: the channels before it */
+    const json_t *require; /* what the pipeline requires of every build; NULL: nothing */
 } GateCase;
 
 typedef struct {

@@ -152,8 +152,8 @@ static char *mend_of_error(const GError *error)
 }
 
 /* A gate that can't be asked has not been passed. */
-static void judge_gate(const Promotion *promotion, const PipelineChannel *channel, const json_t *entry,
-                       PromotionResult *result)
+static void judge_gate(const Promotion *promotion, const Pipeline *pipeline, const PipelineChannel *channel,
+                       const json_t *entry, PromotionResult *result)
 {
     const json_t *settings;
     const char *name = pipeline_gate(entry, &settings);
@@ -164,7 +164,8 @@ static void judge_gate(const Promotion *promotion, const PipelineChannel *channe
                           .digest = result->digest,
                           .caller = promotion->actor->name,
                           .now = g_get_real_time() / G_USEC_PER_SEC,
-                          .from = channel->from};
+                          .from = channel->from,
+                          .require = pipeline->require};
     GateVerdict verdict = {0};
     g_autoptr(GError) error = NULL;
     if (gate == NULL) {
@@ -182,8 +183,8 @@ static void judge_gate(const Promotion *promotion, const PipelineChannel *channe
     g_free(verdict.mend);
 }
 
-static void judge_gates(const Promotion *promotion, const PipelineChannel *channel, gboolean always_only,
-                        PromotionResult *result)
+static void judge_gates(const Promotion *promotion, const Pipeline *pipeline, const PipelineChannel *channel,
+                        gboolean always_only, PromotionResult *result)
 {
     judge_state(promotion, result);
     if (!always_only && channel->from->len > 0) {
@@ -193,7 +194,7 @@ static void judge_gates(const Promotion *promotion, const PipelineChannel *chann
         const json_t *settings, *entry = json_array_get(channel->gates, i);
         pipeline_gate(entry, &settings);
         if (!always_only || pipeline_gate_always(settings)) {
-            judge_gate(promotion, channel, entry, result);
+            judge_gate(promotion, pipeline, channel, entry, result);
         }
     }
 }
@@ -275,14 +276,14 @@ static gboolean stands(const Promotion *promotion, const IngotDigest *now, const
 }
 
 /* result has the digest; now is what the channel names, NULL: nothing. */
-static gboolean judge_and_move(const Promotion *promotion, const PipelineChannel *channel, const char *how,
-                               const IngotDigest *now, PromotionResult *result, GError **error)
+static gboolean judge_and_move(const Promotion *promotion, const Pipeline *pipeline, const PipelineChannel *channel,
+                               const char *how, const IngotDigest *now, PromotionResult *result, GError **error)
 {
     if (!expects(promotion, now)) {
         return tell_winner(promotion, error);
     }
     result->gates = json_array();
-    judge_gates(promotion, channel, strcmp(how, "rollback") == 0, result);
+    judge_gates(promotion, pipeline, channel, strcmp(how, "rollback") == 0, result);
     gboolean stays = promotion->dry_run || (result->refused && !promotion->force) || stands(promotion, now, result);
     return stays || move_channel(promotion, now, how, result, error);
 }
@@ -305,7 +306,7 @@ static gboolean promotion_move(const Promotion *promotion, const char *how, Prom
     }
     const IngotDigest *now = found ? &old : NULL;
     return repeated || (find(promotion, now, &result->digest, error) &&
-                        judge_and_move(promotion, channel, how, now, result, error));
+                        judge_and_move(promotion, pipeline, channel, how, now, result, error));
 }
 
 static gboolean find_from(const Promotion *promotion, const IngotDigest *now, IngotDigest *digest, GError **error)

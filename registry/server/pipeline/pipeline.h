@@ -19,7 +19,7 @@ typedef struct {
 typedef struct {
     char *pattern;       /* NULL: the default, nobody applied it */
     GPtrArray *channels; /* of PipelineChannel *, in the order of the file */
-    json_t *require;     /* {"tests": [], "outputs": []}; NULL: nothing */
+    json_t *require;     /* {"tests": [{"name", "text"}], "outputs": []}; NULL: nothing */
     json_t *body;        /* as it was applied, without its pattern */
 } Pipeline;
 

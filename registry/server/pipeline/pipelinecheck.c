@@ -9,12 +9,16 @@
 #define MOST_PIPELINES 1000
 #define MOST_CHANNELS 64
 #define MOST_MISTAKES 100
-#define PATTERN_MAX 255 /* as in scopes */
+#define PATTERN_MAX 255  /* as in scopes */
+#define MOST_REQUIRED 16 /* tests, and outputs */
+#define TEST_NAME_MAX 255
+#define TEST_TEXT_MAX (64u << 10) /* bytes of a required test's recipe */
 
 typedef struct {
     GArray *mistakes; /* of PipelineMistake */
     GString *path;    /* of the value that is looked at */
     const PipelineGates *gates;
+    gboolean requires; /* the pipeline that is looked at requires something of builds */
 } Check;
 
 static void mistake_clear(gpointer data)
@@ -131,6 +135,8 @@ static void check_lockout(Check *check, const char *gate, const json_t *settings
 {
     if (strcmp(gate, "signed") == 0) {
         check_signed(check, settings);
+    } else if (strcmp(gate, "required") == 0 && !check->requires) {
+        check_fail(check, "the gate 'required' asks for what the pipeline's `require` names, and it has none");
     } else if (strcmp(gate, "soak") == 0 && first) {
         check_fail(check, "the gate 'soak' asks how long an image has stood in the channel before, and this channel has"
                           " none: nothing could ever pass it; say 'from', or leave the gate out");
@@ -363,16 +369,43 @@ static void check_channels(Check *check, const json_t *body)
 
 /* --- what every build must have --- */
 
-static void check_list_of_names(Check *check, const char *key, const json_t *list)
+static void check_output(Check *check, const json_t *output)
+{
+    const char *name = json_string_value(output);
+    if (name == NULL || *name == '\0') {
+        check_fail(check, "an output is the name of a format");
+    }
+}
+
+/* As `ingot pipeline` sends a test: the name of a file, and its text. */
+static void check_test(Check *check, const json_t *test)
+{
+    static const char *const known[] = {"name", "text", NULL};
+    if (!check_is_map(check, test, "a required test, as `ingot pipeline apply` sends it,")) {
+        return;
+    }
+    check_members(check, test, "a required test", known);
+    const char *name = json_string_value(json_object_get(test, "name"));
+    const char *text = json_string_value(json_object_get(test, "text"));
+    if (name == NULL || *name == '\0' || strlen(name) > TEST_NAME_MAX || strchr(name, '/') != NULL) {
+        check_fail(check, "a required test needs the name of its file, without a folder");
+    }
+    if (text == NULL || *text == '\0' || strlen(text) > TEST_TEXT_MAX) {
+        check_fail(check, "a required test needs its recipe's text, of at most %u KiB", TEST_TEXT_MAX >> 10);
+    }
+}
+
+static void check_required_list(Check *check, const char *key, const json_t *list,
+                                void (*check_one)(Check *check, const json_t *one))
 {
     gsize length = check_enter(check, key);
-    gboolean good = json_array_size(list) > 0;
-    for (gsize i = 0; good && i < json_array_size(list); i++) {
-        const char *name = json_string_value(json_array_get(list, i));
-        good = name != NULL && *name != '\0';
+    if (json_array_size(list) == 0 || json_array_size(list) > MOST_REQUIRED) {
+        check_fail(check, "%s must be a list of at least one, and at most %d", key, MOST_REQUIRED);
     }
-    if (!good) {
-        check_fail(check, "%s must be a list of at least one name", key);
+    for (gsize i = 0; i < MIN(json_array_size(list), MOST_REQUIRED); i++) {
+        gsize inner = check_enter_nth(check, i);
+        check_one(check, json_array_get(list, i));
+        check_leave(check, inner);
     }
     check_leave(check, length);
 }
@@ -382,12 +415,16 @@ static void check_require(Check *check, const json_t *require)
     static const char *const known[] = {"tests", "outputs", NULL};
     gsize length = check_enter(check, "require");
     if (check_is_map(check, require, "require")) {
+        const json_t *tests = json_object_get(require, "tests"), *outputs = json_object_get(require, "outputs");
         check_members(check, require, "require", known);
-        for (guint i = 0; known[i] != NULL; i++) {
-            const json_t *list = json_object_get(require, known[i]);
-            if (list != NULL) {
-                check_list_of_names(check, known[i], list);
-            }
+        if (json_object_size(require) == 0) {
+            check_fail(check, "require names nothing: tests or outputs are expected");
+        }
+        if (tests != NULL) {
+            check_required_list(check, "tests", tests, check_test);
+        }
+        if (outputs != NULL) {
+            check_required_list(check, "outputs", outputs, check_output);
         }
     }
     check_leave(check, length);
@@ -413,6 +450,7 @@ static void check_pipeline(Check *check, const char *pattern, const json_t *body
         return;
     }
     check_members(check, body, "a pipeline", known);
+    check->requires = require != NULL;
     check_channels(check, body);
     if (require != NULL) {
         check_require(check, require);

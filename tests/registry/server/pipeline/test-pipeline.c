@@ -71,7 +71,8 @@ static void takes_what_is_right(void **state)
                          "{\"soak\": \"1d\"}, {\"signed\": {\"keys\": [\"PEM\"], \"count\": 1}}]}"));
     assert_good(CHANNELS("{\"name\": \"prod\", \"from\": [\"a\", \"b\"]}, {\"name\": \"a\", \"from\": \"root\"},"
                          "{\"name\": \"b\", \"from\": \"root\"}, {\"name\": \"root\"}"));
-    assert_good("{\"require\": {\"tests\": [\"cis.yaml\"]}, \"channels\": [{\"name\": \"dev\", \"rollout\":"
+    assert_good("{\"require\": {\"tests\": [{\"name\": \"cis.yaml\", \"text\": \"name: cis\"}]}, \"channels\": "
+                "[{\"name\": \"dev\", \"rollout\":"
                 "{\"percent\": [5, 25, 100], \"wait\": \"1h\", \"stop_after_failures\": 2}}]}");
 }
 
@@ -94,6 +95,8 @@ static void names_what_is_wrong(void **state)
     assert_mistake("{}", "", "needs channels");
     assert_mistake("{\"require\": {\"test\": [\"a\"]}, \"channels\": [{\"name\": \"dev\"}]}", "/require/test",
                    "did you mean 'tests'?");
+    assert_mistake("{\"require\": {\"tests\": [\"cis.yaml\"]}, \"channels\": [{\"name\": \"dev\"}]}",
+                   "/require/tests/0", "must be a map");
 }
 
 static void names_a_cycle_in_full_and_once(void **state)
