@@ -167,6 +167,7 @@ ok "a restart and a catalogue that is made again from the log keep it"
 
 # --- a mirror, and a cache ---
 INGOT_TOKEN_HOST=$first ingotd mirror --data "$TMP/second" "http://$first" 'team/web' >"$TMP/out" 2>&1 || fail "mirror: $(cat "$TMP/out")"
+first_server=$SERVER
 start_ingotd "$TMP/second"
 second=$REGISTRY
 [ "$(curl -s -o "$TMP/answer" -w '%{http_code}' "http://$second/v2/team/web/manifests/1.0.0")" = 403 ] && grep -q 'CVE-2026-1' "$TMP/answer" || fail "a mirror gives it: $(cat "$TMP/answer")"
@@ -206,3 +207,28 @@ ingot disable "$web:1.0.0" --reason 'under test' >/dev/null
 expect 3 as "$reader" ingot pull --store "$TMP/again" "$web:1.0.0"
 grep -q 'disabled by root.*under test' "$TMP/err" || fail "$(cat "$TMP/err")"
 ok "a disabled image is withheld until it is restored"
+
+# --- a damaged catalogue ---
+kill "$first_server"
+wait "$first_server"
+python3 - "$TMP/registry/catalogue.sqlite" <<'PY'
+import sqlite3, sys
+db = sqlite3.connect(sys.argv[1])
+db.execute("UPDATE records SET body=replace(body, 'disabled', 'disablod') WHERE kind='state' AND name='team/web'")
+db.commit()
+PY
+start_ingotd
+first=$REGISTRY web=$REGISTRY/team/web
+for path in v2/team/web/manifests/1.0.0 v2/other/top/manifests/2.0.0 "api/v1/team/web/lifecycle/$digest" api/v1/team/web/channels; do
+    [ "$(plain "http://$first/$path")" = 500 ] || fail "$path: $(cat "$TMP/answer")"
+done
+grep -q 'ingotd rebuild' "$TMP/answer" || fail "$(cat "$TMP/answer")"
+[ "$(plain -I "http://$first/v2/team/web/manifests/1.0.0")" = 500 ] || fail "HEAD: $(cat "$TMP/head")"
+[ "$(plain "http://$first/v2/team/web/manifests/2.0.0")" = 200 ] || fail "$(cat "$TMP/answer")"
+kill "$SERVER"
+wait "$SERVER"
+ingotd rebuild --data "$TMP/registry" --force >/dev/null 2>&1 || fail "rebuild"
+start_ingotd
+first=$REGISTRY web=$REGISTRY/team/web
+[ "$(plain "http://$first/v2/team/web/manifests/1.0.0")" = 403 ] || fail "$(cat "$TMP/answer")"
+ok "a word that is damaged is not as if it were none, and comes back from the log"

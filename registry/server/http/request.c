@@ -345,7 +345,8 @@ enum MHD_Result request_fail(Request *request, const char *code, const GError *e
     }
     if (g_error_matches(error, INGOT_ERROR, INGOT_ERROR_CORRUPT)) {
         return request_refuse(request, MHD_HTTP_INTERNAL_SERVER_ERROR, "UNKNOWN",
-                              "it is damaged here; a push of the same bytes mends it");
+                              "it is damaged here: a push of the same bytes mends an image, `ingotd rebuild` what was"
+                              " said of it; the registry's log has the name");
     }
     return request_refuse(request, MHD_HTTP_INTERNAL_SERVER_ERROR, "UNKNOWN", "the registry failed; its log says how");
 }
