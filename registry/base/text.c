@@ -93,6 +93,16 @@ gboolean ingot_text_parse_duration(const char *text, guint64 *seconds, GError **
     return FALSE;
 }
 
+gboolean ingot_text_parse_fraction(const char *text, double *fraction, GError **error)
+{
+    char *end;
+    *fraction = g_ascii_strtod(text, &end);
+    if (g_ascii_isdigit(*text) && *end == '\0' && *fraction >= 0 && *fraction <= 1)
+        return TRUE;
+    g_set_error(error, INGOT_ERROR, INGOT_ERROR_INVALID, "'%s' is not a number from 0.0 to 1.0", text);
+    return FALSE;
+}
+
 char *ingot_text_head(const char *text, gsize most)
 {
     gsize end = strnlen(text, most);

@@ -16,6 +16,8 @@ gboolean ingot_text_parse_size(const char *text, guint64 *bytes, GError **error)
 
 /* "90s", "5m", "2h", "1d", "90" (seconds) -> seconds. */
 gboolean ingot_text_parse_duration(const char *text, guint64 *seconds, GError **error);
+/* "0.25": a number from 0 to 1. INVALID otherwise. */
+gboolean ingot_text_parse_fraction(const char *text, double *fraction, GError **error);
 
 /* The first `most` bytes of a text that may be long and hold anything, for messages: whole characters, valid UTF-8.
  * Free it. */

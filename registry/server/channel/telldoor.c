@@ -17,24 +17,6 @@
 #define MOVES_MOST 1000u /* in one answer */
 #define MOVES_USUAL 100u
 
-/* --- what digests are called --- */
-
-/* Digest as text -> the version that names it: of several the highest. */
-static GHashTable *find_versions(Storage *storage, const char *name, GError **error)
-{
-    g_autoptr(GArray) rows = storage_versions(storage, name, NULL, G_MAXUINT - 1, error);
-    g_autoptr(GHashTable) versions = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, g_free);
-    for (guint i = 0; rows != NULL && i < rows->len; i++) {
-        const StorageVersion *row = &g_array_index(rows, StorageVersion, i);
-        g_autofree char *digest = ingot_digest_to_text(&row->digest);
-        const char *other = g_hash_table_lookup(versions, digest);
-        if (ingot_tag_is_version(row->tag) && (other == NULL || ingot_tag_compare(row->tag, other) > 0)) {
-            g_hash_table_insert(versions, g_steal_pointer(&digest), g_strdup(row->tag));
-        }
-    }
-    return rows == NULL ? NULL : g_steal_pointer(&versions);
-}
-
 /* --- channels --- */
 
 /* How a channel came to name what it names; what was not noted, as of before an upgrade, is left out. */
@@ -82,7 +64,7 @@ static enum MHD_Result answer_channels(Request *request, const RouteMatch *match
     Storage *storage = request->server->storage;
     g_autoptr(Pipeline) pipeline = storage_pipeline(storage, match->name);
     g_autofree const char **names = pipeline_names(pipeline);
-    g_autoptr(GHashTable) versions = find_versions(storage, match->name, &error);
+    g_autoptr(GHashTable) versions = storage_version_names(storage, match->name, &error);
     g_autoptr(json_t) list = json_array();
     gboolean ok = versions != NULL;
     for (guint i = 0; ok && names[i] != NULL; i++) {
@@ -126,7 +108,7 @@ static enum MHD_Result answer_log(Request *request, const RouteMatch *match)
     if (channel != NULL && !promotion_check_channel(storage, match->name, channel, &error)) {
         return request_refuse(request, MHD_HTTP_NOT_FOUND, "CHANNEL_UNKNOWN", error->message);
     }
-    g_autoptr(GHashTable) versions = find_versions(storage, match->name, &error);
+    g_autoptr(GHashTable) versions = storage_version_names(storage, match->name, &error);
     g_autoptr(GArray) moves =
         versions == NULL ? NULL
                          : storage_moves(storage, match->name, channel, before, (guint)MIN(most, MOVES_MOST), &error);

@@ -89,12 +89,16 @@ gboolean hosts_put(Database *ledger, const HostReport *report, gint64 now, GErro
     }
     gboolean ok =
         database_run(writer, error,
-                     "INSERT INTO hosts (name, channel, host, user, grp, digest, result, failure, since, seen)"
-                     " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET grp=excluded.grp,"
-                     " digest=excluded.digest, result=excluded.result, failure=excluded.failure, since=excluded.since,"
-                     " seen=excluded.seen",
-                     "ttttttttii", report->name, report->channel, report->host, report->user, report->group,
-                     report->digest, report->result, report->failure, report->since, now) &&
+                     "INSERT INTO hosts (name, channel, host, user, grp, digest, result, failure, since, seen, failed,"
+                     " failed_move) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET"
+                     " grp=excluded.grp, digest=excluded.digest, result=excluded.result, failure=excluded.failure,"
+                     " since=excluded.since, seen=excluded.seen, failed=CASE WHEN excluded.result='failed' THEN"
+                     " excluded.failed WHEN excluded.result='done' AND excluded.digest=hosts.failed THEN ''"
+                     " ELSE hosts.failed END, failed_move=CASE WHEN excluded.result='failed' THEN excluded.failed_move"
+                     " ELSE hosts.failed_move END",
+                     "ttttttttiiti", report->name, report->channel, report->host, report->user, report->group,
+                     report->digest, report->result, report->failure, report->since, now,
+                     strcmp(report->result, "failed") == 0 ? report->digest : "", (gint64)report->move) &&
         database_run(writer, error, "DELETE FROM hosts WHERE seen<?", "i", now - HOSTS_LIFE) &&
         hosts_make_room_of_name(writer, report->name, error) && hosts_make_room_of_all(writer, error);
     return database_end(ledger, ok, error);
@@ -131,6 +135,32 @@ json_t *hosts_list(Database *ledger, const char *name, const char *channel, gint
                        "tti", name, channel, now - HOSTS_LIFE);
     while (database_step(rows, &problem)) {
         json_array_append_new(list, hosts_row(rows));
+    }
+    if (problem != NULL) {
+        g_propagate_error(error, problem);
+        return NULL;
+    }
+    return g_steal_pointer(&list);
+}
+
+json_t *hosts_failed(Database *ledger, const char *name, const char *channel, guint64 move, gint64 now, GError **error)
+{
+    GError *problem = NULL;
+    g_autoptr(Connection) reader = database_reader(ledger, error);
+    if (reader == NULL) {
+        return NULL;
+    }
+    g_autoptr(json_t) list = json_array();
+    g_autoptr(sqlite3_stmt) rows = database_query(
+        reader,
+        "SELECT DISTINCT host, failed FROM hosts WHERE name=? AND channel=? AND failed<>'' AND failed_move>=?"
+        " AND seen>=? ORDER BY host, failed",
+        "ttii", name, channel, (gint64)move, now - HOSTS_LIFE);
+    while (database_step(rows, &problem)) {
+        json_t *row = json_object();
+        ingot_json_set_string(row, "host", (const char *)sqlite3_column_text(rows, 0));
+        ingot_json_set_string(row, "digest", (const char *)sqlite3_column_text(rows, 1));
+        json_array_append_new(list, row);
     }
     if (problem != NULL) {
         g_propagate_error(error, problem);

@@ -19,6 +19,7 @@ typedef struct {
     const char *result;       /* "done", "failed" or "running" */
     const char *failure;      /* "": none */
     gint64 since;             /* seconds: of that result */
+    guint64 move;             /* the number of the channel's last move (moves.h) as it came; 0: none */
 } HostReport;
 
 /* A report of a host's own words: {"host", "group", "digest", "result", "failure", "since"}. Its texts belong to the
@@ -30,3 +31,6 @@ gboolean hosts_put(Database *ledger, const HostReport *report, gint64 now, GErro
  * [{"channel", "host", "group", "digest", "result", "failure", "since", "seen", "by"}], without "by" where nobody is
  * known. */
 json_t *hosts_list(Database *ledger, const char *name, const char *channel, gint64 now, GError **error);
+/* Those that have failed since a move of the channel and not done the same digest since, whatever they try or run now,
+ * sorted: [{"host", "digest"}]. */
+json_t *hosts_failed(Database *ledger, const char *name, const char *channel, guint64 move, gint64 now, GError **error);

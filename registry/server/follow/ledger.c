@@ -21,6 +21,10 @@ static const char *const migrations[] = {
     "CREATE INDEX hosts_of_names ON hosts (name, user, seen);"
     "CREATE INDEX hosts_of_users ON hosts (user, seen);"
     "CREATE INDEX hosts_seen ON hosts (seen);",
+    /* What a host has failed with last and not done since, and the move of the channel that it was. */
+    "ALTER TABLE hosts ADD COLUMN failed TEXT NOT NULL DEFAULT '';"
+    "ALTER TABLE hosts ADD COLUMN failed_move INTEGER NOT NULL DEFAULT 0;"
+    "CREATE INDEX hosts_failed ON hosts (name, channel, failed_move) WHERE failed<>'';",
 };
 
 /* Nobody else can ever read it: it will hold secrets. Root gives it to whom the folder belongs. */

@@ -45,6 +45,17 @@ static enum MHD_Result withhold(Request *request, const Announcement *words)
     return result;
 }
 
+/* Whoever follows a tag looks at it so: where its image goes out in phases, each host asks whether it is its turn. */
+static const char *rollout_header(Request *request, const ApiRoute *route)
+{
+    if (by_digest(route) || strcmp(request->method, "HEAD") != 0) {
+        return NULL;
+    }
+    g_autoptr(Pipeline) pipeline = storage_pipeline(request->server->storage, route->name);
+    const PipelineChannel *channel = pipeline_channel(pipeline, route->reference);
+    return channel == NULL || channel->rollout == NULL ? NULL : "phases";
+}
+
 static enum MHD_Result give(Request *request, const ApiRoute *route, const KeptManifest *manifest)
 {
     g_auto(Announcement) words = {0};
@@ -70,7 +81,8 @@ static enum MHD_Result give(Request *request, const ApiRoute *route, const KeptM
     }
     return request_answer_bytes(request, MHD_HTTP_OK, manifest->type, manifest->bytes, "Docker-Content-Digest", text,
                                 "ETag", tag, "Cache-Control", keep, LIFECYCLE_HEADER, words.said, LIFECYCLE_BASE_HEADER,
-                                words.base, "Warning", words.warning, NULL);
+                                words.base, "Warning", words.warning, "Ingot-Rollout", rollout_header(request, route),
+                                NULL);
 }
 
 static enum MHD_Result get(Request *request, const ApiRoute *route)

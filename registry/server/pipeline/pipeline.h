@@ -13,7 +13,7 @@ typedef struct {
     char *name;
     GPtrArray *from; /* of char *: a digest must stand, or have stood, in one of these; empty: in none */
     json_t *gates;   /* array of words and of maps with one member: NAME, or {NAME: SETTINGS} */
-    json_t *rollout; /* NULL: all at once */
+    json_t *rollout; /* {"percent" or "groups", "wait", "stop_after_failures", "barriers"}; NULL: all at once */
 } PipelineChannel;
 
 typedef struct {

@@ -9,6 +9,8 @@
 #define MOST_PIPELINES 1000
 #define MOST_CHANNELS 64
 #define MOST_MISTAKES 100
+#define MOST_PHASES 100
+#define MOST_BARRIERS 100
 #define PATTERN_MAX 255  /* as in scopes */
 #define MOST_REQUIRED 16 /* tests, and outputs */
 #define TEST_NAME_MAX 255
@@ -199,35 +201,99 @@ static void check_percent(Check *check, const json_t *list)
     }
 }
 
+/* A host's group names its phase: each is there once. */
+static void check_group(Check *check, const json_t *group, GHashTable *seen)
+{
+    const char *name = json_string_value(group);
+    if (name == NULL || *name == '\0') {
+        check_fail(check, "groups must be a list of phases, each a list of groups, as in [[canary], [eu, us]]");
+    } else if (!g_hash_table_add(seen, (gpointer)name)) {
+        check_fail(check, "the group '%s' is in two phases", name);
+    }
+}
+
+static void check_groups(Check *check, const json_t *list)
+{
+    g_autoptr(GHashTable) seen = g_hash_table_new(g_str_hash, g_str_equal);
+    if (json_array_size(list) == 0 || json_array_size(list) > MOST_PHASES) {
+        check_fail(check, "groups must be a list of at least one phase, and at most %d", MOST_PHASES);
+        return;
+    }
+    for (gsize i = 0; i < json_array_size(list); i++) {
+        const json_t *phase = json_array_get(list, i);
+        gsize length = check_enter_nth(check, i);
+        if (json_array_size(phase) == 0) {
+            check_group(check, phase, seen);
+        }
+        for (gsize k = 0; k < json_array_size(phase); k++) {
+            gsize inner = check_enter_nth(check, k);
+            check_group(check, json_array_get(phase, k), seen);
+            check_leave(check, inner);
+        }
+        check_leave(check, length);
+    }
+}
+
+static void check_barriers(Check *check, const json_t *list)
+{
+    gboolean good = json_array_size(list) > 0 && json_array_size(list) <= MOST_BARRIERS;
+    for (gsize i = 0; good && i < json_array_size(list); i++) {
+        const char *version = json_string_value(json_array_get(list, i));
+        good = version != NULL && ingot_tag_is_version(version);
+    }
+    if (!good) {
+        check_fail(check, "barriers must be a list of versions, as in [1.4.0], at most %d", MOST_BARRIERS);
+    }
+}
+
+static void check_wait(Check *check, const json_t *value)
+{
+    guint64 seconds;
+    if (!json_is_string(value) || !ingot_text_parse_duration(json_string_value(value), &seconds, NULL)) {
+        check_fail(check, "wait must be a time, as in 30m or 1h");
+    }
+}
+
+static void check_most_failures(Check *check, const json_t *value)
+{
+    if (!json_is_integer(value) || json_integer_value(value) < 1) {
+        check_fail(check, "stop_after_failures must be a number of hosts, 1 or more");
+    }
+}
+
+/* What is there may not fit together. */
+static void check_phases(Check *check, const json_t *rollout)
+{
+    const json_t *percent = json_object_get(rollout, "percent"), *groups = json_object_get(rollout, "groups");
+    gsize phases = MAX(json_array_size(percent), json_array_size(groups));
+    gboolean waits = json_object_get(rollout, "wait") != NULL;
+    if (percent != NULL && groups != NULL) {
+        check_fail(check, "a rollout goes by percent or by groups, not by both");
+    } else if (phases > 1 && !waits) {
+        check_fail(check, "without 'wait', all %zu phases of the rollout would open at once", phases);
+    } else if (percent == NULL && groups == NULL && waits) {
+        check_fail(check, "'wait' is the time from one phase to the next: say percent or groups as well");
+    }
+}
+
 static void check_rollout(Check *check, const json_t *rollout)
 {
-    static const char *const known[] = {"percent", "groups", "wait", "stop_after_failures", "barrier", NULL};
+    static const char *const known[] = {"percent", "groups", "wait", "stop_after_failures", "barriers", NULL};
+    static void (*const checks[])(Check *, const json_t *) = {check_percent, check_groups, check_wait,
+                                                              check_most_failures, check_barriers};
     if (!check_is_map(check, rollout, "rollout")) {
         return;
     }
     check_members(check, rollout, "rollout", known);
-    const char *key;
-    json_t *value;
-    json_object_foreach((json_t *)rollout, key, value)
-    {
-        guint64 seconds;
-        gsize length = check_enter(check, key);
-        if (strcmp(key, "percent") == 0) {
-            check_percent(check, value);
-        } else if (strcmp(key, "wait") == 0 &&
-                   (!json_is_string(value) || !ingot_text_parse_duration(json_string_value(value), &seconds, NULL))) {
-            check_fail(check, "wait must be a time, as in 30m or 1h");
-        } else if (strcmp(key, "stop_after_failures") == 0 &&
-                   (!json_is_integer(value) || json_integer_value(value) < 1)) {
-            check_fail(check, "stop_after_failures must be a number of hosts, 1 or more");
-        } else if (strcmp(key, "barrier") == 0 &&
-                   (!json_is_string(value) || !ingot_tag_is_version(json_string_value(value)))) {
-            check_fail(check, "barrier must be a version, as in 1.4.0");
-        } else if (strcmp(key, "groups") == 0 && json_array_size(value) == 0) {
-            check_fail(check, "groups must be a list of names, in their order");
+    for (guint i = 0; known[i] != NULL; i++) {
+        const json_t *value = json_object_get(rollout, known[i]);
+        if (value != NULL) {
+            gsize length = check_enter(check, known[i]);
+            checks[i](check, value);
+            check_leave(check, length);
         }
-        check_leave(check, length);
     }
+    check_phases(check, rollout);
 }
 
 /* --- channels --- */

@@ -1,4 +1,6 @@
 /* Lists of names: tags, repositories, who has a blob, who refers to a manifest. A row whose sum is wrong is in none. */
+#include <ingot/reference.h>
+
 #include "server/catalogue/links.h"
 #include "server/catalogue/manifestrows.h"
 #include "server/catalogue/repositories.h"
@@ -65,6 +67,21 @@ GArray *storage_versions(Storage *storage, const char *name, const char *after, 
         return NULL;
     }
     return tags_page(reader, name, after, most, version_take, list, error) ? g_steal_pointer(&list) : NULL;
+}
+
+GHashTable *storage_version_names(Storage *storage, const char *name, GError **error)
+{
+    g_autoptr(GArray) rows = storage_versions(storage, name, NULL, G_MAXUINT - 1, error);
+    g_autoptr(GHashTable) versions = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, g_free);
+    for (guint i = 0; rows != NULL && i < rows->len; i++) {
+        const StorageVersion *row = &g_array_index(rows, StorageVersion, i);
+        g_autofree char *digest = ingot_digest_to_text(&row->digest);
+        const char *other = g_hash_table_lookup(versions, digest);
+        if (ingot_tag_is_version(row->tag) && (other == NULL || ingot_tag_compare(row->tag, other) > 0)) {
+            g_hash_table_insert(versions, g_steal_pointer(&digest), g_strdup(row->tag));
+        }
+    }
+    return rows == NULL ? NULL : g_steal_pointer(&versions);
 }
 
 /* --- referrers --- */

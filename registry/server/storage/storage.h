@@ -263,6 +263,8 @@ typedef struct {
 /* GArray of StorageVersion: at most `most` tags of a repository behind `after` (NULL: from the first), sorted as
  * distribution-spec has it ("Listing Tags"): letter case decides only between what is else the same. NOT_FOUND. */
 GArray *storage_versions(Storage *storage, const char *name, const char *after, guint most, GError **error);
+/* Each digest (as text) that versions of a repository name, with the highest of them. NOT_FOUND. */
+GHashTable *storage_version_names(Storage *storage, const char *name, GError **error);
 
 /* --- measures: what was found out about an image at some cost, kept for as long as its manifest --- */
 

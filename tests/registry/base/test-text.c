@@ -97,6 +97,22 @@ static void test_parse_size(void **state)
     }
 }
 
+static void test_parse_fraction(void **state)
+{
+    (void)state;
+    static const char *const good[] = {"0", "0.0", "0.75", "1", "1.0"};
+    static const char *const bad[] = {"", "-0.1", "1.01", "nan", "inf", "0.5x", " 0", ".5", "half"};
+    double value;
+    for (guint i = 0; i < G_N_ELEMENTS(good); i++) {
+        assert_true(ingot_text_parse_fraction(good[i], &value, NULL));
+    }
+    for (guint i = 0; i < G_N_ELEMENTS(bad); i++) {
+        assert_false(ingot_text_parse_fraction(bad[i], &value, NULL));
+    }
+    assert_true(ingot_text_parse_fraction("0.75", &value, NULL));
+    assert_float_equal(value, 0.75, 0);
+}
+
 static void test_parse_duration(void **state)
 {
     static const struct {
@@ -252,10 +268,12 @@ static void test_time(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_size),          cmocka_unit_test(test_duration),       cmocka_unit_test(test_parse_size),
-        cmocka_unit_test(test_word),          cmocka_unit_test(test_parse_duration), cmocka_unit_test(test_head),
-        cmocka_unit_test(test_url),           cmocka_unit_test(test_nearest),        cmocka_unit_test(test_clean),
-        cmocka_unit_test(test_line_and_cell), cmocka_unit_test(test_time),
+        cmocka_unit_test(test_size),           cmocka_unit_test(test_duration),
+        cmocka_unit_test(test_parse_size),     cmocka_unit_test(test_word),
+        cmocka_unit_test(test_parse_duration), cmocka_unit_test(test_parse_fraction),
+        cmocka_unit_test(test_head),           cmocka_unit_test(test_url),
+        cmocka_unit_test(test_nearest),        cmocka_unit_test(test_clean),
+        cmocka_unit_test(test_line_and_cell),  cmocka_unit_test(test_time),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

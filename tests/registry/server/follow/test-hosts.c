@@ -53,6 +53,55 @@ static void test_last_report_counts(void **state)
     assert_string_equal(json_string_value(json_object_get(row, "seen")), "1970-01-01T00:50:00Z");
 }
 
+#define ONE "sha256:1111111111111111111111111111111111111111111111111111111111111111"
+#define TWO "sha256:2222222222222222222222222222222222222222222222222222222222222222"
+
+static void say(Database *ledger, const char *host, const char *result, const char *digest, guint64 move)
+{
+    HostReport report = sample;
+    report.host = host;
+    report.result = result;
+    report.digest = digest;
+    report.move = move;
+    assert_true(hosts_put(ledger, &report, 1000, NULL));
+}
+
+/* "HOST DIGEST'S FIRST DIGIT,": those that have failed since a move. */
+static void assert_failed(Database *ledger, guint64 move, gint64 now, const char *expected)
+{
+    gsize index;
+    const json_t *row;
+    g_autoptr(GString) found = g_string_new(NULL);
+    g_autoptr(json_t) rows = hosts_failed(ledger, "team/web", "prod", move, now, NULL);
+    assert_non_null(rows);
+    json_array_foreach(rows, index, row)
+    {
+        g_string_append_printf(found, "%s %c,", json_string_value(json_object_get(row, "host")),
+                               json_string_value(json_object_get(row, "digest"))[7]);
+    }
+    assert_string_equal(found->str, expected);
+}
+
+/* A host that tries again has failed until it has done it. */
+static void test_failures_last_until_it_is_done(void **state)
+{
+    g_autoptr(Database) ledger = open_ledger(state);
+    assert_failed(ledger, 0, 1000, "");
+    say(ledger, "b", "failed", TWO, 5);
+    say(ledger, "a", "failed", TWO, 5);
+    assert_failed(ledger, 5, 1000, "a 2,b 2,");
+    assert_failed(ledger, 6, 1000, "");
+    assert_failed(ledger, 5, 1001 + HOSTS_LIFE, "");
+    say(ledger, "a", "running", TWO, 0);
+    say(ledger, "b", "done", ONE, 0);
+    assert_failed(ledger, 5, 1000, "a 2,b 2,");
+    say(ledger, "a", "done", TWO, 0);
+    assert_failed(ledger, 5, 1000, "b 2,");
+    say(ledger, "b", "failed", ONE, 7);
+    assert_failed(ledger, 5, 1000, "b 1,");
+    assert_failed(ledger, 7, 1000, "b 1,");
+}
+
 static void test_silent_hosts_are_forgotten(void **state)
 {
     g_autoptr(Database) ledger = open_ledger(state);
@@ -100,7 +149,8 @@ static void fill(Database *ledger, const char *user, const char *name, gint64 co
     assert_non_null(writer);
     gboolean ok = database_run(writer, NULL,
                                "WITH RECURSIVE n(n) AS (SELECT 0 UNION ALL SELECT n+1 FROM n WHERE n+1<?3)"
-                               " INSERT INTO hosts SELECT coalesce(?2, 'made/up' || n), 'prod', 'host-' || n, ?1, '',"
+                               " INSERT INTO hosts (name, channel, host, user, grp, digest, result, failure, since,"
+                               " seen) SELECT coalesce(?2, 'made/up' || n), 'prod', 'host-' || n, ?1, '',"
                                " '', 'done', '', 0, 1000+n FROM n",
                                "tti", user, name, count);
     assert_true(database_end(ledger, ok, NULL));
@@ -190,6 +240,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_last_report_counts, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_failures_last_until_it_is_done, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_silent_hosts_are_forgotten, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_silent_hosts_of_other_names_go_too, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_nobody_speaks_for_another, set_up, tear_down),

@@ -76,6 +76,47 @@ static void takes_what_is_right(void **state)
                 "{\"percent\": [5, 25, 100], \"wait\": \"1h\", \"stop_after_failures\": 2}}]}");
 }
 
+#define ROLLOUT(rules) CHANNELS("{\"name\": \"dev\", \"rollout\": {" rules "}}")
+
+static void takes_rollouts(void **state)
+{
+    (void)state;
+    assert_good(ROLLOUT("\"percent\": [100]"));
+    assert_good(ROLLOUT("\"groups\": [[\"canary\"], [\"eu\", \"us\"]], \"wait\": \"1h\""));
+    assert_good(ROLLOUT("\"groups\": [\"canary\", \"all\"], \"wait\": \"1h\", \"barriers\": [\"1.4.0\"]"));
+    assert_good(ROLLOUT("\"stop_after_failures\": 1"));
+    assert_good(ROLLOUT("\"barriers\": [\"1.4.0\", \"2.0.0\"]"));
+}
+
+static void names_wrong_rollouts(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *body, *path, *words;
+    } cases[] = {
+        {ROLLOUT("\"percent\": [5, 50], \"wait\": \"1h\""), "percent", "must end in 100"},
+        {ROLLOUT("\"percent\": [50, 5, 100], \"wait\": \"1h\""), "percent", "ascend"},
+        {ROLLOUT("\"percent\": [5, 100]"), NULL, "without 'wait', all 2 phases"},
+        {ROLLOUT("\"groups\": [\"a\", \"b\"]"), NULL, "without 'wait'"},
+        {ROLLOUT("\"wait\": \"1h\""), NULL, "say percent or groups"},
+        {ROLLOUT("\"percent\": [100], \"groups\": [\"a\"]"), NULL, "not by both"},
+        {ROLLOUT("\"percent\": [5, 100], \"wait\": 3600"), "wait", "must be a time"},
+        {ROLLOUT("\"stop_after_failures\": 0"), "stop_after_failures", "1 or more"},
+        {ROLLOUT("\"groups\": []"), "groups", "at least one phase"},
+        {ROLLOUT("\"groups\": [[\"a\"], []], \"wait\": \"1h\""), "groups/1", "a list of groups"},
+        {ROLLOUT("\"groups\": [[\"a\"], [\"b\", 1]], \"wait\": \"1h\""), "groups/1/1", "a list of groups"},
+        {ROLLOUT("\"groups\": [[\"a\"], [\"b\", \"a\"]], \"wait\": \"1h\""), "groups/1/1", "in two phases"},
+        {ROLLOUT("\"barriers\": \"1.4.0\""), "barriers", "a list of versions"},
+        {ROLLOUT("\"barriers\": [\"prod\"]"), "barriers", "a list of versions"},
+        {ROLLOUT("\"barrier\": \"1.4.0\""), "barrier", "did you mean 'barriers'?"},
+    };
+    for (guint i = 0; i < G_N_ELEMENTS(cases); i++) {
+        g_autofree char *path =
+            g_strconcat("/channels/0/rollout", cases[i].path == NULL ? NULL : "/", cases[i].path, NULL);
+        assert_mistake(cases[i].body, path, cases[i].words);
+    }
+}
+
 static void names_what_is_wrong(void **state)
 {
     (void)state;
@@ -89,8 +130,6 @@ static void names_what_is_wrong(void **state)
                    "did you mean 'tested'?");
     assert_mistake(CHANNELS("{\"name\": \"dev\", \"gates\": [{\"tested\": {\"bad\": 1}}]}"),
                    "/channels/0/gates/0/tested/bad/0", "bad is bad");
-    assert_mistake(CHANNELS("{\"name\": \"dev\", \"rollout\": {\"percent\": [5, 50]}}"), "/channels/0/rollout/percent",
-                   "must end in 100");
     assert_mistake("{\"channels\": []}", "/channels", "at least one");
     assert_mistake("{}", "", "needs channels");
     assert_mistake("{\"require\": {\"test\": [\"a\"]}, \"channels\": [{\"name\": \"dev\"}]}", "/require/test",
@@ -173,6 +212,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(takes_what_is_right),
         cmocka_unit_test(names_what_is_wrong),
+        cmocka_unit_test(takes_rollouts),
+        cmocka_unit_test(names_wrong_rollouts),
         cmocka_unit_test(names_a_cycle_in_full_and_once),
         cmocka_unit_test(refuses_what_nothing_could_pass),
         cmocka_unit_test(the_most_specific_pattern_counts),
