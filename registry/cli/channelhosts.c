@@ -1,9 +1,12 @@
 #include "cli/channelhosts.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "base/json.h"
+#include "base/text.h"
 #include "cli/history.h"
+#include "remote/api.h"
 
 static const char *member(const json_t *object, const char *name)
 {
@@ -26,6 +29,27 @@ static json_t *find_channel(json_t *channels, const char *name)
     json_object_set_new(entry, "hosts", json_array());
     json_array_append_new(channels, entry);
     return entry;
+}
+
+/* How far what the channels name has gone out to hosts. A registry of before has no rollouts. */
+static gboolean add_rollouts(const char *where, json_t *channels, GError **error)
+{
+    gsize index;
+    json_t *rollout;
+    GError *problem = NULL;
+    g_autoptr(json_t) rollouts = history_ask(where, "rollouts", NULL, &problem);
+    if (problem != NULL && !remote_api_is_foreign(problem)) {
+        g_propagate_error(error, problem);
+        return FALSE;
+    }
+    g_clear_error(&problem);
+    json_array_foreach(rollouts, index, rollout)
+    {
+        json_t *entry = find_channel(channels, member(rollout, "channel"));
+        json_object_del(rollout, "channel");
+        json_object_set(entry, "rollout", rollout);
+    }
+    return TRUE;
 }
 
 gboolean channel_hosts_add(const char *where, json_t *channels, GError **error)
@@ -52,7 +76,7 @@ gboolean channel_hosts_add(const char *where, json_t *channels, GError **error)
         json_object_del(host, "channel");
         json_array_append(json_object_get(channel, "hosts"), host);
     }
-    return TRUE;
+    return add_rollouts(where, channels, error);
 }
 
 /* A line of the table: the host's members with those of its channel. */
@@ -87,4 +111,12 @@ void channel_hosts_print(const json_t *channels)
         }
     }
     history_print(lines, columns);
+    json_array_foreach(channels, c, channel)
+    {
+        const char *why = member(json_object_get(channel, "rollout"), "why");
+        g_autofree char *words = why == NULL ? NULL : ingot_text_line(why);
+        if (words != NULL) {
+            fprintf(stderr, "%s: %s\n", member(channel, "channel"), words);
+        }
+    }
 }

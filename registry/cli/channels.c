@@ -60,6 +60,6 @@ const IngotVerb verb_channels = {
     "For each channel: the version and the digest that it names, since when, and who moved it there and why. What is\n"
     "revoked or deprecated, or stands on a base that is, is told. With --hosts, one line for each host that runs\n"
     "`ingot follow`: the image that it runs or tried to run, with what result (done, running, failed; behind: it runs\n"
-    "another image than the channel names), since when, and when it was heard of last.\n\n"
+    "another image than the channel names), since when, and when it was heard of last; and how far rollouts are.\n\n"
     "Example:\n  ingot channels registry.example/team/web\n  ingot channels registry.example/team/web --hosts\n",
     run};

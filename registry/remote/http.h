@@ -26,6 +26,7 @@ struct IngotRemote {
     guint patience;           /* seconds that a request may wait for a registry that answers 429 or 503 */
     IngotRemoteEnd ended;     /* the last request */
     json_t *said, *base_said; /* of the manifest that was asked for last (image/lifecycle.h); NULL: nothing */
+    gboolean phased;          /* likewise: it goes out to hosts in phases */
     char *uploads;            /* folder of notes (uploadnotes.h); NULL: none are kept */
 };
 

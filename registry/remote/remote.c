@@ -166,6 +166,11 @@ const json_t *ingot_remote_said_of_base(const IngotRemote *remote)
     return remote->base_said;
 }
 
+gboolean ingot_remote_is_phased(const IngotRemote *remote)
+{
+    return remote->phased;
+}
+
 static json_t *said_in(const HttpExchange *answer, const char *header)
 {
     g_autofree char *name = g_ascii_strdown(header, -1);
@@ -180,6 +185,7 @@ static gboolean manifest_is_given(IngotRemote *remote, const HttpExchange *answe
     json_decref(remote->base_said);
     remote->said = said_in(answer, LIFECYCLE_HEADER);
     remote->base_said = said_in(answer, LIFECYCLE_BASE_HEADER);
+    remote->phased = http_header(answer, "ingot-rollout") != NULL;
     if (answer->status != 403 || !lifecycle_withholds(remote->said)) {
         return TRUE;
     }

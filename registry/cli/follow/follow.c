@@ -14,6 +14,7 @@
 #include "base/text.h"
 #include "cli/common.h"
 #include "cli/deployed.h"
+#include "cli/follow/aim.h"
 #include "cli/follow/deploy.h"
 #include "cli/follow/ear.h"
 #include "cli/follow/place.h"
@@ -31,7 +32,7 @@
 #define WORDS_MAX 500u                /* bytes of a failure that are reported */
 
 typedef struct {
-    char *command, *group, *host, *folder, *retry, *policy;
+    char *command, *group, *host, *wariness, *folder, *retry, *policy;
     char **windows;
     gboolean once;
     guint64 retry_first; /* seconds */
@@ -48,6 +49,7 @@ typedef struct {
     guint failures;     /* in a row, of that image */
     gint64 again;       /* monotonic: when it is tried again */
     json_t *report;     /* what was said last; NULL: nothing */
+    char *waits;        /* why it was told to wait, as long as it does; NULL: it does not */
 } Follower;
 
 static void follower_clear(Follower *follower)
@@ -63,6 +65,8 @@ static void follower_clear(Follower *follower)
     g_free(follower->command);
     g_free(follower->group);
     g_free(follower->host);
+    g_free(follower->wariness);
+    g_free(follower->waits);
     g_free(follower->folder);
     g_free(follower->retry);
     g_free(follower->policy);
@@ -105,22 +109,13 @@ static gint64 follower_now(void)
 
 /* --- one image --- */
 
-static gboolean follower_target(Follower *follower, IngotDigest *digest, GError **error)
+static gboolean follower_aim(Follower *follower, Aim *aim, GError **error)
 {
-    gboolean told;
-    const IngotReference *channel = follower->channel;
-    if (!ingot_remote_find_tag(follower->remote, channel->name, channel->tag, digest, &told, error)) {
-        return FALSE;
-    }
-    if (told) {
-        return TRUE;
-    }
-    IngotDescriptor manifest;
-    g_autofree char *type = NULL;
-    g_autoptr(GBytes) bytes =
-        ingot_remote_get_manifest(follower->remote, channel->name, channel->tag, &manifest, &type, error);
-    *digest = manifest.digest;
-    return bytes != NULL;
+    IngotDigest done;
+    gint64 since;
+    const AimHost host = {.host = follower->host, .group = follower->group, .wariness = follower->wariness};
+    gboolean has = place_done(follower->place, &done, &since);
+    return aim_find(follower->remote, follower->channel, &host, has ? &done : NULL, aim, error);
 }
 
 static IngotReference *follower_reference(const Follower *follower, const IngotDigest *digest)
@@ -225,11 +220,11 @@ static gint64 follower_closed(const Follower *follower)
     return windows_wait(follower->open, follower_now()) * G_USEC_PER_SEC;
 }
 
-/* Gets all that the command needs, at any time, and runs it where a window is open then, and the channel is still
- * there. TRUE, too, where it did not run: *wait says when to look again. */
+/* Gets all that the command needs, at any time, and runs it where a window is open then, and it is still the target.
+ * TRUE, too, where it did not run: *wait says when to look again. */
 static gboolean follower_deploy(Follower *follower, const IngotDigest *target, int turn, gint64 *wait, GError **error)
 {
-    IngotDigest now;
+    g_auto(Aim) now = {0};
     gint64 closed = follower_closed(follower);
     if (closed > 0 && ingot_digest_equal(&follower->ready, target)) {
         *wait = MIN(*wait, closed);
@@ -243,15 +238,16 @@ static gboolean follower_deploy(Follower *follower, const IngotDigest *target, i
     }
     follower->ready = *target;
     g_autofree char *digest = ingot_digest_to_text(target), *version = follower_version(follower, image, digest);
-    if (!follower_target(follower, &now, error)) {
+    if (!follower_aim(follower, &now, error)) {
         return FALSE;
     }
+    gboolean still = now.waits == NULL && ingot_digest_equal(&now.digest, target);
     closed = follower_closed(follower);
-    if (closed > 0 || !ingot_digest_equal(&now, target)) {
-        *wait = MIN(*wait, ingot_digest_equal(&now, target) ? closed : SOON);
+    if (closed > 0 || !still) {
+        *wait = MIN(*wait, still ? closed : SOON);
         return TRUE;
     }
-    return follower_run(follower, target, version, disk, turn, error);
+    return follower_run(follower, target, now.version == NULL ? version : now.version, disk, turn, error);
 }
 
 /* --- the loop --- */
@@ -301,17 +297,52 @@ static gboolean follower_try(Follower *follower, const IngotDigest *target, int 
     return TRUE;
 }
 
+/* It keeps what it has, and says so, but where its last word is a failure. */
+static void follower_hold(Follower *follower, const Aim *aim, gint64 *wait)
+{
+    IngotDigest done;
+    gint64 since;
+    const char *said = json_string_value(json_object_get(follower->report, "result"));
+    if (g_strcmp0(follower->waits, aim->waits) != 0) {
+        ingot_progress_message(ingot_command_progress(), "waits: %s", aim->waits);
+        g_free(follower->waits);
+        follower->waits = g_strdup(aim->waits);
+    }
+    if (g_strcmp0(said, "failed") != 0 && place_done(follower->place, &done, &since)) {
+        follower_report(follower, &done, "done", "", since);
+    }
+    *wait = aim->again == 0 ? *wait : MIN(*wait, aim->again * G_USEC_PER_SEC);
+}
+
+/* Does what is to be done for the target, and says that it was done. */
+static gboolean follower_go(Follower *follower, const Aim *aim, int turn, gboolean *ends, gint64 *wait, GError **error)
+{
+    gint64 since;
+    const IngotDigest *target = &aim->digest;
+    g_clear_pointer(&follower->waits, g_free);
+    if (!follower_has_done(follower, target, &since) && !follower_try(follower, target, turn, wait, error)) {
+        return FALSE;
+    }
+    if (follower_has_done(follower, target, &since)) {
+        place_tidy(follower->place, target);
+        follower->failures = 0;
+        follower_report(follower, target, "done", "", since);
+        *ends = follower->once && !aim->further;
+        *wait = aim->further ? SOON : *wait;
+    }
+    return TRUE;
+}
+
 /* Looks at the channel once, and does what is to be done. The turn is taken first: whatever the command of a killed
  * follower takes, what is looked at then is what counts. *ends: that was all. *wait: microseconds until there is
  * something to do again. */
 static gboolean follower_look(Follower *follower, gboolean *ends, gint64 *wait, GError **error)
 {
-    IngotDigest target;
-    gint64 since;
+    g_auto(Aim) aim = {0};
     g_autoptr(GError) problem = NULL;
     *wait = REPORT_EVERY;
     g_auto(IngotFd) turn = place_take_turn(follower->place, &problem);
-    if (turn < 0 || !follower_target(follower, &target, &problem)) {
+    if (turn < 0 || !follower_aim(follower, &aim, &problem)) {
         if (!ingot_interrupt_check(error)) {
             return FALSE;
         }
@@ -319,16 +350,11 @@ static gboolean follower_look(Follower *follower, gboolean *ends, gint64 *wait, 
         *wait = (gint64)follower->retry_first * G_USEC_PER_SEC; /* the network, or no such channel yet */
         return TRUE;
     }
-    if (!follower_has_done(follower, &target, &since) && !follower_try(follower, &target, turn, wait, error)) {
-        return FALSE;
+    if (aim.waits != NULL) {
+        follower_hold(follower, &aim, wait);
+        return TRUE;
     }
-    if (follower_has_done(follower, &target, &since)) {
-        place_tidy(follower->place, &target);
-        follower->failures = 0;
-        follower_report(follower, &target, "done", "", since);
-        *ends = follower->once;
-    }
-    return TRUE;
+    return follower_go(follower, &aim, turn, ends, wait, error);
 }
 
 /* Until a signal ends it, which is no failure. */
@@ -375,6 +401,11 @@ static gboolean follower_settle(Follower *follower, const char *text, GError **e
             return FALSE;
         }
     }
+    double place;
+    if (follower->wariness != NULL && !ingot_text_parse_fraction(follower->wariness, &place, error)) {
+        g_prefix_error(error, "--wariness: ");
+        return FALSE;
+    }
     follower->retry_first = RETRY_FIRST;
     if (follower->retry != NULL && !ingot_text_parse_duration(follower->retry, &follower->retry_first, error)) {
         return FALSE;
@@ -390,7 +421,9 @@ static gboolean run(int argc, char **argv, GError **error)
     const GOptionEntry entries[] = {
         {"exec", 0, 0, G_OPTION_ARG_STRING, &follower.command, "what sh runs once the image is here", "COMMAND"},
         {"once", 0, 0, G_OPTION_ARG_NONE, &follower.once, "end after one run that ended well", NULL},
-        {"group", 0, 0, G_OPTION_ARG_STRING, &follower.group, "the group of hosts that this one reports as", "GROUP"},
+        {"group", 0, 0, G_OPTION_ARG_STRING, &follower.group, "the group of hosts that this one is of", "GROUP"},
+        {"wariness", 0, 0, G_OPTION_ARG_STRING, &follower.wariness,
+         "its place in a rollout by percent, from 0.0 (first) to 1.0 (last); by its name", "NUMBER"},
         {"name", 0, 0, G_OPTION_ARG_STRING, &follower.host, "what this host is called (its host name)", "HOST"},
         {"window", 0, 0, G_OPTION_ARG_STRING_ARRAY, &follower.windows,
          "start it only then: [DAYS ]HH:MM-HH:MM[ ZONE]; may be repeated", "WINDOW"},
@@ -419,7 +452,8 @@ const IngotVerb verb_follow = {
     "sh\n"
     "runs COMMAND with INGOT_REF, INGOT_DIGEST, INGOT_VERSION and INGOT_DISK, the path of that file, which is to be\n"
     "read alone. The disk of before stays until the command has ended well. What ended well is not run again, however\n"
-    "the follower ends. An image is pulled outside of windows too. The result is reported to the registry.\n\n"
+    "the follower ends. An image is pulled outside of windows too. The result is reported to the registry. Where a\n"
+    "channel's rollout goes in phases, the host waits for its own.\n\n"
     "Example:\n  ingot follow registry.example/team/web:prod --exec 'cp \"$INGOT_DISK\" /srv/web.raw && systemctl "
     "restart web'\n"
     "      --window 'Mon-Fri 22:00-04:00 Europe/Berlin'\n",
