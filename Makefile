@@ -167,7 +167,8 @@ fuzz:
 
 demo:
 	@.ci/packages build
-	+@$(MAKE) --no-print-directory programs
+	@echo "building"
+	+@$(MAKE) --no-print-directory programs >/dev/null
 	@B=$B recipes/demo.sh
 
 bench:
