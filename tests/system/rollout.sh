@@ -139,6 +139,8 @@ move 3.0.0
 asks "$(digest 3.0.0)" "host=h&wariness=0.0"
 asks 'phase 2 of 2' "host=h&wariness=1.0"
 INGOT_STORE=$TMP/store-plain timeout 60 ingot follow "$where:dev" --folder "$TMP/keen" --name keen --wariness 0.05 --once --exec true >>"$TMP/keen.log" 2>&1 || fail "$(cat "$TMP/keen.log")"
+curl -sf -D "$TMP/head" -o /dev/null "$api/target/dev?host=h"
+grep -qi '^cache-control:.*no-cache' "$TMP/head" || fail "a proxy may keep the answer: $(cat "$TMP/head")"
 for wrong in "" "host=h&wariness=2" "host=h&wariness=nan" "host=h&runs=x"; do
     [ "$(curl -s -o /dev/null -w '%{http_code}' "$api/target/dev?$wrong")" = 400 ] || fail "'$wrong' is taken"
 done

@@ -17,7 +17,7 @@
 #include "server/storage/moves.h"
 #include "server/storage/storage.h"
 
-enum { FOLLOW_EVENTS, FOLLOW_HOSTS, FOLLOW_TARGET };
+enum { FOLLOW_EVENTS, FOLLOW_HOSTS };
 
 #define REPORT_MAX 4096u  /* bytes */
 #define REPORT_VALUES 64u /* values in it */
@@ -80,11 +80,13 @@ static gint64 door_now(void)
     return g_get_real_time() / G_USEC_PER_SEC;
 }
 
+/* It holds for this moment alone. */
 static enum MHD_Result answer_json(Request *request, const json_t *json)
 {
     char *text = ingot_json_canonical(json);
     g_autoptr(GBytes) bytes = g_bytes_new_take(text, strlen(text));
-    return request_answer_bytes(request, MHD_HTTP_OK, "application/json", bytes, NULL);
+    return request_answer_bytes(request, MHD_HTTP_OK, "application/json", bytes, "Cache-Control",
+                                access_keep_asking(request), NULL);
 }
 
 static enum MHD_Result list_hosts(Request *request, const RouteMatch *match)
@@ -198,7 +200,6 @@ static enum MHD_Result list_rollouts(Request *request, const RouteMatch *match)
 #define OF_HOSTS .kind = FOLLOW_HOSTS, .scope = door_scope
 #define ASKS .methods = "GET", .pool = POOL_READ, .check = check_hosts
 #define LISTS ASKS, .name = "hosts", .answer = list_hosts
-#define OF_ROLLOUT .kind = FOLLOW_TARGET, .scope = door_scope
 const Route follow_routes[] = {
     {.methods = "GET",
      .pattern = "/api/v1/events",
@@ -212,7 +213,7 @@ const Route follow_routes[] = {
     {LISTS, OF_HOSTS, .pattern = "/api/v1/{name}/hosts/{reference}"},
     {OF_HOSTS, .methods = "POST", .pattern = "/api/v1/{name}/hosts/{reference}", .name = "report", .pool = POOL_WRITE,
      .check = check_report, .body_max = REPORT_MAX, .answer = take_report},
-    {ASKS, OF_ROLLOUT, .pattern = "/api/v1/{name}/target/{reference}", .name = "target", .answer = answer_target},
-    {ASKS, OF_ROLLOUT, .pattern = "/api/v1/{name}/rollouts", .name = "rollouts", .answer = list_rollouts},
+    {ASKS, OF_HOSTS, .pattern = "/api/v1/{name}/target/{reference}", .name = "target", .answer = answer_target},
+    {ASKS, OF_HOSTS, .pattern = "/api/v1/{name}/rollouts", .name = "rollouts", .answer = list_rollouts},
     {0},
 };
