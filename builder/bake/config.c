@@ -50,6 +50,7 @@ static json_t *recipe_object(const ConfigFacts *facts)
     const Recipe *recipe = facts->recipe;
     json_t *object = ingot_json_pack("{s:s, s:o}", "name", recipe->name, "text", ingot_json_text(recipe->public_text));
     json_object_set(object, "variables", recipe->values);
+    ingot_json_set_string(object, "image", recipe->image);
     set_digest(object, "digest", recipe->public_text, strlen(recipe->public_text));
     if (facts->tar != NULL) {
         set_digest(object, "tar", g_bytes_get_data(facts->tar, NULL), g_bytes_get_size(facts->tar));

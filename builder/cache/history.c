@@ -15,7 +15,8 @@ struct History {
 static char *path_of(const char *cache, const Recipe *recipe)
 {
     g_autofree char *base = g_path_get_basename(recipe->path);
-    g_autofree char *path = g_build_filename(recipe->folder, base, NULL);
+    g_autofree char *path =
+        recipe->image != NULL ? g_strdup(recipe->image) : g_build_filename(recipe->folder, base, NULL);
     g_autofree char *name = g_compute_checksum_for_string(G_CHECKSUM_SHA256, path, -1);
     g_autofree char *file = g_strconcat(name, ".json", NULL);
     return g_build_filename(cache, "plans", file, NULL);

@@ -9,6 +9,7 @@
 #include "base/text.h"
 #include "cache/evict.h"
 #include "cache/house.h"
+#include "cli/fetchedrecipe.h"
 #include "cli/inputs.h"
 #include "cli/outcome.h"
 #include "cli/requirement.h"
@@ -404,7 +405,10 @@ static gboolean build_recipes(const BuildArguments *arguments, const GPtrArray *
         !time_limit_begin(arguments->timeout, &limit, error)) {
         return FALSE;
     }
-    const RecipeInputs inputs = inputs_of(&arguments->given);
+    RecipeInputs inputs = inputs_of(&arguments->given);
+    g_autoptr(FetchedRecipes) fetched = fetched_recipes_new(); /* used until the last build is done */
+    inputs.fetch = fetched_recipes_get;
+    inputs.fetch_user = fetched;
     g_autoptr(Graph) graph = graph_load(recipes, &inputs, error);
     return graph != NULL && requirement_add(arguments->where, graph, error) &&
            build_graph(arguments, graph, &options, begun, error);
@@ -519,7 +523,7 @@ const IngotVerb verb_build = {
     "\n"
     "RECIPE may be a folder: all its *.yaml and *.yml. A recipe that another one is based on (source: {recipe: FILE}) "
     "is\n"
-    "built first.\n"
+    "built first; {recipe: HOST/NAME@DIGEST} is the recipe that an image of a registry carries.\n"
     "The step of --refresh follows a '=': a word after a bare --refresh is a recipe.\n"
     "\n"
     "With --for, what the pipeline of the name that the image is for requires of every build is fetched from its "

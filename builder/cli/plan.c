@@ -4,6 +4,7 @@
 #include "base/command.h"
 #include "base/json.h"
 #include "base/text.h"
+#include "cli/fetchedrecipe.h"
 #include "cli/inputs.h"
 #include "cli/requirement.h"
 #include "prospect/prospect.h"
@@ -65,6 +66,7 @@ static json_t *describe(const GraphRecipe *one, const Prospect *prospect)
     json_t *entry = ingot_json_pack("{s:o, s:s, s:b, s:b, s:o}", "recipe", ingot_json_text(one->recipe->path), "name",
                                     one->recipe->name, "image", prospect->image, "source_missing",
                                     prospect->plan == NULL, "stages", stages);
+    ingot_json_set_string(entry, "came_with", one->recipe->image);
     if (one->recipe->required != NULL) {
         json_object_set(entry, "required", one->recipe->required);
     }
@@ -77,6 +79,9 @@ static void print(const GraphRecipe *one, const Prospect *prospect)
 {
     g_autofree char *required = requirement_line(one->recipe);
     printf("%s (%s)\n", one->recipe->path, one->recipe->name);
+    if (one->recipe->image != NULL) {
+        printf("     the recipe came with %s\n", one->recipe->image);
+    }
     if (prospect->plan == NULL) {
         printf("     all of it is run: %s has to be built first\n", one->parent->recipe->path);
         return;
@@ -133,7 +138,10 @@ static gboolean run(int argc, char **argv, GError **error)
         return FALSE;
     }
     const IngotCommon *common = ingot_command_common();
-    const RecipeInputs inputs = inputs_of(&given);
+    RecipeInputs inputs = inputs_of(&given);
+    g_autoptr(FetchedRecipes) fetched = fetched_recipes_new();
+    inputs.fetch = fetched_recipes_get;
+    inputs.fetch_user = fetched;
     g_autoptr(GPtrArray) paths = g_ptr_array_new();
     for (int i = 1; i < argc; i++) {
         g_ptr_array_add(paths, argv[i]);

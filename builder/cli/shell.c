@@ -8,6 +8,7 @@
 #include "base/file.h"
 #include "base/process.h"
 #include "base/text.h"
+#include "cli/fetchedrecipe.h"
 #include "cli/inputs.h"
 #include "guest/pass.h"
 #include "guest/sshcommand.h"
@@ -119,7 +120,10 @@ static gboolean run(int argc, char **argv, GError **error)
         return FALSE;
     }
     const IngotCommon *common = ingot_command_common();
-    const RecipeInputs inputs = inputs_of(&given);
+    RecipeInputs inputs = inputs_of(&given);
+    g_autoptr(FetchedRecipes) fetched = fetched_recipes_new();
+    inputs.fetch = fetched_recipes_get;
+    inputs.fetch_user = fetched;
     g_autoptr(GPtrArray) paths = g_ptr_array_new();
     g_ptr_array_add(paths, argv[1]);
     g_autoptr(Graph) graph = graph_load(paths, &inputs, error);

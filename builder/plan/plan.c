@@ -80,8 +80,11 @@ static void image_key(const Recipe *recipe, const IngotDigest *last, const char 
     const char *reference =
         json_string_value(json_object_get(json_object_get(recipe->public_tree, "source"), "reference"));
     add_text(hasher, reference == NULL ? "" : reference);
+    if (recipe->image != NULL) {
+        add_text(hasher, recipe->image); /* the image says that as well */
+    }
     if (recipe->required != NULL) {
-        add_json(hasher, recipe->required); /* the image says it */
+        add_json(hasher, recipe->required);
     }
     g_autofree char *keyed = plan_keyed_secrets(secrets, salt);
     add_text(hasher, keyed == NULL ? "" : keyed);

@@ -79,7 +79,12 @@ static gboolean check_text(Recipe *recipe, gsize size, const RecipeInputs *input
     g_autoptr(Diagnostics) diagnostics = diagnostics_new();
     g_autoptr(YamlTree) yaml = yaml_parse(recipe->text, size, recipe->path, diagnostics);
     g_autoptr(Variables) variables = variables_new(inputs, recipe->folder, diagnostics);
-    Check check = {.folder = recipe->folder, .variables = variables, .diagnostics = diagnostics};
+    const RecipeFetched *fetched = NULL;
+    Check check = {.folder = recipe->folder,
+                   .variables = variables,
+                   .diagnostics = diagnostics,
+                   .inputs = inputs,
+                   .fetched = &fetched};
     gboolean tests_only = inputs != NULL && (inputs->kept != NULL || inputs->tests_only);
     check.tests_of = tests_only ? yaml->root : NULL;
     check.defaults_count = inputs != NULL && inputs->tests_only;
@@ -89,6 +94,7 @@ static gboolean check_text(Recipe *recipe, gsize size, const RecipeInputs *input
     }
     if (inputs != NULL && inputs->findings != NULL) {
         find_parent(recipe, yaml, inputs->findings);
+        inputs->findings->parent_fetched = fetched;
     }
     if (!ingot_interrupt_check(error) || !diagnostics_raise(diagnostics, variables_secrets(variables), error)) {
         return FALSE;
@@ -118,6 +124,7 @@ static gboolean fill(Recipe *recipe, const RecipeInputs *inputs, GError **error)
     if (!check_path(recipe, error) || !read_text(recipe, &size, error) || !check_text(recipe, size, inputs, error)) {
         return FALSE;
     }
+    recipe->image = inputs == NULL || inputs->fetched == NULL ? NULL : g_strdup(inputs->fetched->image);
     recipe->name = g_strdup(json_string_value(json_object_get(recipe->tree, "name")));
     recipe->version = g_strdup(json_string_value(json_object_get(recipe->tree, "version")));
     return TRUE;
@@ -150,6 +157,7 @@ void recipe_free(Recipe *recipe)
     json_decref(recipe->public_tree);
     json_decref(recipe->values);
     json_decref(recipe->required);
+    g_free(recipe->image);
     g_ptr_array_unref(recipe->secrets);
     g_free(recipe);
 }

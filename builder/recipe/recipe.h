@@ -12,7 +12,8 @@
  *   source       {"kind": "bootstrap", "distribution", "suite", "mirror"?, "components": [..], "packages": [..],
  *                "max_age": seconds}
  *                {"kind": "image", "path" or "url", "sha256": 64 hex digits, "format"?}
- *                {"kind": "from", "reference"}, {"kind": "recipe", "path"}
+ *                {"kind": "from", "reference"}, {"kind": "recipe", "path"} (of one that came with an image: where
+ *                 it lies here, and, in public_tree, the image's reference)
  *   machine      {"cpus": N, "memory": bytes, "disk"?: bytes, "disks"?: [bytes], "firmware": "bios" or "uefi"}
  *   session      {"user", "password"?, "key"?: host path, "sudo": bool, "proxy": "pass" or "off"}
  *   steps        each with "name"?, "max_age"?: seconds, "cache": "memory", "disk" or "off", "shutdown": bool,
@@ -47,15 +48,26 @@ typedef struct {
     json_t *values;     /* {name: text}: what ${name} stands for, of variables, and of date and git.… where the recipe
                            asks for them; "***" in it stands for a secret */
     GPtrArray *secrets; /* see base/secrets.h */
+    char *image;        /* HOST/NAME@DIGEST that it came with; NULL: it is a file of this host */
     json_t *required;   /* what a pipeline has added (recipe/required.h); NULL: nothing */
 } Recipe;
 
+/* A recipe that came with an image. */
+typedef struct {
+    char *path;     /* of its file here, absolute */
+    char *image;    /* HOST/NAME@DIGEST */
+    json_t *values; /* Recipe.values of that image's build */
+} RecipeFetched;
+/* Has the recipe of HOST/NAME:TAG or HOST/NAME@DIGEST; it stays whoever's that gives it. */
+typedef const RecipeFetched *(*RecipeFetch)(const char *reference, gpointer user, GError **error);
+
 /* What is found out of a recipe even where it has mistakes; collected over several recipes. */
 typedef struct {
-    GHashTable *declared; /* the names of variables: set of char * (owned) */
-    gboolean incomplete;  /* a recipe's declarations could not be read */
-    char *parent;         /* the file of the recipe that the last one is based on, or NULL */
-    Place parent_place;   /* where that is said */
+    GHashTable *declared;                /* the names of variables: set of char * (owned) */
+    gboolean incomplete;                 /* a recipe's declarations could not be read */
+    char *parent;                        /* the file of the recipe that the last one is based on, or NULL */
+    Place parent_place;                  /* where that is said */
+    const RecipeFetched *parent_fetched; /* of a parent that came with an image, else NULL */
 } RecipeFindings;
 
 typedef struct {
@@ -69,6 +81,12 @@ typedef struct {
     /* The recipe comes from elsewhere: it is read for its tests alone, too, and its variables have their defaults,
      * whatever is set here. */
     gboolean tests_only;
+    /* May be NULL. Else the recipe came so: the values of its image's build count before the environment and the
+     * defaults; one that is not known, a secret, is a mistake where it is used and not given. */
+    const RecipeFetched *fetched;
+    /* NULL: of a source that is the recipe of an image, only the words are looked at. */
+    RecipeFetch fetch;
+    gpointer fetch_user;
 } RecipeInputs;
 
 /* INVALID with one line "file:line:column: message" for each mistake, in the order of the text. */

@@ -41,6 +41,36 @@ void rule_from(const Check *check, const YamlNode *map, json_t *checked)
     }
 }
 
+/* HOST/NAME:TAG, or with a digest. "./" before a file of such a name tells it from one. */
+static gboolean is_image(const char *text)
+{
+    g_autoptr(IngotReference) reference = *text == '.' || *text == '/' ? NULL : ingot_reference_parse(text, NULL);
+    return reference != NULL && reference->host != NULL && (reference->tag != NULL || reference->digest != NULL);
+}
+
+void rule_source_recipe(const Check *check, const YamlNode *map, json_t *checked)
+{
+    const char *text = text_of(checked, "path");
+    if (text == NULL || check->shown) {
+        return;
+    }
+    if (!is_image(text)) {
+        g_autofree char *absolute = value_host_path(check, text);
+        value_check_path(check, yaml_get(map, "recipe"), absolute, TRUE, 0);
+        json_object_set_new(checked, "path", json_string(absolute));
+        return;
+    }
+    g_autoptr(GError) error = NULL;
+    if (check->inputs != NULL && check->inputs->fetch != NULL) {
+        *check->fetched = check->inputs->fetch(text, check->inputs->fetch_user, &error);
+    }
+    if (*check->fetched != NULL) {
+        json_object_set_new(checked, "path", json_string((*check->fetched)->path));
+    } else if (error != NULL) {
+        report(check, map, "recipe", error);
+    }
+}
+
 /* The path on the host becomes absolute, the one in the machine must be. */
 static void set_host_path(const Check *check, const YamlNode *map, json_t *checked, const char *key, gboolean exists)
 {

@@ -51,15 +51,16 @@ static void set_refuse(const RecipeSet *set, const char *format, ...)
     va_end(list);
 }
 
-static RecipeMember *member_load(Loader *loader, const char *path, const Place *named_at);
+static RecipeMember *member_load(Loader *loader, const char *path, const Place *named_at, const RecipeFetched *fetched);
 
 static void parent_load(Loader *loader, RecipeMember *member)
 {
     g_autofree char *path = g_steal_pointer(&loader->inputs.findings->parent);
     if (path != NULL) {
         const Place place = loader->inputs.findings->parent_place;
+        const RecipeFetched *fetched = loader->inputs.findings->parent_fetched;
         g_ptr_array_add(loader->way, member->path);
-        member->parent = member_load(loader, path, &place);
+        member->parent = member_load(loader, path, &place, fetched);
         g_ptr_array_set_size(loader->way, (int)loader->way->len - 1);
     }
 }
@@ -80,8 +81,8 @@ static void refuse_cycle(const Loader *loader, guint first, const Place *place)
 }
 
 /* NULL only for a recipe that leads back to itself. named_at: where another one says that it is based on it; NULL: a
- * person asks for it. */
-static RecipeMember *member_load(Loader *loader, const char *path, const Place *named_at)
+ * person asks for it. fetched: it came with an image; or NULL. */
+static RecipeMember *member_load(Loader *loader, const char *path, const Place *named_at, const RecipeFetched *fetched)
 {
     gboolean asked_for = named_at == NULL;
     guint first;
@@ -99,6 +100,7 @@ static RecipeMember *member_load(Loader *loader, const char *path, const Place *
     member->given = g_strdup(path);
     member->path = g_steal_pointer(&absolute);
     member->asked_for = asked_for;
+    loader->inputs.fetched = fetched;
     member->recipe = recipe_load(path, &loader->inputs, &member->error);
     parent_load(loader, member);
     g_ptr_array_add(loader->set->members, member);
@@ -127,7 +129,7 @@ static void folder_load(Loader *loader, const char *path)
     }
     g_ptr_array_sort(files, by_name);
     for (guint i = 0; i < files->len && ingot_interrupt_check(NULL); i++) {
-        member_load(loader, g_ptr_array_index(files, i), NULL);
+        member_load(loader, g_ptr_array_index(files, i), NULL, NULL);
     }
 }
 
@@ -157,7 +159,7 @@ RecipeSet *recipe_set_load(const GPtrArray *paths, const RecipeInputs *inputs)
         } else if (g_file_test(path, G_FILE_TEST_IS_DIR)) {
             folder_load(&loader, path);
         } else {
-            member_load(&loader, path, NULL);
+            member_load(&loader, path, NULL, NULL);
         }
     }
     names_check(&loader);

@@ -5,7 +5,9 @@
 #include "recipe/variables.h"
 
 typedef struct Check {
-    const char *folder; /* of the recipe, absolute */
+    const RecipeInputs *inputs;    /* may be NULL */
+    const RecipeFetched **fetched; /* what the recipe is based on, where it came with an image */
+    const char *folder;            /* of the recipe, absolute */
     Variables *variables;
     Diagnostics *diagnostics;
     gboolean shown;           /* make the public tree: secrets masked, host paths as written */

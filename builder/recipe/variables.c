@@ -33,6 +33,7 @@ struct Variables {
     GPtrArray *hidden;        /* of const YamlNode *: secrets that stand in the recipe's text */
     const json_t *kept;       /* see RecipeInputs; borrowed */
     RecipeFindings *findings; /* collects the declared names of several recipes, or NULL */
+    const json_t *built;      /* likewise, of a recipe that came with an image (RecipeFetched); borrowed */
     gboolean defaults_only;   /* what is set here does not count */
     gboolean incomplete;      /* not all declarations could be read */
 };
@@ -120,7 +121,8 @@ static void check_environment(Diagnostics *diagnostics)
 /* The value that an image was built with; NULL: none is kept, or it has a secret in it. */
 static const char *kept_value(const Variables *variables, const char *name)
 {
-    const char *value = json_string_value(json_object_get(variables->kept, name));
+    const json_t *values = variables->kept != NULL ? variables->kept : variables->built;
+    const char *value = json_string_value(json_object_get(values, name));
     return value != NULL && strstr(value, "***") == NULL ? value : NULL;
 }
 
@@ -146,6 +148,7 @@ Variables *variables_new(const RecipeInputs *inputs, const char *folder, Diagnos
     variables->secrets = ingot_secrets_new();
     variables->hidden = g_ptr_array_new();
     variables->kept = inputs != NULL ? inputs->kept : NULL;
+    variables->built = inputs != NULL && inputs->fetched != NULL ? inputs->fetched->values : NULL;
     variables->defaults_only = inputs != NULL && inputs->tests_only;
     keep_builtins(variables);
     if (variables->kept == NULL) {
@@ -222,11 +225,18 @@ char *variables_shown_text(const Variables *variables, const char *text)
     return ingot_secrets_mask(variables->secrets, blanked);
 }
 
+/* Whether a recipe that came with an image has "***" in the value's place. */
+static gboolean is_hidden(const Variables *variables, const char *name, const char *fallback)
+{
+    const char *value = json_string_value(json_object_get(variables->built, name));
+    return variables->built != NULL && (value != NULL ? strstr(value, "***") != NULL : g_strcmp0(fallback, "***") == 0);
+}
+
 gboolean variables_declare(Variables *variables, const char *name, const char *fallback, gboolean required,
                            gboolean secret)
 {
     const char *value = input_value(variables, name);
-    gboolean unknown = value == NULL && variables->kept != NULL;
+    gboolean unknown = value == NULL && (variables->kept != NULL || is_hidden(variables, name, fallback));
     gboolean missing = value == NULL && fallback == NULL && required && !unknown;
     if (g_hash_table_contains(variables->declared, name)) {
         return TRUE; /* A key given twice has been reported. */

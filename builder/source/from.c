@@ -355,8 +355,9 @@ const Variant recipe_source_from = {"from", "from", &source_from_shape};
 
 static const Key source_recipe_keys[] = {
     {.name = "recipe",
-     .help = "The recipe's file, relative to this one's folder.",
-     .kind = KIND_HOST_PATH,
+     .help = "The recipe's file, relative to this one's folder; or HOST/NAME@sha256:HEX or HOST/NAME:TAG of an image "
+             "that carries it.",
+     .kind = KIND_STRING,
      .required = TRUE,
      .as = "path"},
     END,
@@ -364,7 +365,8 @@ static const Key source_recipe_keys[] = {
 static const Shape source_recipe_shape = {.name = "sourceRecipe",
                                           .help =
                                               "The image of another recipe, which is built first where it is stale.",
-                                          .keys = source_recipe_keys};
+                                          .keys = source_recipe_keys,
+                                          .rule = rule_source_recipe};
 const Variant recipe_source_recipe = {"recipe", "recipe", &source_recipe_shape};
 
 const SourceKind source_from = {"from", from_identify, from_free, from_look, from_prepare};

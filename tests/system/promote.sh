@@ -104,6 +104,79 @@ grep -q 'required.yaml:3:.*cis.yaml has no tests' "$TMP/out" || fail "a required
 ends 0 ingot pipeline apply "$REGISTRY" "$TMP/pipelines.yaml"
 ok "a build gets the tests and outputs that a pipeline requires; the gate names the command"
 
+# An image that carries its recipe: the one that is there, with a config that names it.
+cat >"$TMP/carry.py" <<'PY'
+import hashlib, io, json, sys, tarfile, urllib.request
+url, tag, recipe, variables = sys.argv[1], sys.argv[2], open(sys.argv[3]).read(), json.loads(sys.argv[4])
+MANIFEST, TAR = "application/vnd.oci.image.manifest.v1+json", "application/vnd.ingot.recipe.v1+tar"
+digest = lambda data: "sha256:" + hashlib.sha256(data).hexdigest()
+
+
+def ask(method, path, data=None, kind="application/octet-stream"):
+    request = urllib.request.Request(url + path, data=data, method=method, headers={"Content-Type": kind, "Accept": MANIFEST})
+    return urllib.request.urlopen(request).read()
+
+
+def blob(data, kind):
+    ask("POST", f"/blobs/uploads/?digest={digest(data)}", data)
+    return {"mediaType": kind, "digest": digest(data), "size": len(data)}
+
+
+def put(manifest, reference=None):
+    data = json.dumps(manifest).encode()
+    ask("PUT", f"/manifests/{reference or digest(data)}", data, MANIFEST)
+    return {"mediaType": MANIFEST, "digest": digest(data), "size": len(data)}
+
+
+packed = io.BytesIO()
+with tarfile.open(fileobj=packed, mode="w", format=tarfile.USTAR_FORMAT) as tar:
+    for name, text in (("base.yaml", recipe), ("carried.txt", "a page")):
+        entry = tarfile.TarInfo(name)
+        entry.size = len(text)
+        tar.addfile(entry, io.BytesIO(text.encode()))
+manifest = json.loads(ask("GET", "/manifests/1.0.0"))
+config = json.loads(ask("GET", "/blobs/" + manifest["config"]["digest"]))
+config["recipe"] = {"digest": digest(recipe.encode()), "tar": digest(packed.getvalue()), "variables": variables}
+manifest["config"] = blob(json.dumps(config).encode(), manifest["config"]["mediaType"])
+image = put(manifest, tag)
+put({"schemaVersion": 2, "mediaType": MANIFEST, "artifactType": TAR, "config": blob(b"{}", "application/vnd.oci.empty.v1+json"),
+     "layers": [blob(packed.getvalue(), TAR)], "subject": image, "annotations": {"vnd.ingot.recipe": "base.yaml"}})
+print(image["digest"])
+PY
+cat >"$TMP/base.yaml" <<YAML
+name: base
+variables: {page: another, word: {secret: true, default: "***"}}
+source: {from: "$name:1.0.0"}
+steps:
+  - file: {from: carried.txt, to: /srv/site.txt}
+  - shell: echo \${page}
+YAML
+carried=$(python3 "$TMP/carry.py" "$SERVED/v2/team/web" 2.0.0 "$TMP/base.yaml" '{"page": "as it was built", "word": "***"}')
+for way in "@$carried" :2.0.0; do
+    printf 'name: child\nsource: {recipe: "%s"}\nsteps: [{shell: echo child}]\n' "$name$way" >"$TMP/child.yaml"
+    ends 0 ingot validate "$TMP/child.yaml"
+    ends 0 ingot plan "$TMP/child.yaml" --json
+    python3 - "$TMP/out" "$TMP/keys$way" "$name@$carried" <<'PY' || fail "the recipe of an image: $(cat "$TMP/out")"
+import json, sys
+base, child = json.load(open(sys.argv[1]))
+assert base["came_with"] == sys.argv[3] and base["name"] == "base" and child["name"] == "child" and child["source_missing"], (base, child)
+assert [stage["title"] for stage in base["stages"]][1:] == ["carried.txt", "echo as it was built"], base
+open(sys.argv[2], "w").write(json.dumps([stage["key"] for stage in base["stages"]]))
+PY
+done
+cmp -s "$TMP/keys@$carried" "$TMP/keys:2.0.0" || fail "the recipe of a tag and of its digest have other keys"
+[ -z "$(find "${TMPDIR:-/tmp}" /var/tmp -maxdepth 3 -path '*/ingot-work-*/carried.txt' 2>/dev/null)" ] || fail "a private folder is left"
+echo '  - shell: echo ${word}' >>"$TMP/base.yaml"
+python3 "$TMP/carry.py" "$SERVED/v2/team/web" 2.0.1 "$TMP/base.yaml" '{"page": "as it was built", "word": "***"}' >/dev/null
+printf 'name: child\nsource: {recipe: "%s:2.0.1"}\n' "$name" >"$TMP/child.yaml"
+ends 2 ingot plan "$TMP/child.yaml"
+grep -q "word}': the value that the image was built with is not kept" "$TMP/out" || fail "a secret: $(cat "$TMP/out")"
+ends 0 ingot plan "$TMP/child.yaml" --var word=hush
+printf 'name: child\nsource: {recipe: "%s:1.0.0"}\n' "$name" >"$TMP/child.yaml"
+ends 2 ingot plan "$TMP/child.yaml"
+grep -q "child.yaml:2:.*no recipe is attached" "$TMP/out" || fail "an image without a recipe: $(cat "$TMP/out")"
+ok "a recipe is based on the one that an image carries, by tag or digest"
+
 # A proxy of which the first answer to each change is lost: the registry has done it, and is asked again.
 cat >"$TMP/loses.py" <<'PY'
 import http.client

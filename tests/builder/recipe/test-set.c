@@ -36,6 +36,52 @@ static const char *variable(const RecipeSet *set, guint member, const char *name
     return json_string_value(json_object_get(json_object_get(one->recipe->tree, "variables"), name));
 }
 
+/* A RecipeFetch: user is what there is. */
+static const RecipeFetched *fetch(const char *reference, gpointer user, GError **error)
+{
+    const RecipeFetched *fetched = user;
+    if (strcmp(reference, "a.example/base:1") != 0) {
+        g_set_error(error, INGOT_ERROR, INGOT_ERROR_NOT_FOUND, "there is no %s", reference);
+        return NULL;
+    }
+    return fetched;
+}
+
+static void a_parent_may_have_come_with_an_image(void **state)
+{
+    (void)state;
+    g_autofree char *base = write_file("kept.yaml", "name: base\nsource: {from: y}\n"
+                                                    "variables: {mirror: a, word: {secret: true, default: '***'}}\n"
+                                                    "steps: [{shell: 'echo ${word}'}]\n");
+    g_autofree char *web = write_file("web.yaml", "name: web\nsource: {recipe: 'a.example/base:1'}\n");
+    g_autofree char *lost = write_file("lost.yaml", "name: lost\nsource: {recipe: 'a.example/base:2'}\n");
+    g_autofree char *file = write_file("file.yaml", "name: file\nsource: {recipe: './a.example/base:1'}\n");
+    g_autoptr(json_t) values = ingot_json_pack("{s:s, s:s}", "mirror", "b", "word", "***");
+    RecipeFetched fetched = {.path = base, .image = (char *)"a.example/base@sha256:0", .values = values};
+    const char *const word[] = {"word=hush", NULL}, *const both[] = {"word=hush", "mirror=c", NULL};
+    RecipeInputs inputs = {.vars = word, .fetch = fetch, .fetch_user = &fetched};
+    g_autoptr(RecipeSet) set = load("web", &inputs);
+    expect_good(set);
+    assert_string_equal(variable(set, 0, "mirror"), "b");
+    const RecipeMember *parent = g_ptr_array_index(set->members, 0), *child = g_ptr_array_index(set->members, 1);
+    assert_string_equal(parent->recipe->image, fetched.image);
+    assert_null(child->recipe->image);
+    assert_ptr_equal(child->parent, parent);
+    inputs.vars = both;
+    g_autoptr(RecipeSet) given = load("web", &inputs);
+    assert_string_equal(variable(given, 0, "mirror"), "c");
+    inputs.vars = NULL;
+    g_autofree char *secret = mistakes_of("web", &inputs);
+    assert_non_null(strstr(secret, ": the value that the image was built with is not kept"));
+    g_autofree char *none = mistakes_of("lost", &inputs);
+    assert_string_equal(none, "lost.yaml:2:18: 'recipe': there is no a.example/base:2");
+    g_autofree char *path = mistakes_of("file", &inputs);
+    assert_non_null(strstr(path, "file.yaml:2:18: "));
+    inputs.fetch = NULL;
+    g_autoptr(RecipeSet) words = load("web", &inputs);
+    expect_good(words);
+}
+
 static void write_family(void)
 {
     g_autofree char *base = write_file("base.yaml", "name: base\nsource: {from: y}\nvariables: {mirror: a}\n");
@@ -115,8 +161,11 @@ static void lists_the_mistakes_of_all_and_each_once(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(sets_a_variable_that_a_parent_alone_has), TEST(sets_a_variable_that_one_of_a_folder_has),
-        TEST(refuses_a_variable_that_none_has),        TEST(a_variable_whose_declaration_is_broken_is_not_refused),
+        TEST(sets_a_variable_that_a_parent_alone_has),
+        TEST(a_parent_may_have_come_with_an_image),
+        TEST(sets_a_variable_that_one_of_a_folder_has),
+        TEST(refuses_a_variable_that_none_has),
+        TEST(a_variable_whose_declaration_is_broken_is_not_refused),
         TEST(lists_the_mistakes_of_all_and_each_once),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
