@@ -86,7 +86,8 @@ static gboolean add_signers(json_t *all, IngotReference *reference, const GPtrAr
         return FALSE;
     }
     gboolean verified;
-    json_object_set_new(all, "signatures", signers_judge(&signers, keys, NULL, &verified));
+    const TrustSigners trusted = {.keys = (TrustKey *const *)keys->pdata, .count = keys->len};
+    json_object_set_new(all, "signatures", signers_judge(&signers, &trusted, NULL, &verified));
     json_object_set_new(all, "verified", json_boolean(verified));
     if (!verified) {
         signers_refuse(&signers, refusal);

@@ -1,4 +1,4 @@
-/* Who has signed an image, by the keys that count: for the verbs that verify. */
+/* Who has signed an image, by the keys and identities that count: for the verbs that verify. */
 #pragma once
 
 #include <ingot/reference.h>
@@ -19,9 +19,10 @@ G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Signers, signers_clear)
 
 /* Of the reference's registry. */
 gboolean signers_of_registry(IngotReference *reference, Signers *signers, GError **error);
-/* A row for each signature: "signature", "kind", "counts", "read", with "key", "type", "name" or "why". *verified: one
- * counts, of that predicate type (NULL: "this image"), by one of the keys (array of TrustKey). */
-json_t *signers_judge(const Signers *signers, const GPtrArray *keys, const char *type, gboolean *verified);
+/* A row for each signature: "signature", "kind", "counts", "read", with "key" or "identity" and "issuer", "type",
+ * "name", or "why". *verified: one counts, of that predicate type (NULL: "this image"), by one of those who are
+ * trusted. */
+json_t *signers_judge(const Signers *signers, const TrustSigners *trusted, const char *type, gboolean *verified);
 /* Prints the rows for people. */
 void signers_print(const json_t *rows);
 /* Sets the error of an image of which none counts: REFUSED, unless one was not read: that may be mended. */

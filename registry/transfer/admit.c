@@ -90,11 +90,12 @@ static gboolean admission_begin(Admission *admission, const IngotPullOptions *op
 static gboolean admission_one_counts(const Admission *admission, const Demand *demand, const GPtrArray *keys,
                                      const GPtrArray *signatures, char **why)
 {
+    const TrustSigners signers = {.keys = (TrustKey *const *)keys->pdata, .count = keys->len};
     for (guint i = 0; i < signatures->len; i++) {
         g_auto(TrustResult) result = {0};
         g_autoptr(GError) problem = NULL;
-        gboolean is_signed = signature_counts(g_ptr_array_index(signatures, i), (TrustKey *const *)keys->pdata,
-                                              keys->len, admission->image, NULL, &result, &problem);
+        gboolean is_signed =
+            signature_counts(g_ptr_array_index(signatures, i), &signers, admission->image, NULL, &result, &problem);
         if (is_signed && signed_identity_fits(&demand->identity, admission->asked, result.name, &problem)) {
             return TRUE;
         }

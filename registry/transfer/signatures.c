@@ -239,7 +239,7 @@ const GError *signatures_unread(const GPtrArray *signatures)
 
 /* --- what counts --- */
 
-gboolean signature_counts(const Signature *signature, TrustKey *const *keys, guint count, const IngotDigest *image,
+gboolean signature_counts(const Signature *signature, const TrustSigners *signers, const IngotDigest *image,
                           const char *type, TrustResult *result, GError **error)
 {
     const char *wanted = type == NULL ? TRUST_SIGNED_PREDICATE : type;
@@ -250,9 +250,9 @@ gboolean signature_counts(const Signature *signature, TrustKey *const *keys, gui
     }
     gsize size;
     const void *bytes = g_bytes_get_data(signature->bytes, &size);
-    if (!(signature->older == NULL
-              ? trust_bundle_verify(bytes, size, keys, count, image, result, error)
-              : simple_verify(signature->bytes, signature->older, keys, count, image, result, error))) {
+    if (!(signature->older == NULL ? trust_bundle_verify(bytes, size, signers, image, result, error)
+                                   : simple_verify(signature->bytes, signature->older, signers->keys, signers->count,
+                                                   image, result, error))) {
         return FALSE;
     }
     const char *says = result->statement == NULL ? TRUST_SIGNED_PREDICATE : result->predicate_type;

@@ -24,10 +24,10 @@ GPtrArray *signatures_of_registry(IngotRemote *remote, const char *name, const I
 /* Why nobody can tell that none of them counts: the first one that is unread has this problem. NULL: all were read. */
 const GError *signatures_unread(const GPtrArray *signatures);
 
-/* Whether it counts for the image by one of the keys (trust_bundle_verify), and says what is asked for: a statement of
- * that predicate type, or, where type is NULL, "this image", which an older one and a signature of the manifest say
- * too. One that can't be read has its problem for an error. */
-gboolean signature_counts(const Signature *signature, TrustKey *const *keys, guint count, const IngotDigest *image,
+/* Whether it counts for the image by one of the signers (trust_bundle_verify; an older one by a key alone), and says
+ * what is asked for: a statement of that predicate type, or, where type is NULL, "this image", which an older one and a
+ * signature of the manifest say too. One that can't be read has its problem for an error. */
+gboolean signature_counts(const Signature *signature, const TrustSigners *signers, const IngotDigest *image,
                           const char *type, TrustResult *result, GError **error);
 
 /* A bundle that is to be attached, with the manifest that does it as cosign 3 writes it: the same wherever it is put.

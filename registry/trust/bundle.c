@@ -31,8 +31,8 @@ static gboolean bundle_denied(GError **error, const char *why)
     return FALSE;
 }
 
-/* How it was signed, as far as that has to be by a key. */
-static gboolean bundle_check_material(const json_t *root, GError **error)
+/* How it was signed: by a key, or, where there is a trusted root, by a certificate. */
+static gboolean bundle_check_material(const json_t *root, gboolean has_root, GError **error)
 {
     const json_t *material = json_object_get(root, "verificationMaterial");
     const char *type = json_string_value(json_object_get(root, "mediaType"));
@@ -42,12 +42,16 @@ static gboolean bundle_check_material(const json_t *root, GError **error)
     if (strcmp(type, TRUST_BUNDLE_TYPE) != 0) {
         return bundle_denied(error, "it is of another version than v0.3, the only one that is read");
     }
-    if (json_object_get(material, "certificate") != NULL || json_object_get(material, "x509CertificateChain") != NULL) {
-        return bundle_denied(error, "it is signed by a certificate for an identity (Fulcio), which is not verified "
-                                    "here: a signature by a key is needed");
+    if (json_object_get(material, "x509CertificateChain") != NULL) {
+        return bundle_denied(error,
+                             "it brings a chain of certificates (Fulcio) along, which version 0.3 does not know");
+    }
+    if (json_object_get(material, "certificate") != NULL) {
+        return has_root || bundle_denied(error, "it is signed by a certificate for an identity (Fulcio), which counts "
+                                                "by a trusted root alone: here a signature by a key is needed");
     }
     return json_is_object(json_object_get(material, "publicKey")) ||
-           bundle_corrupt(error, "verificationMaterial has no publicKey");
+           bundle_corrupt(error, "verificationMaterial has no publicKey and no certificate");
 }
 
 static GBytes *bundle_signature(const json_t *holder, const char *member, GError **error)
@@ -60,14 +64,20 @@ static GBytes *bundle_signature(const json_t *holder, const char *member, GError
     return signature;
 }
 
-/* The number of the key whose signature it is. What the bundle says of the key is a hint, which nobody need believe. */
-static gboolean bundle_signer(GBytes *signature, const IngotDigest *digest, TrustKey *const *keys, guint count,
-                              guint *signer, GError **error)
+/* Whose signature it is: a key's number, or an identity. What the bundle says of the key is a hint, which nobody need
+ * believe. */
+static gboolean bundle_signer(const json_t *root, SignedFact *fact, const TrustSigners *signers, TrustResult *signer,
+                              GError **error)
 {
+    const json_t *material = json_object_get(root, "verificationMaterial");
+    if (json_object_get(material, "certificate") != NULL) {
+        signer->identity = keyless_verify(material, fact, &signers->identities, error);
+        return signer->identity != NULL;
+    }
     gsize size;
-    const void *bytes = g_bytes_get_data(signature, &size);
-    for (*signer = 0; *signer < count; ++*signer) {
-        if (trust_key_verify(keys[*signer], digest, bytes, size)) {
+    const void *bytes = g_bytes_get_data(fact->signature, &size);
+    for (signer->key = 0; signer->key < signers->count; ++signer->key) {
+        if (trust_key_verify(signers->keys[signer->key], &fact->digest, bytes, size)) {
             return TRUE;
         }
     }
@@ -94,35 +104,35 @@ static gboolean bundle_read_envelope(const json_t *envelope, GBytes **payload, G
 }
 
 /* The signature first: nothing is read of a statement that nobody has signed. */
-static gboolean bundle_verify_envelope(const json_t *envelope, TrustKey *const *keys, guint count,
-                                       const IngotDigest *image, TrustResult *result, GError **error)
+static gboolean bundle_verify_envelope(const json_t *root, const TrustSigners *signers, const IngotDigest *image,
+                                       TrustResult *result, GError **error)
 {
     g_autoptr(GBytes) payload = NULL, signature = NULL;
-    if (!bundle_read_envelope(envelope, &payload, &signature, error)) {
+    if (!bundle_read_envelope(json_object_get(root, "dsseEnvelope"), &payload, &signature, error)) {
         return FALSE;
     }
     gsize size;
     const void *bytes = g_bytes_get_data(payload, &size);
     g_autoptr(GBytes) pae = dsse_pae(DSSE_STATEMENT, bytes, size);
     g_auto(Intoto) statement = {0};
-    IngotDigest digest;
-    guint signer;
-    ingot_digest_of(g_bytes_get_data(pae, NULL), g_bytes_get_size(pae), &digest);
-    if (!bundle_signer(signature, &digest, keys, count, &signer, error) ||
-        !intoto_read(bytes, size, image, &statement, error)) {
+    SignedFact fact = {.payload = payload, .signature = signature};
+    TrustResult signer = {0};
+    ingot_digest_of(g_bytes_get_data(pae, NULL), g_bytes_get_size(pae), &fact.digest);
+    if (!bundle_signer(root, &fact, signers, &signer, error) || !intoto_read(bytes, size, image, &statement, error)) {
         return FALSE;
     }
-    *result = (TrustResult){.key = signer,
-                            .statement = g_steal_pointer(&payload),
-                            .predicate_type = g_steal_pointer(&statement.predicate_type),
-                            .name = g_steal_pointer(&statement.name)};
+    signer.statement = g_steal_pointer(&payload);
+    signer.predicate_type = g_steal_pointer(&statement.predicate_type);
+    signer.name = g_steal_pointer(&statement.name);
+    *result = signer;
     return TRUE;
 }
 
 /* Of the manifest's bytes, whose SHA-256 is the image's digest. */
-static gboolean bundle_verify_message(const json_t *message, TrustKey *const *keys, guint count,
-                                      const IngotDigest *image, TrustResult *result, GError **error)
+static gboolean bundle_verify_message(const json_t *root, const TrustSigners *signers, const IngotDigest *image,
+                                      TrustResult *result, GError **error)
 {
+    const json_t *message = json_object_get(root, "messageSignature");
     const json_t *told = json_object_get(message, "messageDigest");
     const char *algorithm = json_string_value(json_object_get(told, "algorithm"));
     const char *text = json_string_value(json_object_get(told, "digest"));
@@ -134,16 +144,17 @@ static gboolean bundle_verify_message(const json_t *message, TrustKey *const *ke
         return bundle_denied(error, "it is about another image");
     }
     g_autoptr(GBytes) signature = bundle_signature(message, "signature", error);
-    guint signer;
-    if (signature == NULL || !bundle_signer(signature, image, keys, count, &signer, error)) {
+    SignedFact fact = {.digest = *image, .signature = signature};
+    TrustResult signer = {0};
+    if (signature == NULL || !bundle_signer(root, &fact, signers, &signer, error)) {
         return FALSE;
     }
-    *result = (TrustResult){.key = signer};
+    *result = signer;
     return TRUE;
 }
 
-gboolean trust_bundle_verify(const void *bundle, gsize size, TrustKey *const *keys, guint count,
-                             const IngotDigest *image, TrustResult *result, GError **error)
+gboolean trust_bundle_verify(const void *bundle, gsize size, const TrustSigners *signers, const IngotDigest *image,
+                             TrustResult *result, GError **error)
 {
     gsize room = VALUES_MOST;
     g_autoptr(GError) problem = NULL;
@@ -155,7 +166,7 @@ gboolean trust_bundle_verify(const void *bundle, gsize size, TrustKey *const *ke
     if (root == NULL) {
         return bundle_corrupt(error, problem->message);
     }
-    if (!bundle_check_material(root, error)) {
+    if (!bundle_check_material(root, signers->identities.root != NULL, error)) {
         return FALSE;
     }
     const json_t *envelope = json_object_get(root, "dsseEnvelope"),
@@ -163,8 +174,8 @@ gboolean trust_bundle_verify(const void *bundle, gsize size, TrustKey *const *ke
     if ((envelope == NULL) == (message == NULL)) {
         return bundle_corrupt(error, "either dsseEnvelope or messageSignature is expected");
     }
-    return envelope != NULL ? bundle_verify_envelope(envelope, keys, count, image, result, error)
-                            : bundle_verify_message(message, keys, count, image, result, error);
+    return envelope != NULL ? bundle_verify_envelope(root, signers, image, result, error)
+                            : bundle_verify_message(root, signers, image, result, error);
 }
 
 char *trust_bundle_sign(const TrustKey *key, const char *statement, GError **error)

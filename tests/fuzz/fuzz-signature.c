@@ -45,7 +45,8 @@ static void try_bundle(const void *data, gsize size, TrustKey *key)
 {
     g_autoptr(GError) error = NULL;
     g_auto(TrustResult) result = {0};
-    gboolean counts = trust_bundle_verify(data, size, &key, 1, &image, &result, &error);
+    const TrustSigners signers = {.keys = &key, .count = 1};
+    gboolean counts = trust_bundle_verify(data, size, &signers, &image, &result, &error);
     check_result(counts, &result, error);
 }
 

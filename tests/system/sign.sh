@@ -7,6 +7,7 @@ cd "$(dirname "$0")/../.."
 . tests/system/lib.sh
 start_ingotd
 start_upstream "$REGISTRY"
+keyless=$PWD/tests/system/keyless.py
 cd "$TMP"
 export INGOT_PASSPHRASE='open sesame'
 BUNDLE=application/vnd.dev.sigstore.bundle.v0.3+json
@@ -118,15 +119,17 @@ attach() {
     curl -sf -o /dev/null -X PUT -H 'content-type: application/vnd.oci.image.manifest.v1+json' --data-binary @referrer \
         "http://$REGISTRY/v2/$1/manifests/sha256:$(sha256sum <referrer | cut -d' ' -f1)" || fail "the registry refuses $3"
 }
-# judged NAME STATUS WORDS FILE: what verify says of one bundle that is attached to the image in a repository of its own.
+# judged NAME STATUS WORDS FILE [OPTION...]: what verify says of one bundle that is attached to the image in a repository of its own.
 judged() {
+    local trust=("${@:5}")
+    [ $# -gt 4 ] || trust=(--key my.key.pub)
     ingot push -q --store "$TMP/plain" web:1.0.0 "$REGISTRY/$1:1.0.0" >/dev/null
     attach "$1" "$image" "$4"
-    expect "$2" ingot verify --pull=always "$REGISTRY/$1:1.0.0" --key my.key.pub
+    expect "$2" ingot verify --pull=always "$REGISTRY/$1:1.0.0" "${trust[@]}"
     grep -q "$3" out || fail "$1: $(cat out err)"
     # The same offline, once it was pulled.
     ingot pull -q --store "$TMP/$1.store" "$REGISTRY/$1:1.0.0" >/dev/null
-    expect "$2" ingot verify --store "$TMP/$1.store" --pull=never "$REGISTRY/$1:1.0.0" --key my.key.pub
+    expect "$2" ingot verify --store "$TMP/$1.store" --pull=never "$REGISTRY/$1:1.0.0" "${trust[@]}"
     grep -q "$3" out || fail "$1, in the store: $(cat out err)"
 }
 [ "$(ingot pack -q --store "$TMP/plain" web.raw web:1.0.0)" = "$image" ] || fail "the same disk is another image"
@@ -167,6 +170,43 @@ judged certificate 3 Fulcio certificate
 sed 's/bundle.v0.3+json/bundle.v0.9+json/' good >version
 judged version 3 'another version' version
 ok "what is forged, foreign, replayed, broken or of another kind never counts"
+
+# An identity signs, with a key that is thrown away and a certificate that has long expired: a trusted root alone says whose
+# signature it is, and openssl has made all of it.
+keyless() { python3 "$keyless" "$@"; }
+WHO=ci@example.com ISSUER=https://login.example
+keyless world own
+keyless world strange
+by=(--identity "$WHO" --issuer "$ISSUER")
+own=(--trusted-root own/root.json "${by[@]}")
+keyless sign own "$image" $WHO $ISSUER >noted
+judged noted 0 "^counts .*: $WHO, by $ISSUER" noted "${own[@]}"
+judged noted-or-key 0 "^counts .*: $WHO" noted "${own[@]}" --key my.key.pub
+judged good-or-noted 0 '^counts .*: sha256:' good "${own[@]}" --key my.key.pub
+judged no-key 3 'not signed by a key that was given' good "${own[@]}"
+judged who 3 "signed by $WHO, for whom $ISSUER has vouched" noted --trusted-root own/root.json --identity c@example.com --issuer $ISSUER
+judged issuer 3 "signed by $WHO, for whom $ISSUER has vouched" noted --trusted-root own/root.json --identity $WHO --issuer https://other.example
+judged pairs 3 'does not count' noted --trusted-root own/root.json --identity $WHO --identity x@y --issuer https://other.example --issuer $ISSUER
+judged strange 3 'does not count' noted --trusted-root strange/root.json "${by[@]}"
+judged unlogged 3 'nothing proves when it was signed' noted --trusted-root own/unlogged.json "${by[@]}"
+keyless sign own "$other" $WHO $ISSUER >elsewhere
+judged elsewhere 3 'about another image' elsewhere "${own[@]}"
+sed 's/"integratedTime": "17/"integratedTime": "18/' noted >later
+judged later 3 'signed entry timestamp' later "${own[@]}"
+keyless sign own "$image" $WHO $ISSUER unproved >unproved
+judged unproved 3 'no entry of a transparency log' unproved "${own[@]}"
+keyless sign own "$image" https://git.example/a/b $ISSUER stamped >stamped
+judged stamped 0 "^counts .*: https://git.example/a/b, by $ISSUER" stamped --trusted-root own/unlogged.json --identity https://git.example/a/b --issuer $ISSUER
+judged stamp-only 3 'no entry of a transparency log' stamped --trusted-root own/root.json --identity https://git.example/a/b --issuer $ISSUER
+keyless sign strange "$image" $WHO $ISSUER stamped >stamped
+judged stamp 3 'time stamp is not one of an authority' stamped --trusted-root own/unlogged.json "${by[@]}"
+[ "$(ingot verify --json --pull=always "$REGISTRY/noted:1.0.0" "${own[@]}" | python3 -c 'import json, sys; s = json.load(sys.stdin)["signatures"][0]; print(s["identity"], s["issuer"])')" = "$WHO $ISSUER" ] || fail "verify --json"
+for wrong in "--trusted-root own/root.json" "--trusted-root own/root.json --identity $WHO" "--identity $WHO --issuer $ISSUER" \
+    "--trusted-root good --identity $WHO --issuer $ISSUER" "--trusted-root own/root.json --identity a --identity b --identity c --issuer d --issuer e"; do
+    read -ra options <<<"$wrong"
+    expect 2 ingot verify "$REGISTRY/noted:1.0.0" "${options[@]}"
+done
+ok "a certificate counts by a trusted root, for its identity, at a time that is proved"
 
 # To a registry at once; cosign's older ones by their tag.
 ingot push -q --store "$TMP/plain" web:1.0.0 "$REGISTRY/web:1.0.0" >/dev/null

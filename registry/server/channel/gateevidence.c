@@ -185,11 +185,11 @@ static gboolean take_bundle(const Taking *taking, GBytes *content, Evidence *one
         g_autoptr(GBytes) payload = envelope_payload(content, error);
         return payload != NULL && take_statement(taking, payload, one, error);
     }
+    const TrustSigners signers = {.keys = (TrustKey *const *)taking->keys->pdata, .count = taking->keys->len};
     g_auto(TrustResult) result = {0};
     gsize size;
     const void *data = g_bytes_get_data(content, &size);
-    if (!trust_bundle_verify(data, size, (TrustKey *const *)taking->keys->pdata, taking->keys->len,
-                             &taking->its->digest, &result, error)) {
+    if (!trust_bundle_verify(data, size, &signers, &taking->its->digest, &result, error)) {
         return FALSE;
     }
     one->key = result.key;

@@ -78,8 +78,10 @@ static void a_statement_may_be_signed(void **state)
     assert_non_null(bundle);
     gsize size;
     const void *bytes = g_bytes_get_data(bundle, &size);
-    assert_false(trust_bundle_verify(bytes, size, &other, 1, &manifest.digest, &said, NULL));
-    assert_true(trust_bundle_verify(bytes, size, &key, 1, &manifest.digest, &said, NULL));
+    assert_false(
+        trust_bundle_verify(bytes, size, &(TrustSigners){.keys = &other, .count = 1}, &manifest.digest, &said, NULL));
+    assert_true(
+        trust_bundle_verify(bytes, size, &(TrustSigners){.keys = &key, .count = 1}, &manifest.digest, &said, NULL));
     assert_string_equal(said.predicate_type, TEST_RESULT_PREDICATE);
     trust_result_clear(&said);
     g_autoptr(GBytes) text = ingot_store_read(fixture->store, &attached.digest, 1 << 20, NULL);

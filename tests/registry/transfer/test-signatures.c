@@ -123,7 +123,8 @@ static gboolean counts(const GPtrArray *list, guint i, TrustKey *key, const Regi
 {
     g_auto(TrustResult) result = {0};
     TrustKey *const keys[] = {key};
-    return signature_counts(g_ptr_array_index(list, i), keys, 1, &registry->image.digest, NULL, &result, error);
+    return signature_counts(g_ptr_array_index(list, i), &(TrustSigners){.keys = keys, .count = 1},
+                            &registry->image.digest, NULL, &result, error);
 }
 
 /* A registry that fails has not said that the image is not signed. */

@@ -49,7 +49,8 @@ static void counts_for_its_image(void **state)
     g_autoptr(GError) error = NULL;
     g_auto(TrustResult) result = {0};
     TrustKey *const keys[] = {c->other, c->key};
-    assert_true(trust_bundle_verify(c->bundle, strlen(c->bundle), keys, 2, &c->image, &result, &error));
+    assert_true(trust_bundle_verify(c->bundle, strlen(c->bundle), &(TrustSigners){.keys = keys, .count = 2}, &c->image,
+                                    &result, &error));
     assert_int_equal(result.key, 1);
     assert_string_equal(result.predicate_type, TRUST_SIGNED_PREDICATE);
     assert_string_equal(result.name, "h.example/web:1");
@@ -60,7 +61,7 @@ static void fails(const Case *c, const char *text, gsize size, const IngotDigest
 {
     g_autoptr(GError) error = NULL;
     TrustResult result;
-    assert_false(trust_bundle_verify(text, size, &c->key, 1, image, &result, &error));
+    assert_false(trust_bundle_verify(text, size, &(TrustSigners){.keys = &c->key, .count = 1}, image, &result, &error));
     if (!g_error_matches(error, INGOT_ERROR, code) || strstr(error->message, why) == NULL) {
         fail_msg("%s (code %d), not: %s", error->message, error->code, why);
     }
@@ -76,8 +77,10 @@ static void other_images_and_keys_are_denied(void **state)
     gsize size = strlen(c->bundle);
     ingot_digest_of("another", 7, &replayed);
     fails(c, c->bundle, size, &replayed, INGOT_ERROR_DENIED, "another image");
-    assert_false(trust_bundle_verify(c->bundle, size, &c->other, 1, &c->image, &result, NULL));
-    assert_false(trust_bundle_verify(c->bundle, size, NULL, 0, &c->image, &result, NULL));
+    assert_false(
+        trust_bundle_verify(c->bundle, size, &(TrustSigners){.keys = &c->other, .count = 1}, &c->image, &result, NULL));
+    assert_false(
+        trust_bundle_verify(c->bundle, size, &(TrustSigners){.keys = NULL, .count = 0}, &c->image, &result, NULL));
 }
 
 /* The bundle, with one of its values set or taken away: PATH is of members, with a slash between. */
@@ -171,7 +174,8 @@ static void signatures_of_the_manifest_count(void **state)
     IngotDigest replayed;
     ingot_digest_of("another", 7, &replayed);
     g_autofree char *lying = message_bundle("SHA2_256", &replayed, signature);
-    assert_true(trust_bundle_verify(good, strlen(good), &c->key, 1, &c->image, &result, NULL));
+    assert_true(trust_bundle_verify(good, strlen(good), &(TrustSigners){.keys = &c->key, .count = 1}, &c->image,
+                                    &result, NULL));
     assert_null(result.statement);
     fails(c, hashed, strlen(hashed), &c->image, INGOT_ERROR_DENIED, "algorithm");
     fails(c, good, strlen(good), &replayed, INGOT_ERROR_DENIED, "another image");
