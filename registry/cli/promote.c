@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/json.h"
+#include "cli/across.h"
 #include "cli/common.h"
 #include "cli/promotion.h"
 #include "cli/verbs.h"
@@ -42,6 +43,25 @@ static gboolean put_tag(const char *where, IngotReference *from, const char *tag
     return TRUE;
 }
 
+/* Where it goes to is another name. */
+static gboolean refuse_same(const IngotReference *from, const char *where, GError **error)
+{
+    g_autoptr(IngotReference) to = cli_remote_reference(where, error);
+    if (to == NULL) {
+        return FALSE;
+    }
+    if (to->tag != NULL || to->digest != NULL) {
+        g_set_error(error, INGOT_ERROR, INGOT_ERROR_INVALID, "%s: HOST/NAME is expected, and CHANNEL behind it", where);
+        return FALSE;
+    }
+    gboolean same = strcmp(from->host, to->host) == 0 && strcmp(from->name, to->name) == 0;
+    if (same) {
+        g_set_error(error, INGOT_ERROR, INGOT_ERROR_INVALID, "%s is named twice: ingot promote %s FROM CHANNEL", where,
+                    where);
+    }
+    return !same;
+}
+
 static gboolean run(int argc, char **argv, GError **error)
 {
     g_autofree char *reason = NULL;
@@ -53,13 +73,18 @@ static gboolean run(int argc, char **argv, GError **error)
          "move it though gates refuse (needs the right admin and --reason; marked for ever)", NULL},
         G_OPTION_ENTRY_NULL,
     };
-    if (!ingot_command_options(&verb_promote, entries, 3, 3, &argc, &argv, error) || !ingot_tag_check(argv[3], error)) {
+    if (!ingot_command_options(&verb_promote, entries, 3, 4, &argc, &argv, error) ||
+        !ingot_tag_check(argv[argc - 1], error)) {
         return FALSE;
     }
     g_autoptr(IngotReference) from = parse_from(argv[1], argv[2], error);
     gboolean plain = !dry_run && !force && reason == NULL;
     if (from == NULL) {
         return FALSE;
+    }
+    if (argc == 5) {
+        const AcrossOptions options = {.reason = reason, .dry_run = dry_run, .force = force};
+        return refuse_same(from, argv[3], error) && across_promote(from, argv[3], argv[4], &options, error);
     }
     if (plain && ingot_tag_is_version(argv[3])) { /* a version has no gates */
         return put_tag(argv[1], from, argv[3], error);
@@ -72,11 +97,17 @@ static gboolean run(int argc, char **argv, GError **error)
 }
 
 const IngotVerb verb_promote = {
-    "promote", "HOST/NAME FROM CHANNEL", "move a channel to an image, if its gates let it pass",
+    "promote", "HOST/NAME FROM [HOST/NAME] CHANNEL", "move a channel to an image, if its gates let it pass",
     "FROM is a version, a tag, a channel or a digest. Every gate of the channel is asked each time, and listed with "
     "what\n"
     "would satisfy it; status 3: they refuse. No byte of the disk moves. A version in the place of CHANNEL, and any "
     "tag\n"
-    "of a registry that is not Ingot's, is only set.\n\n"
-    "Example:\n  ingot promote registry.example/team/web test prod --reason 'the release of May'\n",
+    "of a registry that is not Ingot's, is only set.\n"
+    "With a second HOST/NAME the image is copied there first, by way of the store: what is there already does not "
+    "cross "
+    "the\nnetwork again, all that is attached goes with it, and so does its version. Then the gates of that name are "
+    "asked; "
+    "where\nthe copy is not whole, nothing is promoted.\n\n"
+    "Examples:\n  ingot promote registry.example/team/web test prod --reason 'the release of May'\n"
+    "  ingot promote staging.example/team/web prod registry.example/team/web prod\n",
     run};

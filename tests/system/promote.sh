@@ -265,3 +265,52 @@ YAML
 ends 1 ingot pipeline diff "$REGISTRY" "$TMP/wrong.yaml.none"
 ends 2 ingot pipeline apply "$name" "$TMP/pipelines.yaml"
 ok "a file that is wrong is told with line and column"
+
+# Between two registries: from the one that is there, which another stands in front of, to a new one.
+first=$REGISTRY
+start_upstream "$first"
+start_ingotd "$TMP/second"
+second=$REGISTRY/team/web
+cat >"$TMP/second.yaml" <<'YAML'
+pipelines:
+  team/*:
+    channels:
+      - {name: dev}
+      - name: prod
+        gates: [{signed: {keys: [release.pub]}}]
+YAML
+ends 0 ingot pipeline apply "$REGISTRY" "$TMP/second.yaml"
+# listed REGISTRY: what is attached there to the image that is promoted, a digest each.
+image=$(ingot channels "$name" --json | python3 -c 'import json,sys; print([e["digest"] for e in json.load(sys.stdin) if e["version"]=="1.1.0"][0])')
+listed() {
+    curl -sf "http://$1/v2/team/web/referrers/$image" | python3 -c 'import json,sys; [print(e["digest"]) for e in sorted(json.load(sys.stdin)["manifests"], key=lambda e: e["digest"])]'
+}
+export INGOT_STORE=$TMP/between
+ends 0 ingot promote "$name" 1.1.0 dev
+ends 0 ingot promote "$upstream/team/web" dev "$second" prod --dry-run --json
+grep -q '"moved": *false' "$TMP/out" && grep -q 'does not have the image yet' "$TMP/out" || fail "a dry run: $(cat "$TMP/out")"
+ends 1 ingot promote "$upstream/team/web" dev "$second" prd
+grep -q "did you mean 'prod'" "$TMP/out" && ! grep -q push "$TMP/out" || fail "an unknown channel: $(cat "$TMP/out")"
+signature=$(listed "$first" | head -1)
+echo "/manifests/$signature status 404 60" >"$TMP/rules"
+ends 1 ingot promote "$upstream/team/web" dev "$second" prod
+grep -q 'nothing is promoted: ' "$TMP/out" || fail "a copy that is not whole: $(cat "$TMP/out")"
+! ingot channels "$second" --json 2>/dev/null | grep -q digest || fail "it is promoted all the same"
+: >"$TMP/rules"
+ends 0 ingot promote "$upstream/team/web" dev "$second" prod --reason 'it stood the test' --json
+python3 -c 'import json,sys; t=open(sys.argv[1]).read(); a=json.loads(t[t.index("{"):]); assert a["moved"] and all(g["passed"] for g in a["gates"]), a' "$TMP/out" || fail "$(cat "$TMP/out")"
+[ -n "$signature" ] && [ "$(listed "$REGISTRY")" = "$(listed "$first")" ] || fail "attached: $(listed "$REGISTRY")"
+[ "$(ingot channels "$second" --json | python3 -c 'import json,sys; print([(e["channel"], e["version"], e["reason"]) for e in json.load(sys.stdin)])')" = "[('prod', '1.1.0', 'it stood the test')]" ] ||
+    fail "channels: $(ingot channels "$second")"
+: >"$TMP/asked"
+ends 3 ingot promote "$upstream/team/web" 1.0.0 "$second" prod
+grep -q 'signed: REFUSED' "$TMP/out" || fail "the gates of the second: $(cat "$TMP/out")"
+grep -q 'GET /v2/team/web/blobs' "$TMP/asked" || fail "$(cat "$TMP/asked")"
+: >"$TMP/asked"
+ends 0 ingot promote "$upstream/team/web" 1.0.0 "$second" dev
+! grep -q 'GET /v2/team/web/blobs' "$TMP/asked" || fail "what the store has crosses the network again: $(cat "$TMP/asked")"
+ends 2 ingot promote "$second" dev "$second" prod
+ends 2 ingot promote "$upstream/team/web" dev "$second:1.1.0" prod
+ends 0 ingot promote "$upstream/team/web" dev "$second" 9.9.9
+ends 2 ingot promote "$upstream/team/web" dev "$second" 9.9.8 --reason words
+ok "an image is promoted from one registry to another with all that is attached, or not at all"
