@@ -22,11 +22,11 @@ declare -A allowed=(
     [pipeline]="base image remote yaml"
     [cli/follow]="base format image remote store transfer cli"
     [cli/vagrant]="base format store remote transfer cli"
-    [server]="base server/auth server/cli server/http server/storage server/upkeep server/views"
+    [server]="base server/auth server/cli server/http server/storage server/upkeep server/views server/webhook"
     [server/auth]="base image server server/catalogue server/http"
     [server/catalogue]="base server/events"
     [server/channel]="base evidence image server server/auth server/http server/storage trust"
-    [server/cli]="base image server server/auth server/channel server/events server/follow server/http server/oci server/storage server/upkeep server/views"
+    [server/cli]="base image server server/auth server/channel server/events server/follow server/http server/oci server/storage server/upkeep server/views server/webhook"
     [server/events]="base"
     [server/follow]="base image server server/auth server/catalogue server/http server/storage"
     [server/http]="base"
@@ -37,6 +37,7 @@ declare -A allowed=(
     [server/storage]="base image server/catalogue server/events server/packs server/pipeline"
     [server/upkeep]="base remote server/http server/mirror server/storage"
     [server/views]="base format image server server/auth server/channel server/http server/mirror server/storage"
+    [server/webhook]="base image server/catalogue server/http server/storage"
     # The builder's.
     [recipe]="base image format yaml ~seal"
     [appliance]="base machine"
@@ -122,10 +123,10 @@ for room in "${!allowed[@]}"; do
     done
 done
 
-# The registry's catalogue is asked questions: no statement is written outside its room. Accounts are a database of their own, and so is what followers report.
+# The registry's catalogue is asked questions: no statement is written outside its room. Accounts are a database of their own, and so are what followers report and webhooks.
 while IFS=: read -r file line text; do
     case $file in
-    registry/server/catalogue/* | registry/server/auth/accounts.c | registry/server/auth/tokens.c | registry/server/auth/users.c | registry/server/follow/hosts.c | registry/server/follow/ledger.c) ;;
+    registry/server/catalogue/* | registry/server/auth/accounts.c | registry/server/auth/tokens.c | registry/server/auth/users.c | registry/server/follow/hosts.c | registry/server/follow/ledger.c | registry/server/webhook/hooks.c | registry/server/webhook/hooksecrets.c) ;;
     *)
         echo "$file:$line: a statement outside of catalogue/: $text"
         wrong=1

@@ -5,6 +5,7 @@
 #include "server/storage/storage.h"
 #include "server/upkeep/upkeep.h"
 #include "server/views/view.h"
+#include "server/webhook/webhooks.h"
 
 /* Whoever pushes a guess to a repository of his own sees by an exact figure whether somebody else has the same bytes.
  * What everybody may read is therefore rounded down to the nearest of 1, 1.5, 2, 3, 4, 6, 8, …: seldom does a push
@@ -64,12 +65,26 @@ static void add_upkeep(GString *text, Upkeep *upkeep, gboolean exact)
                 (double)figures.last_scrub);
 }
 
+static void add_webhooks(GString *text, Webhooks *webhooks)
+{
+    WebhookFigures figures;
+    webhooks_figures(webhooks, &figures);
+    metrics_add(text, "ingot_webhooks", "gauge", "Webhooks.", figures.hooks);
+    metrics_add(text, "ingot_webhooks_failing", "gauge", "Webhooks whose last try failed.", figures.failing);
+    metrics_add(text, "ingot_webhook_deliveries_total", "counter", "Events that receivers took.",
+                (double)figures.counts.delivered);
+    metrics_add(text, "ingot_webhook_failures_total", "counter", "Tries that failed.", (double)figures.counts.failed);
+    metrics_add(text, "ingot_webhook_given_up_total", "counter", "Events that no receiver took in a day.",
+                (double)figures.counts.given_up);
+}
+
 static void figures_write(GString *text, struct Server *server, gboolean exact)
 {
     add_storage(text, server->storage, exact);
     metrics_add(text, "ingot_unpacked_bytes", "gauge", "Bytes that are kept of views that are read.",
                 (double)views_unpacked(server->views));
     add_upkeep(text, server->upkeep, exact);
+    add_webhooks(text, server->webhooks);
 }
 
 static gboolean figures_ready(struct Server *server, GError **error)

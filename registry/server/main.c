@@ -8,8 +8,8 @@
 #include "server/cli/verbs.h"
 #include "server/http/log.h"
 
-static const Verb *const verbs[] = {&verb_serve, &verb_user,    &verb_token,  &verb_gc,      &verb_mirror,
-                                    &verb_scrub, &verb_rebuild, &verb_backup, &verb_restore, &verb_audit};
+static const Verb *const verbs[] = {&verb_serve,   &verb_user,   &verb_token,   &verb_gc,    &verb_mirror, &verb_scrub,
+                                    &verb_rebuild, &verb_backup, &verb_restore, &verb_audit, &verb_webhook};
 
 /* The help of the program itself lists its verbs too. */
 static char *describe(const Verb *verb)

@@ -12,8 +12,9 @@ typedef struct Server {
     struct Access *access; /* who may do what */
     struct Upkeep *upkeep;
     struct Feed *feed;       /* of events, to those who follow */
-    struct Database *ledger; /* of hosts that follow (follow/ledger.h) */
-    guint64 upload_max;      /* bytes of a blob */
-    guint uploads_per_user;  /* that may be under way at once; 0: any number */
-    const char *movable;     /* repositories whose versions may move, as a pattern; NULL: none */
+    struct Database *ledger; /* of hosts that follow, and of webhooks (follow/ledger.h) */
+    struct Webhooks *webhooks;
+    guint64 upload_max;     /* bytes of a blob */
+    guint uploads_per_user; /* that may be under way at once; 0: any number */
+    const char *movable;    /* repositories whose versions may move, as a pattern; NULL: none */
 } Server;

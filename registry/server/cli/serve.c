@@ -31,6 +31,7 @@
 #include "server/upkeep/upkeep.h"
 #include "server/views/door.h"
 #include "server/views/vagrant.h"
+#include "server/webhook/webhooks.h"
 
 #define OTHER_DESCRIPTORS 64
 #define LET_GO_EVERY 30000 /* milliseconds */
@@ -329,7 +330,9 @@ static gboolean serve(const Settings *settings, GError **error)
     g_autoptr(Database) ledger = server.warm == NULL ? NULL : ledger_open(settings->data, error);
     server.ledger = ledger;
     server.feed = ledger == NULL ? NULL : feed_start(storage, settings->max_connections, error);
-    gboolean ok = server.feed != NULL && listen_and_wait(settings, &server, error);
+    server.webhooks = server.feed == NULL ? NULL : webhooks_start(storage, ledger, settings->data, error);
+    gboolean ok = server.webhooks != NULL && listen_and_wait(settings, &server, error);
+    webhooks_stop(server.webhooks);
     feed_stop(server.feed);
     upkeep_stop(server.upkeep);
     warm_stop(server.warm);

@@ -12,7 +12,7 @@ typedef struct {
 } Verb;
 
 extern const Verb verb_audit, verb_backup, verb_gc, verb_mirror, verb_rebuild, verb_restore, verb_scrub, verb_serve,
-    verb_token, verb_user;
+    verb_token, verb_user, verb_webhook;
 
 /* Parses a verb's options out of argc/argv; argv[1..] become its arguments, and fewer than min or more than max are
  * refused with the usage (INVALID). --help prints and exits. */

@@ -25,9 +25,19 @@ static const char *const migrations[] = {
     "ALTER TABLE hosts ADD COLUMN failed TEXT NOT NULL DEFAULT '';"
     "ALTER TABLE hosts ADD COLUMN failed_move INTEGER NOT NULL DEFAULT 0;"
     "CREATE INDEX hosts_failed ON hosts (name, channel, failed_move) WHERE failed<>'';",
+    /* place: the last event that is done with; tries and since: how often and since when the next one failed. */
+    "CREATE TABLE hooks (id INTEGER PRIMARY KEY AUTOINCREMENT, url TEXT NOT NULL, pattern TEXT NOT NULL,"
+    " kinds TEXT NOT NULL, secret TEXT NOT NULL, private INTEGER NOT NULL, http INTEGER NOT NULL,"
+    " created INTEGER NOT NULL, place INTEGER NOT NULL, tries INTEGER NOT NULL, since INTEGER NOT NULL) STRICT;"
+    "CREATE TABLE deliveries (hook INTEGER NOT NULL REFERENCES hooks ON DELETE CASCADE, number INTEGER NOT NULL,"
+    " at INTEGER NOT NULL, kind TEXT NOT NULL, name TEXT NOT NULL, status INTEGER NOT NULL, ms INTEGER NOT NULL,"
+    " tries INTEGER NOT NULL, answer TEXT NOT NULL, outcome TEXT NOT NULL, PRIMARY KEY (hook, number)) STRICT,"
+    " WITHOUT ROWID;"
+    "CREATE TABLE secrets (name TEXT PRIMARY KEY, secret TEXT NOT NULL, private INTEGER NOT NULL,"
+    " http INTEGER NOT NULL) STRICT, WITHOUT ROWID;",
 };
 
-/* Nobody else can ever read it: it will hold secrets. Root gives it to whom the folder belongs. */
+/* Nobody else can ever read it: it holds secrets. Root gives it to whom the folder belongs. */
 static gboolean ledger_make(const char *folder, const char *path, GError **error)
 {
     struct stat st;

@@ -84,6 +84,13 @@ GHashTable *storage_version_names(Storage *storage, const char *name, GError **e
     return rows == NULL ? NULL : g_steal_pointer(&versions);
 }
 
+char *storage_version_of(Storage *storage, const char *name, const IngotDigest *digest)
+{
+    g_autoptr(GHashTable) versions = storage_version_names(storage, name, NULL);
+    g_autofree char *text = ingot_digest_to_text(digest);
+    return versions == NULL ? NULL : g_strdup(g_hash_table_lookup(versions, text));
+}
+
 /* --- referrers --- */
 
 static void referrer_clear(gpointer data)

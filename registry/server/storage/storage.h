@@ -265,6 +265,8 @@ typedef struct {
 GArray *storage_versions(Storage *storage, const char *name, const char *after, guint most, GError **error);
 /* Each digest (as text) that versions of a repository name, with the highest of them. NOT_FOUND. */
 GHashTable *storage_version_names(Storage *storage, const char *name, GError **error);
+/* The highest version that names a manifest of the repository; NULL: none does, or it can't be read. Free it. */
+char *storage_version_of(Storage *storage, const char *name, const IngotDigest *digest);
 
 /* --- measures: what was found out about an image at some cost, kept for as long as its manifest --- */
 

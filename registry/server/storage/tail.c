@@ -97,6 +97,19 @@ static gboolean tail_go_on(TailReading *reading, const char *path, guint64 end)
     return reading->tail->number == reading->last;
 }
 
+/* Logs of before a checkpoint, from the one on that has the event behind the tail. A log is named after its last. */
+static gboolean tail_read_kept(TailReading *reading, const char *path, GError **error)
+{
+    g_auto(GStrv) kept = checkpoint_kept(path);
+    for (guint i = 0; kept[i] != NULL; i++) {
+        guint64 last = g_ascii_strtoull(strrchr(kept[i], '.') + 1, NULL, 10);
+        if (last > reading->tail->number && !eventlog_read(kept[i], G_MAXUINT64, tail_take, reading, NULL, error)) {
+            return FALSE;
+        }
+    }
+    return TRUE;
+}
+
 gboolean storage_tail(Storage *storage, StorageTail *tail, StorageTailTake take, gpointer user, GError **error)
 {
     EventMark mark;
@@ -112,7 +125,8 @@ gboolean storage_tail(Storage *storage, StorageTail *tail, StorageTailTake take,
     TailReading reading = {.tail = tail, .last = mark.number, .take = take, .user = user};
     if (kind == LOGMARK_KNOWN && mark.number > tail->number && !tail_go_on(&reading, storage->events, mark.end)) {
         /* A checkpoint has moved the lines, or one of them is damaged. */
-        if (!eventlog_read(storage->events, G_MAXUINT64, tail_take, &reading, NULL, error)) {
+        if ((tail->all && !tail_read_kept(&reading, storage->events, error)) ||
+            !eventlog_read(storage->events, G_MAXUINT64, tail_take, &reading, NULL, error)) {
             return FALSE;
         }
         tail->number = mark.number;

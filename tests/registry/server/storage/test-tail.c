@@ -67,11 +67,12 @@ static void test_across_a_checkpoint(void **state)
 {
     g_autoptr(Storage) storage = open_storage(state);
     storage_limit(storage, &(StorageLimits){.log = 1});
-    StorageTail tail = {0}, late = {0};
-    Taken taken = {0}, left = {0};
+    StorageTail tail = {0}, late = {0}, whole = {.all = TRUE};
+    Taken taken = {0}, left = {0}, each = {0};
     put_manifest(storage, "a", "one", "1", NULL, 0);
     look(storage, &tail, &taken);
     look(storage, &late, &left);
+    look(storage, &whole, &each);
     put_manifest(storage, "a", "two", "2", NULL, 0);
     look(storage, &tail, &taken);
     gboolean done = FALSE;
@@ -83,6 +84,10 @@ static void test_across_a_checkpoint(void **state)
     look(storage, &late, &left);
     assert_int_equal(left.gaps, 1);
     assert_int_equal(left.last, taken.last);
+    look(storage, &whole, &each); /* of the log that is kept */
+    assert_int_equal(each.gaps, 0);
+    assert_int_equal(each.count, each.last);
+    assert_int_equal(each.last, taken.last);
 }
 
 /* Whatever the log's length: of that alone depends how long a server's start takes. */
