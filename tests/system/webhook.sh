@@ -119,6 +119,61 @@ expect 2 ingotd webhook ls --data "$data" --allow-http
 expect 1 ingotd webhook rm --data "$data" 99
 ok "what is wrong is refused with what would be right, and no secret is shown"
 
+# --- external checks ---
+gate() {
+    cat >"$TMP/pipelines.yaml" <<YAML
+pipelines:
+  team/*:
+    channels:
+      - name: dev
+      - name: prod
+        from: dev
+        gates: [{check: {url: "$receiver/check", secret: $1, timeout: 2s}}]
+YAML
+    ingot pipeline apply "$REGISTRY" "$TMP/pipelines.yaml" >/dev/null
+}
+# checks STATUS WORDS: a promotion ends so.
+checks() {
+    local status=0
+    ingot promote "$where" dev prod --dry-run >"$TMP/out" 2>&1 || status=$?
+    [ $status = "$1" ] && grep -q "$2" "$TMP/out" || fail "$1, $2: $status, $(cat "$TMP/out")"
+}
+how() { echo "{\"how\": \"$1\"${2:+, $2}}" >"$TMP/check"; }
+gate release
+checks 3 "this server has no secret 'release': .ingotd webhook secret"
+hook secret --secret-file "$TMP/secret" --allow-http release
+checks 3 'could not be asked: .* an address that is not public'
+hook secret "${open[@]}" release <"$TMP/secret"
+[ "$(hook secret-ls)" = release ] || fail "the secrets"
+how right '"passed": false, "why": "the change has no ticket", "mend": "open one"'
+checks 3 'the change has no ticket'
+grep -q 'open one' "$TMP/out" || fail "$(cat "$TMP/out")"
+taken /check 'all[-1]["name"] == "team/web" and all[-1]["channel"] == "prod" and all[-1]["version"] == "1.0.0" and all[-1]["kind"] == "check"' || fail "$(tail -1 "$TMP/taken")"
+how right '"passed": true, "why": "ticket 17"'
+checks 0 'ticket 17'
+for one in tampered replayed unsigned other-secret; do
+    how $one '"passed": false'
+    checks 3 'is not signed, for this request, with the secret'
+done
+how hang
+checks 3 'could not be asked'
+how redirect
+checks 3 'could not be asked: .*status 307'
+how huge
+checks 3 'could not be asked: .*more than is read'
+how words
+checks 3 'could not be asked'
+how status '"passed": true'
+checks 3 'could not be asked: .*status 500'
+how right '"passed": "yes"'
+checks 3 'does not say whether it passed'
+how right '"passed": true, "why": "ticket 17"'
+ingot promote -q "$where" dev prod >/dev/null || fail "a check that passed"
+hook secret-rm release
+checks 3 "no secret 'release'"
+sed -i 's/secret: release/secrets: release/' "$TMP/pipelines.yaml"
+expect 2 ingot pipeline apply "$REGISTRY" "$TMP/pipelines.yaml"
+ok "a check counts by its own signed answer to this request alone, and whatever else comes is refused"
 touch "$TMP/end"
 kill "$SERVER"
 wait "$SERVER" || fail "ingotd ends with $?"

@@ -10,10 +10,11 @@ typedef struct {
     Storage *storage;
     const char *name, *channel;
     IngotDigest digest;
-    const char *caller;    /* who promotes; NULL: not known */
-    gint64 now;            /* seconds */
-    const GPtrArray *from; /* of char *: the channels before it */
-    const json_t *require; /* what the pipeline requires of every build; NULL: nothing */
+    const char *caller;      /* who promotes; NULL: not known */
+    gint64 now;              /* seconds */
+    const GPtrArray *from;   /* of char *: the channels before it */
+    const json_t *require;   /* what the pipeline requires of every build; NULL: nothing */
+    struct Database *ledger; /* that has secrets (follow/ledger.h); NULL: none */
 } GateCase;
 
 typedef struct {

@@ -3,5 +3,5 @@
 
 #include "server/channel/gate.h"
 
-extern const Gate gate_approved, gate_base, gate_packages, gate_provenance, gate_required, gate_signed, gate_soak,
-    gate_tested, gate_window;
+extern const Gate gate_approved, gate_base, gate_check, gate_packages, gate_provenance, gate_required, gate_signed,
+    gate_soak, gate_tested, gate_window;

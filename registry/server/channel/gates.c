@@ -3,8 +3,9 @@
 
 #include "server/channel/gatekinds.h"
 
-static const Gate *const gates[] = {&gate_soak,     &gate_tested, &gate_signed,   &gate_provenance, &gate_required,
-                                    &gate_packages, &gate_base,   &gate_approved, &gate_window,     NULL};
+static const Gate *const gates[] = {&gate_soak,     &gate_tested,   &gate_signed, &gate_provenance,
+                                    &gate_required, &gate_packages, &gate_base,   &gate_approved,
+                                    &gate_window,   &gate_check,    NULL};
 
 char *gate_image(const GateCase *its)
 {

@@ -165,7 +165,8 @@ static void judge_gate(const Promotion *promotion, const Pipeline *pipeline, con
                           .caller = promotion->actor->name,
                           .now = g_get_real_time() / G_USEC_PER_SEC,
                           .from = channel->from,
-                          .require = pipeline->require};
+                          .require = pipeline->require,
+                          .ledger = promotion->ledger};
     GateVerdict verdict = {0};
     g_autoptr(GError) error = NULL;
     if (gate == NULL) {

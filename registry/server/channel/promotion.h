@@ -18,6 +18,7 @@ typedef struct {
     const IngotDigest *expected; /* what the caller thinks that the channel names; NULL: whatever it names */
     gboolean dry_run;            /* asks the gates alone */
     gboolean force;              /* moves it whatever they say */
+    struct Database *ledger;     /* that has the secrets of gates (follow/ledger.h); NULL: none */
 } Promotion;
 
 typedef struct {

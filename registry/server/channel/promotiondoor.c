@@ -114,6 +114,7 @@ static enum MHD_Result run_promotion(Request *request, const RouteMatch *match, 
                                  .channel = match->reference,
                                  .from = text_of(body, "from"),
                                  .actor = &actor,
+                                 .ledger = request->server->ledger,
                                  .expected = expects == NULL ? NULL : &expected,
                                  .dry_run = json_is_true(json_object_get(body, "dry_run")),
                                  .force = json_is_true(json_object_get(body, "force"))};
@@ -162,7 +163,8 @@ static enum MHD_Result answer_rollback(Request *request, const RouteMatch *match
                                  .name = match->name,
                                  .channel = match->reference,
                                  .from = text_of(body, "to"),
-                                 .actor = &actor};
+                                 .actor = &actor,
+                                 .ledger = request->server->ledger};
     return promotion_roll_back(&promotion, &result, &error) ? answer_result(request, &result, FALSE)
                                                             : refuse_promotion(request, error);
 }

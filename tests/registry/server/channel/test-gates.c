@@ -277,9 +277,39 @@ static void test_approved(void **state)
     judged(storage, &image, "approved", settings, NOW, TRUE, "by 1 person");
 }
 
+static void test_check_settings(void **state)
+{
+    static const struct {
+        const char *json, *path; /* NULL: all is well */
+    } cases[] = {
+        {"{\"url\": \"https://a.example/b?c=d\", \"secret\": \"release\"}", NULL},
+        {"{\"url\": \"http://a.example\", \"secret\": \"a.b-c_1\", \"timeout\": \"60s\", \"always\": true}", NULL},
+        {"{\"secret\": \"release\"}", ""},
+        {"{\"url\": \"https://a.example\"}", ""},
+        {"{\"url\": \"ftp://a.example\", \"secret\": \"release\"}", "/url"},
+        {"{\"url\": \"https://u:p@a.example\", \"secret\": \"release\"}", "/url"},
+        {"{\"url\": [], \"secret\": \"release\"}", "/url"},
+        {"{\"url\": \"https://a.example\", \"secret\": \"../x\"}", "/secret"},
+        {"{\"url\": \"https://a.example\", \"secret\": {}}", "/secret"},
+        {"{\"url\": \"https://a.example\", \"secret\": \"release\", \"timeout\": \"61s\"}", "/timeout"},
+        {"{\"url\": \"https://a.example\", \"secret\": \"release\", \"timeout\": \"0s\"}", "/timeout"},
+        {"{\"url\": \"https://a.example\", \"secret\": \"release\", \"time\": \"1s\"}", "/time"},
+    };
+    (void)state;
+    for (guint i = 0; i < G_N_ELEMENTS(cases); i++) {
+        g_autoptr(json_t) settings = json_loads(cases[i].json, 0, NULL);
+        g_autoptr(GString) path = g_string_new(NULL);
+        gboolean right = gate_find("check")->check(settings, path, NULL);
+        if (right != (cases[i].path == NULL) || (!right && strcmp(path->str, cases[i].path) != 0)) {
+            fail_msg("%s: %s", cases[i].json, path->str);
+        }
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_check_settings),
         cmocka_unit_test_setup_teardown(test_tested, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_signed, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_packages, set_up, tear_down),
