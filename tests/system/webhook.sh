@@ -84,6 +84,16 @@ taken /fail '[int(one["id"].split("-")[1]) for one in all] == sorted(int(one["id
 until_true grep -q "webhook $moves ($receiver/fail) takes events again" "$LOG"
 ok "a receiver that fails gets all in order once it takes them, though the server was killed between"
 
+for n in 1 2 3 4 5; do # each at another moment of a delivery
+    push "3.0.$n"
+    sleep "0.$n"
+    kill -9 "$SERVER"
+    wait "$SERVER" || true
+    start_server ingotd --data "$data" --listen "$REGISTRY"
+done
+until_true taken /take '[one["tag"] for one in all if one.get("tag", "").startswith("3.")] == [f"3.0.{n}" for n in range(1, 6)]'
+ok "kills lose nothing of what was pushed, and change no order"
+
 # --- receivers that mean ill ---
 until_true grep -q "webhook $hung ($receiver/hang) fails" "$LOG"
 hook log "$hung" --json | python3 -c 'import json,sys; log=json.load(sys.stdin); assert len(log)==1 and log[0]["status"]==0 and log[0]["outcome"]=="failed" and log[0]["ms"]>=9000, log' || fail "$(hook log "$hung")"
@@ -117,6 +127,10 @@ expect 2 ingotd webhook add --data "$data" --secret-file "$TMP/secret" --event p
 grep -q "did you mean 'promote'" "$TMP/err" || fail "$(cat "$TMP/err")"
 expect 2 ingotd webhook ls --data "$data" --allow-http
 expect 1 ingotd webhook rm --data "$data" 99
+mkdir "$TMP/lost"
+cp "$data/names.log" "$TMP/lost"
+expect 1 ingotd webhook add --data "$TMP/lost" --secret-file "$TMP/secret" https://receiver.example/
+grep -q 'which event of .* is the last' "$TMP/err" || fail "without a catalogue: $(cat "$TMP/err")"
 ok "what is wrong is refused with what would be right, and no secret is shown"
 
 # --- external checks ---

@@ -2,6 +2,7 @@
 #include <ingot/error.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "base/file.h"
 #include "base/json.h"
@@ -81,11 +82,26 @@ static gboolean list_secrets(Database *ledger, const char *word, const Arguments
 
 /* --- webhooks --- */
 
+/* The number of the last event. Where the catalogue can't be read, all that ever happened would be sent. */
+static gboolean find_last(const char *data, guint64 *number, GError **error)
+{
+    struct stat st;
+    EventMark last = {0};
+    g_autofree char *log = g_build_filename(data, "names.log", NULL);
+    if (!witness_read(data, &last) && stat(log, &st) == 0 && st.st_size > 0) {
+        g_set_error(error, INGOT_ERROR, INGOT_ERROR_FAILED,
+                    "the catalogue does not say which event of %s is the last: `ingotd audit verify` tells more", log);
+        return FALSE;
+    }
+    *number = last.number;
+    return TRUE;
+}
+
 static gboolean add(Database *ledger, const char *url, const Arguments *arguments, GError **error)
 {
     gint64 id;
-    EventMark last = {0};
-    g_autoptr(IngotSecret) secret = ask_secret(arguments, error);
+    guint64 last;
+    g_autoptr(IngotSecret) secret = find_last(arguments->data, &last, error) ? ask_secret(arguments, error) : NULL;
     if (secret == NULL) {
         return FALSE;
     }
@@ -96,7 +112,7 @@ static gboolean add(Database *ledger, const char *url, const Arguments *argument
                        .allow_private = arguments->allow_private,
                        .allow_http = arguments->allow_http,
                        .created = seconds_now(),
-                       .place = witness_read(arguments->data, &last) ? last.number : 0};
+                       .place = last};
     if (!hooks_add(ledger, &hook, &id, error)) {
         return FALSE;
     }

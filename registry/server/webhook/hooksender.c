@@ -44,6 +44,20 @@ gboolean hook_gives_up(gint64 event, gint64 since, gint64 now)
     return now - MAX(event, since) >= HOOK_TRIED_FOR;
 }
 
+gboolean hook_settle(Hook *hook, gint64 event, HookTry *tried)
+{
+    gboolean is_done = strcmp(tried->outcome, "done") == 0;
+    hook->since = is_done ? 0 : hook->since == 0 ? tried->at : hook->since;
+    if (!is_done && hook_gives_up(event, hook->since, tried->at)) {
+        g_free(tried->outcome);
+        tried->outcome = g_strdup("given up");
+        is_done = TRUE;
+    }
+    hook->tries = is_done ? 0 : hook->tries + 1;
+    hook->place = is_done ? tried->number : hook->place;
+    return is_done;
+}
+
 gboolean hook_send(const Hook *hook, guint64 number, const char *kind, const char *name, const char *id,
                    const char *body, HookTry *tried, GError **error)
 {
@@ -166,21 +180,6 @@ static void count(HookSender *sender, const HookTry *tried)
     g_mutex_unlock(&sender->lock);
 }
 
-/* Moves the webhook on where the event is done with; whether it is. */
-static gboolean settle(Hook *hook, const HookNotice *notice, HookTry *tried)
-{
-    gboolean is_done = strcmp(tried->outcome, "done") == 0;
-    hook->since = is_done ? 0 : hook->since == 0 ? tried->at : hook->since;
-    if (!is_done && hook_gives_up(notice->at, hook->since, tried->at)) {
-        g_free(tried->outcome);
-        tried->outcome = g_strdup("given up");
-        is_done = TRUE;
-    }
-    hook->tries = is_done ? 0 : hook->tries + 1;
-    hook->place = is_done ? notice->number : hook->place;
-    return is_done;
-}
-
 static char *write_notice(const HookSender *sender, const HookNotice *notice)
 {
     IngotDigest digest;
@@ -202,7 +201,7 @@ static gboolean send_first(HookSender *sender)
         return FALSE;
     }
     gint64 failed_since = hook->since;
-    gboolean is_done = settle(hook, notice, &tried);
+    gboolean is_done = hook_settle(hook, notice->at, &tried);
     tell(sender, &tried, failed_since);
     count(sender, &tried);
     if (!hooks_note(sender->ledger, hook, &tried, &error)) { /* sent again after a restart, no worse */

@@ -16,6 +16,9 @@
 double hook_pause(guint tries, double chance);
 /* Whether no more tries are made of an event of that time, whose receiver has failed since. */
 gboolean hook_gives_up(gint64 event, gint64 since, gint64 now);
+/* Where a webhook stands after a try of an event of that time: whether the event is done with, as one is too that is
+ * given up here. */
+gboolean hook_settle(Hook *hook, gint64 event, HookTry *tried);
 
 /* Sends once: what is kept of it is in *tried (hook_try_clear). FALSE: INTERRUPTED, and nothing is to be kept. */
 gboolean hook_send(const Hook *hook, guint64 number, const char *kind, const char *name, const char *id,

@@ -281,6 +281,30 @@ static void test_schedule(void **state)
     assert_true(hook_gives_up(2000, 1000, 2000 + HOOK_TRIED_FOR));
 }
 
+static void settles(Hook *hook, const char *outcome, gint64 at, guint64 place, guint tries, gint64 since)
+{
+    HookTry tried = {.number = 8, .at = at, .outcome = g_strdup(outcome)};
+    gboolean is_done = hook_settle(hook, 1000, &tried);
+    assert_int_equal(is_done, place == 8);
+    assert_int_equal(hook->place, place);
+    assert_int_equal(hook->tries, tries);
+    assert_int_equal(hook->since, since);
+    assert_string_equal(tried.outcome, is_done && strcmp(outcome, "done") != 0 ? "given up" : outcome);
+    hook_try_clear(&tried);
+}
+
+/* An event blocks those behind it until it is taken, or a day is over; then the next has its turn. */
+static void test_gives_up_after_a_day(void **state)
+{
+    Hook hook = {.place = 7};
+    (void)state;
+    settles(&hook, "failed", 2000, 7, 1, 2000);
+    settles(&hook, "failed", 3000, 7, 2, 2000);
+    settles(&hook, "failed", 2000 + HOOK_TRIED_FOR - 1, 7, 3, 2000);
+    settles(&hook, "failed", 2000 + HOOK_TRIED_FOR, 8, 0, 2000);
+    settles(&hook, "done", 2001 + HOOK_TRIED_FOR, 8, 0, 0);
+}
+
 #define IMAGE "sha256:0000000000000000000000000000000000000000000000000000000000000000"
 
 static void expect_notice(const char *event, const char *kind, const char *written)
@@ -353,6 +377,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_log_is_bounded, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_what_is_refused, set_up, tear_down),
         cmocka_unit_test(test_schedule),
+        cmocka_unit_test(test_gives_up_after_a_day),
         cmocka_unit_test(test_kinds),
         cmocka_unit_test(test_a_move_is_told_once),
     };
