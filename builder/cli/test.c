@@ -49,6 +49,7 @@ static Recipe *testing_recipe(const Testing *testing, GError **error)
 {
     RecipeInputs inputs = inputs_of(&testing->arguments->given);
     if (testing->arguments->recipe != NULL) {
+        inputs.tests_only = TRUE;
         return recipe_load(testing->arguments->recipe, &inputs, error);
     }
     g_auto(KeptRecipe) kept = {0};

@@ -78,9 +78,8 @@ typedef struct {
      * environment and the defaults, and the recipe is read for its tests alone, without a look at source and steps. A
      * value that is not known, a secret, is a mistake where it is used and not given. */
     const json_t *kept;
-    /* The recipe comes from elsewhere: it is read for its tests alone, too, and its variables have their defaults,
-     * whatever is set here. */
-    gboolean tests_only;
+    gboolean tests_only;    /* it is read for its tests alone, too, and needs no source */
+    gboolean defaults_only; /* its variables have their defaults, whatever is set here: it comes from elsewhere */
     /* May be NULL. Else the recipe came so: the values of its image's build count before the environment and the
      * defaults; one that is not known, a secret, is a mistake where it is used and not given. */
     const RecipeFetched *fetched;

@@ -149,7 +149,7 @@ Variables *variables_new(const RecipeInputs *inputs, const char *folder, Diagnos
     variables->hidden = g_ptr_array_new();
     variables->kept = inputs != NULL ? inputs->kept : NULL;
     variables->built = inputs != NULL && inputs->fetched != NULL ? inputs->fetched->values : NULL;
-    variables->defaults_only = inputs != NULL && inputs->tests_only;
+    variables->defaults_only = inputs != NULL && inputs->defaults_only;
     keep_builtins(variables);
     if (variables->kept == NULL) {
         variables_set_builtin(variables, "recipe.dir", folder);

@@ -48,7 +48,7 @@ static void expect(const json_t *value, const char *expected)
 
 static GPtrArray *tests_of(const IngotWorkdir *workdir)
 {
-    const RecipeInputs inputs = {.tests_only = TRUE};
+    const RecipeInputs inputs = {.tests_only = TRUE, .defaults_only = TRUE};
     GPtrArray *tests = g_ptr_array_new_with_free_func((GDestroyNotify)recipe_free);
     g_setenv("INGOT_VAR_port", "1", TRUE);
     g_ptr_array_add(tests, load(workdir, "cis.yaml",

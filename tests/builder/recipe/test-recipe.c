@@ -217,6 +217,22 @@ static void an_image_is_tested_with_its_own_values(void **state)
 }
 
 /* No secret, no path of this host, and nothing that the recipe did not ask for. */
+static void tests_alone_need_no_source(void **state)
+{
+    (void)state;
+    const char *text = "name: cis\nvariables: {port: 22, other: {required: true}}\n"
+                       "tests: [{port: \"${port}\"}, {shell: \"${other}\"}]\n";
+    const char *const vars[] = {"port=90", "other=true", NULL};
+    RecipeInputs inputs = {.vars = vars, .tests_only = TRUE};
+    g_autoptr(Recipe) recipe = good(text, &inputs);
+    assert_int_equal(json_integer_value(json_object_get(item(recipe->tree, "tests", 0), "port")), 90);
+    bad(text, &(RecipeInputs){.tests_only = TRUE}, "the variable 'other' is required");
+    bad(text, &(RecipeInputs){.vars = vars}, "the key 'source' is missing");
+    g_setenv("INGOT_VAR_other", "true", TRUE);
+    bad(text, &(RecipeInputs){.tests_only = TRUE, .defaults_only = TRUE}, "the variable 'other' is required");
+    g_unsetenv("INGOT_VAR_other");
+}
+
 static void the_values_of_a_build_are_kept(void **state)
 {
     (void)state;
@@ -548,6 +564,7 @@ int main(void)
         cmocka_unit_test(refuses_wrong_variables),
         cmocka_unit_test(keeps_secrets),
         cmocka_unit_test(an_image_is_tested_with_its_own_values),
+        cmocka_unit_test(tests_alone_need_no_source),
         cmocka_unit_test(the_values_of_a_build_are_kept),
         cmocka_unit_test(does_not_tell_a_secret_in_a_mistake),
         cmocka_unit_test(lists_every_mistake_in_order),
