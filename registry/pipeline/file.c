@@ -8,6 +8,7 @@
 
 #define KEY_MAX (64u << 10)  /* bytes of a public key's file */
 #define TEST_MAX (64u << 10) /* bytes of a required test's recipe */
+#define ROOT_MAX (64u << 10) /* bytes of a trusted root */
 #define BEGINS "-----BEGIN"
 
 PipelineFile *pipeline_file_read(const char *path, GError **error)
@@ -119,6 +120,27 @@ static json_t *test_value(PipelineFile *file, const YamlNode *node)
     return json_null();
 }
 
+/* A trusted root's text: of the file beside this one, or as it is. */
+static json_t *root_value(PipelineFile *file, const YamlNode *node)
+{
+    g_autofree char *folder = g_path_get_dirname(file->path), *path = NULL, *text = NULL;
+    g_autoptr(GError) problem = NULL;
+    gsize size;
+    if (node->type != SCALAR_TEXT || *node->text == '{') {
+        return scalar_value(node);
+    }
+    path = g_path_is_absolute(node->text) ? g_strdup(node->text) : g_build_filename(folder, node->text, NULL);
+    if (!g_file_get_contents(path, &text, &size, &problem)) {
+        diagnostics_add(file->diagnostics, &node->place, "%s", problem->message);
+    } else if (size > ROOT_MAX || !g_utf8_validate(text, (gssize)size, NULL)) {
+        diagnostics_add(file->diagnostics, &node->place, "%s is not a trusted root of at most %u KiB", node->text,
+                        ROOT_MAX >> 10);
+    } else {
+        return json_string(text);
+    }
+    return json_null();
+}
+
 /* What a list's texts stand for. */
 typedef json_t *(*FileItem)(PipelineFile *file, const YamlNode *node);
 
@@ -137,6 +159,10 @@ static json_t *node_value(PipelineFile *file, const YamlNode *node, const char *
             continue;
         }
         const YamlNode *held = g_ptr_array_index(node->items, i + 1);
+        if (held->kind == YAML_SCALAR && strcmp(item->text, "trusted_root") == 0) {
+            json_object_set_new(value, item->text, root_value(file, held));
+            continue;
+        }
         FileItem item_value = held->kind != YAML_LIST                                                 ? NULL
                               : strcmp(item->text, "keys") == 0                                       ? key_value
                               : g_strcmp0(within, "require") == 0 && strcmp(item->text, "tests") == 0 ? test_value

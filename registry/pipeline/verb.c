@@ -128,6 +128,8 @@ const IngotVerb verb_pipeline = {
     "and\n"
     "ends with status 1 where it is anything; show HOST prints all, show HOST/NAME the one that counts for a name. "
     "Files of\n"
-    "public keys that the file names (keys:) are read beside it. The right admin on the pattern is needed.\n\n"
+    "public keys that the file names (keys:), and of trusted roots (trusted_root:), are read beside it. The right "
+    "admin on\n"
+    "the pattern is needed.\n\n"
     "Example:\n  ingot pipeline apply registry.example pipelines.yaml\n",
     run};

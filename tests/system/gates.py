@@ -229,6 +229,43 @@ gates({"signed": {"keys": keys + keys, "count": 2}})
 refuses("signed", "1 of")
 ok("signed: by so many different keys, about this very digest")
 
+
+# Identities sign by certificates, which openssl has made: what they prove is in the bundle, and in the gate's trusted root.
+def keyless(*arguments):
+    return subprocess.run([sys.executable, "tests/system/keyless.py", *arguments], capture_output=True, check=True).stdout
+
+
+PEOPLE = [{"identity": "ci@example.com", "issuer": "https://login.example"},
+          {"identity": "https://git.example/a", "issuer": "https://login.example"}]
+keyless("world", f"{FOLDER}/own")
+keyless("world", f"{FOLDER}/strange")
+trusted = open(f"{FOLDER}/own/root.json").read()
+for people, words in ([], "identities"), ([{"identity": "a"}], "issuer"), (PEOPLE, "trusted root"):
+    wrong_gate({"signed": {"identities": people, "trusted_root": "{}"}}, "", words)
+wrong_gate({"signed": {"keys": keys, "identities": PEOPLE}}, "/identities", "belong together")
+wrong_gate({"signed": {"keys": keys, "trusted_root": trusted}}, "/trusted_root", "belong together")
+wrong_gate({"signed": {"identities": PEOPLE, "trusted_root": trusted, "count": 3}}, "/count", "nothing could pass")
+people = {"signed": {"identities": PEOPLE, "trusted_root": trusted}}
+gates(people)
+refuses("signed", "0 of the 2 identities")
+for world, digest, who, issuer in (("strange", one[0], "ci@example.com", "https://login.example"),
+                                   ("own", other[0], "ci@example.com", "https://login.example"),
+                                   ("own", one[0], "ci@example.org", "https://login.example"),
+                                   ("own", one[0], "ci@example.com", "https://login.example.org")):
+    attach(one, BUNDLE, keyless("sign", f"{FOLDER}/{world}", digest, who, issuer))
+refuses("signed", "do not count")
+refuses("signed", "0 of the 2 identities")
+attach(one, BUNDLE, keyless("sign", f"{FOLDER}/own", one[0], "ci@example.com", "https://login.example"))
+passes("signed")
+people["signed"]["count"] = 2
+gates(people)
+attach(one, BUNDLE, keyless("sign", f"{FOLDER}/own", one[0], "ci@example.com", "https://login.example"))
+refuses("signed", "1 of the 2 identities")
+people["signed"]["keys"] = keys
+gates(people)
+passes("signed")
+ok("signed: by identities, whose certificates count by the gate's trusted root")
+
 # --- provenance ---
 SLSA = "https://slsa.dev/provenance/v1"
 

@@ -262,6 +262,24 @@ pipelines:
     channels:
       - {name: a, gates: [{signed: {keys: [nobody.pub]}}]}
 YAML
+echo '{}' >"$TMP/empty.json"
+wrong '4:[0-9]*' 'not a Sigstore trusted root' <<'YAML'
+pipelines:
+  team/*:
+    channels:
+      - {name: a, gates: [{signed: {identities: [{identity: ci@example.com, issuer: "https://login.example"}], trusted_root: empty.json}}]}
+YAML
+wrong '4:[0-9]*' 'No such file' <<'YAML'
+pipelines:
+  team/*:
+    channels:
+      - {name: a, gates: [{signed: {identities: [{identity: ci@example.com, issuer: "https://login.example"}], trusted_root: nobody.json}}]}
+YAML
+python3 tests/system/keyless.py world "$TMP/own"
+sed 's,nobody.json,own/root.json,' "$TMP/wrong.yaml" >"$TMP/identities.yaml"
+ends 0 ingot pipeline apply "$REGISTRY" "$TMP/identities.yaml"
+ends 0 ingot pipeline diff "$REGISTRY" "$TMP/identities.yaml"
+ends 0 ingot pipeline apply "$REGISTRY" "$TMP/pipelines.yaml"
 ends 1 ingot pipeline diff "$REGISTRY" "$TMP/wrong.yaml.none"
 ends 2 ingot pipeline apply "$name" "$TMP/pipelines.yaml"
 ok "a file that is wrong is told with line and column"

@@ -52,8 +52,8 @@ static gboolean reading_afford(EvidenceReading *reading, guint64 bytes, GError *
 typedef struct {
     const GateCase *its;
     EvidenceReading *reading;
-    const char *type; /* of predicates */
-    const GPtrArray *keys;
+    const char *type;            /* of predicates */
+    const TrustSigners *signers; /* NULL: signed or not */
     EvidenceFunc func;
     gpointer user;
 } Taking;
@@ -181,18 +181,18 @@ static GBytes *envelope_payload(GBytes *content, GError **error)
 
 static gboolean take_bundle(const Taking *taking, GBytes *content, Evidence *one, GError **error)
 {
-    if (taking->keys == NULL) {
+    if (taking->signers == NULL) {
         g_autoptr(GBytes) payload = envelope_payload(content, error);
         return payload != NULL && take_statement(taking, payload, one, error);
     }
-    const TrustSigners signers = {.keys = (TrustKey *const *)taking->keys->pdata, .count = taking->keys->len};
     g_auto(TrustResult) result = {0};
     gsize size;
     const void *data = g_bytes_get_data(content, &size);
-    if (!trust_bundle_verify(data, size, &signers, &taking->its->digest, &result, error)) {
+    if (!trust_bundle_verify(data, size, taking->signers, &taking->its->digest, &result, error)) {
         return FALSE;
     }
     one->key = result.key;
+    one->identity = result.identity;
     if (result.statement != NULL) {
         return take_statement(taking, result.statement, one, error);
     }
@@ -202,11 +202,22 @@ static gboolean take_bundle(const Taking *taking, GBytes *content, Evidence *one
     return TRUE;
 }
 
+gboolean evidence_signed(const GateCase *its, const char *type, const TrustSigners *signers, EvidenceReading *reading,
+                         EvidenceFunc func, gpointer user, GError **error)
+{
+    const Taking taking = {its, reading, type, signers, func, user};
+    return take_all(&taking, TRUST_BUNDLE_TYPE, take_bundle, error);
+}
+
 gboolean evidence_statements(const GateCase *its, const char *type, const GPtrArray *keys, EvidenceReading *reading,
                              EvidenceFunc func, gpointer user, GError **error)
 {
-    const Taking taking = {its, reading, type, keys, func, user};
-    return (keys != NULL || take_all(&taking, STATEMENT_TYPE, take_statement, error)) &&
+    const Taking taking = {its, reading, type, NULL, func, user};
+    if (keys != NULL) {
+        const TrustSigners signers = {.keys = (TrustKey *const *)keys->pdata, .count = keys->len};
+        return evidence_signed(its, type, &signers, reading, func, user, error);
+    }
+    return take_all(&taking, STATEMENT_TYPE, take_statement, error) &&
            take_all(&taking, TRUST_BUNDLE_TYPE, take_bundle, error);
 }
 

@@ -8,14 +8,16 @@
 
 #include "evidence/statement.h"
 #include "server/channel/gate.h"
+#include "trust/bundle.h"
 
 #define EVIDENCE_BUDGET (64u << 20) /* bytes that a gate reads */
 
 typedef struct {
     IngotDigest attachment;
-    const Statement *statement; /* NULL: a signature of the manifest itself, or a package list as it is */
-    GBytes *document;           /* the package list; else NULL */
-    guint key;                  /* which of the keys has signed it; 0 where none are given */
+    const Statement *statement;    /* NULL: a signature of the manifest itself, or a package list as it is */
+    GBytes *document;              /* the package list; else NULL */
+    guint key;                     /* which of the keys has signed it, if no identity has; 0 where none are given */
+    const TrustIdentity *identity; /* the one that has signed it; NULL: a key has, or none are given */
 } Evidence;
 
 /* Is given what counts, which is there during the call alone. Must not read evidence itself. */
@@ -36,6 +38,9 @@ G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(EvidenceReading, evidence_reading_clear)
  * is more than a gate reads; other errors: something attached can't be read. */
 gboolean evidence_statements(const GateCase *its, const char *type, const GPtrArray *keys, EvidenceReading *reading,
                              EvidenceFunc func, gpointer user, GError **error);
+/* The same of what one of these has signed. */
+gboolean evidence_signed(const GateCase *its, const char *type, const TrustSigners *signers, EvidenceReading *reading,
+                         EvidenceFunc func, gpointer user, GError **error);
 /* Package lists that are attached as they are, without a signature; errors likewise. */
 gboolean evidence_packages(const GateCase *its, EvidenceReading *reading, EvidenceFunc func, gpointer user,
                            GError **error);
