@@ -114,6 +114,6 @@ ok "recipes, messages and the schema know them"
 libraries=$(sed -nE 's/^(builder_|server_)?libraries := //p' Makefile | tr '\n' ' ')
 # shellcheck disable=SC2046,SC2086
 gcc -std=gnu17 -D_GNU_SOURCE -I"$tree/include" -I"$tree/registry" -I"$tree/builder" $(pkg-config --cflags $libraries) \
-    -o "$TMP/ask" "$tree/ask.c" "$tree/build/libbuilder.a" "$tree/build/libingot.a" $(pkg-config --libs $libraries)
+    -o "$TMP/ask" "$tree/ask.c" "$tree/build/libbuilder.a" "$tree/build/libyaml.a" "$tree/build/libingot.a" $(pkg-config --libs $libraries)
 [ "$("$TMP/ask")" = "sing la, silence, void" ] || fail "the kinds are not asked: $("$TMP/ask")"
 ok "the tables of the rooms have them"
