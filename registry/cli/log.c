@@ -34,8 +34,8 @@ static gboolean run(int argc, char **argv, GError **error)
 
 const IngotVerb verb_log = {
     "log", "HOST/NAME [CHANNEL]", "list how the channels of a name have moved",
-    "The newest first: when, which channel, how (promote, rollback, push, remove; FORCED where gates had refused), "
-    "what\n"
-    "it names since, who did it and why. What happened before the registry kept such a log is not in it.\n\n"
+    "The newest first: when, which channel, how (promote, rollback, push, remove; upstream: a cache has fetched it;\n"
+    "FORCED where gates had refused), what it names since, who did it and why. What happened before the registry kept\n"
+    "such a log is not in it.\n\n"
     "Example:\n  ingot log registry.example/team/web prod\n",
     run};

@@ -152,8 +152,9 @@ gboolean record_add(Change *change, const char *kind, const char *name, const ch
                     GError **error);
 /* What an event "record" has done. */
 gboolean record_redo(Change *change, const json_t *event, GError **error);
-/* A channel has moved to the digest (NULL: it is gone). */
-gboolean moves_note(Change *change, const char *name, const char *tag, const IngotDigest *digest, GError **error);
+/* A channel has moved to the digest (NULL: it is gone). cached: an upstream's, that a cache has taken or lets go of. */
+gboolean moves_note(Change *change, const char *name, const char *tag, const IngotDigest *digest, gboolean cached,
+                    GError **error);
 /* A move that the log tells. Another one that has its number already stays, and this one gets the next: a catalogue
  * that had lost a row may have given the number twice. */
 gboolean moves_redo(Change *change, const char *name, const char *key, const json_t *body, GError **error);

@@ -97,7 +97,16 @@ static json_t *move_gates(const json_t *gates)
     return said;
 }
 
-gboolean moves_note(Change *change, const char *name, const char *tag, const IngotDigest *digest, GError **error)
+static const char *move_how(const StorageActor *actor, const IngotDigest *digest, gboolean cached)
+{
+    if (actor != NULL && actor->how != NULL) {
+        return actor->how;
+    }
+    return digest == NULL ? "remove" : cached ? "upstream" : "push";
+}
+
+gboolean moves_note(Change *change, const char *name, const char *tag, const IngotDigest *digest, gboolean cached,
+                    GError **error)
 {
     const StorageActor *actor = change->actor;
     g_autofree char *key = moves_next(change->writer, name, error);
@@ -105,10 +114,10 @@ gboolean moves_note(Change *change, const char *name, const char *tag, const Ing
         return FALSE;
     }
     g_autofree char *text = digest == NULL ? NULL : ingot_digest_to_text(digest);
-    const char *how = actor != NULL && actor->how != NULL ? actor->how : digest == NULL ? "remove" : "push";
-    g_autoptr(json_t) body =
-        ingot_json_pack("{s:s, s:s, s:b}", "tag", tag, "how", how, "forced", (int)(actor != NULL && actor->forced));
+    g_autoptr(json_t) body = ingot_json_pack("{s:s, s:s, s:b}", "tag", tag, "how", move_how(actor, digest, cached),
+                                             "forced", (int)(actor != NULL && actor->forced));
     ingot_json_set_string(body, "digest", text);
+    ingot_json_set_string(body, "origin", cached ? "upstream" : NULL);
     ingot_json_set_string(body, "request", actor == NULL ? NULL : actor->request);
     json_t *gates = actor == NULL ? NULL : move_gates(actor->gates);
     if (gates != NULL) {

@@ -10,7 +10,8 @@ typedef struct {
     IngotDigest digest;      /* that the channel names since; not set where it is gone */
     gboolean gone;           /* the channel was removed */
     gint64 at;               /* seconds */
-    char *by, *reason, *how; /* how: promote, rollback, push, remove; by and reason NULL: not known */
+    char *by, *reason, *how; /* how: promote, rollback, push, remove, or upstream, from where a cache has it; by and
+                              * reason NULL: not known */
     gboolean forced;         /* although gates refused */
     char *request;           /* the key of the request that moved it; NULL: it had none */
     json_t *gates;           /* array of {"gate", "passed", "why"}: what they said then; NULL: none was asked */

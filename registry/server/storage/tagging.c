@@ -155,7 +155,7 @@ gboolean names_tag(Change *change, const char *name, const char *tag, gint64 rep
     return (cached || cached_drop(change->writer, repository, digest, NULL, error)) &&
            tags_set(change->writer, repository, tag, blob, cached, is_sha512, change_time(change), error) &&
            (!moves || change->redoes || !storage_is_channel(change->storage, name, tag) ||
-            moves_note(change, name, tag, digest, error));
+            moves_note(change, name, tag, digest, cached, error));
 }
 
 /* Where it came from; *changed: otherwise than before. What was pushed is not cached any more, nor will be. */
@@ -412,16 +412,19 @@ GBytes *storage_manifest(Storage *storage, const char *name, const IngotDigest *
 
 gboolean names_untag(Change *change, const char *name, gint64 repository, const char *tag, GError **error)
 {
+    Tag old;
     gboolean found;
-    if (!tags_drop(change->writer, repository, tag, change_time(change), &found, error)) {
+    if (!tags_find(change->writer, name, tag, &old, error) ||
+        !tags_drop(change->writer, repository, tag, change_time(change), &found, error)) {
         return FALSE;
     }
     if (!found) {
         return blob_unknown(error, "the tag");
     }
-    change_log(change, "untag", name, "tag", tag, NULL);
+    gboolean cached = old.found && !old.pushed;
+    change_log(change, "untag", name, "tag", tag, "origin", cached ? "upstream" : NULL, NULL);
     return change->redoes || !storage_is_channel(change->storage, name, tag) ||
-           moves_note(change, name, tag, NULL, error);
+           moves_note(change, name, tag, NULL, cached, error);
 }
 
 static gboolean remove_tag(Storage *storage, const StorageActor *actor, const char *name, const char *tag,

@@ -35,18 +35,22 @@ static char *text_of(const json_t *object, const char *member)
 
 /* --- the kinds of events --- */
 
-/* A cache that fetched it for somebody has pushed nothing. */
+/* A cache that fetched it for somebody has pushed nothing, and deletes nothing when it lets go of it. */
+static gboolean is_upstreams(const json_t *event)
+{
+    return g_strcmp0(json_string_value(json_object_get(event, "origin")), "upstream") == 0;
+}
+
 static void read_tag(HookNotice *notice, const json_t *event)
 {
-    const char *origin = json_string_value(json_object_get(event, "origin"));
-    notice->kind = g_strcmp0(origin, "upstream") == 0 ? NULL : "push";
+    notice->kind = is_upstreams(event) ? NULL : "push";
     notice->tag = text_of(event, "tag");
     notice->digest = text_of(event, "digest");
 }
 
 static void read_untag(HookNotice *notice, const json_t *event)
 {
-    notice->kind = "delete";
+    notice->kind = is_upstreams(event) ? NULL : "delete";
     notice->tag = text_of(event, "tag");
 }
 
@@ -54,7 +58,8 @@ static void read_move(HookNotice *notice, const char *key, const json_t *body)
 {
     const char *how = json_string_value(json_object_get(body, "how"));
     (void)key;
-    notice->kind = g_strcmp0(how, "promote") == 0    ? "promote"
+    notice->kind = is_upstreams(body)                ? NULL
+                   : g_strcmp0(how, "promote") == 0  ? "promote"
                    : g_strcmp0(how, "rollback") == 0 ? "rollback"
                    : g_strcmp0(how, "remove") == 0   ? "delete"
                                                      : "push";

@@ -5,6 +5,7 @@
 
 #include "server/follow/ledger.h"
 #include "server/storage/condense.h"
+#include "server/storage/moves.h"
 #include "server/storage/records.h"
 #include "server/webhook/hooknotice.h"
 #include "server/webhook/hooksender.h"
@@ -209,6 +210,56 @@ static void test_order_across_restarts(void **state)
     receiver_stop(&receiver);
 }
 
+/* prod, as an upstream has it. */
+static void cache_prod(Storage *storage, const char *json)
+{
+    IngotDigest digest;
+    g_autoptr(GArray) none = g_array_new(FALSE, FALSE, sizeof(Mention));
+    const StorageManifest manifest = {.data = json,
+                                      .size = strlen(json),
+                                      .type = "application/vnd.oci.image.manifest.v1+json",
+                                      .tag = "prod",
+                                      .mentions = none,
+                                      .partial = TRUE,
+                                      .cached = TRUE};
+    assert_true(storage_put_manifest(storage, "a", &manifest, &digest, NULL));
+}
+
+static void assert_move(const GArray *moves, guint index, const char *how)
+{
+    assert_string_equal(g_array_index(moves, StorageMove, index).how, how);
+}
+
+/* What a cache fetches, and lets go of, is in the log of moves, and nothing that a webhook tells; a push to it is. */
+static void test_a_cache_pushes_nothing(void **state)
+{
+    Receiver receiver;
+    g_autoptr(Storage) storage = open_storage(state);
+    g_autoptr(Database) ledger = open_ledger(state);
+    receiver_start(&receiver);
+    gint64 id = add_hook(ledger, receiver.port, NULL);
+    cache_prod(storage, "{\"text\":1}");
+    cache_prod(storage, "{\"text\":2}");
+    assert_true(storage_withdraw_tag(storage, NULL, "a", "prod", NULL));
+    put_manifest(storage, "a", "prod", "own", NULL, 0);
+    assert_true(storage_remove_tag(storage, NULL, "a", "prod", NULL));
+    HookSender *sender = start(storage, ledger, id);
+    wait_for(&receiver, 2);
+    g_autoptr(GArray) tries = wait_for_tries(ledger, id, 2);
+    hook_sender_stop(sender);
+    receiver_stop(&receiver);
+    assert_int_equal(tries->len, 2);
+    assert_string_equal(g_array_index(tries, HookTry, 0).kind, "delete");
+    assert_string_equal(g_array_index(tries, HookTry, 1).kind, "push");
+    g_autoptr(GArray) moves = storage_moves(storage, "a", "prod", 0, 10, NULL);
+    assert_int_equal(moves->len, 5);
+    assert_move(moves, 0, "remove");
+    assert_move(moves, 1, "push");
+    assert_move(moves, 2, "remove");
+    assert_move(moves, 3, "upstream");
+    assert_move(moves, 4, "upstream");
+}
+
 /* It was removed meanwhile, and its log is bounded. */
 static void test_log_is_bounded(void **state)
 {
@@ -374,6 +425,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_order_across_restarts, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_a_cache_pushes_nothing, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_log_is_bounded, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_what_is_refused, set_up, tear_down),
         cmocka_unit_test(test_schedule),
