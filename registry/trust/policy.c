@@ -202,10 +202,10 @@ static GPtrArray *demands_read(const Policy *policy, const json_t *list, const c
 
 /* --- the file --- */
 
-/* Hosts are the same in upper case. */
-static char *scope_fold(const char *scope)
+/* Hosts are the same in upper case, tags are not: without a host, a tag may stand before any slash. */
+static char *scope_fold(const char *scope, gboolean has_host)
 {
-    gsize host = strcspn(scope, "/");
+    gsize host = strcspn(scope, has_host ? "/" : "/:@");
     g_autofree char *lower = g_ascii_strdown(scope, (gssize)host);
     return g_strconcat(lower, scope + host, NULL);
 }
@@ -225,7 +225,8 @@ static gboolean policy_read_scopes(Policy *policy, const char *transport, const 
     json_t *list;
     GHashTable *table = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, (GDestroyNotify)g_ptr_array_unref);
     g_hash_table_insert(policy->transports, g_strdup(transport), table);
-    gboolean is_ours = strcmp(transport, WITH_HOST) == 0 || strcmp(transport, WITHOUT_HOST) == 0;
+    gboolean has_host = strcmp(transport, WITH_HOST) == 0;
+    gboolean is_ours = has_host || strcmp(transport, WITHOUT_HOST) == 0;
     json_object_foreach((json_t *)scopes, scope, list)
     {
         g_autofree char *where = g_strdup_printf("%s: transports, %s, '%s'", path, transport, scope);
@@ -234,7 +235,7 @@ static gboolean policy_read_scopes(Policy *policy, const char *transport, const 
         if (demands == NULL) {
             return FALSE;
         }
-        if (!g_hash_table_insert(table, is_ours ? scope_fold(scope) : g_strdup(scope), demands)) {
+        if (!g_hash_table_insert(table, is_ours ? scope_fold(scope, has_host) : g_strdup(scope), demands)) {
             return members_refuse(where, error, "the same scope is there twice");
         }
     }
@@ -305,7 +306,7 @@ static void scopes_of_host(const char *host, GPtrArray *scopes)
 static GPtrArray *scopes_of(const IngotReference *image)
 {
     GPtrArray *scopes = g_ptr_array_new_with_free_func(g_free);
-    g_autofree char *local = ingot_reference_local_name(image), *name = scope_fold(local);
+    g_autofree char *local = ingot_reference_local_name(image), *name = scope_fold(local, image->host != NULL);
     gboolean pinned = image->digest != NULL;
     g_ptr_array_add(scopes, g_strconcat(name, pinned ? "@" : ":", pinned ? image->digest : image->tag, NULL));
     for (char *slash = name + strlen(name); slash != NULL; slash = strrchr(name, '/')) {

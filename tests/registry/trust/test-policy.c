@@ -85,6 +85,25 @@ static void what_is_made_here_is_asked_for_by_its_own_transport(void **state)
     assert_int_equal(says(strict, "r.example/team/db:1"), DEMAND_NOTHING);
 }
 
+static void a_tag_keeps_its_case(void **state)
+{
+    (void)state;
+    g_autoptr(Policy) local = parsed(
+        "{\"default\":" ACCEPT ",\"transports\":{\"containers-storage\":{\"web:RC1\":" REJECT ",\"web:rc1\":" ACCEPT
+        ",\"web\":" ACCEPT ",\"db:RC1\":" ACCEPT ",\"db\":" REJECT ",\"APP:RC1\":" REJECT "}}}");
+    assert_int_equal(says(local, "web:RC1"), DEMAND_REJECT);
+    assert_int_equal(says(local, "web:rc1"), DEMAND_NOTHING);
+    assert_int_equal(says(local, "db:RC1"), DEMAND_NOTHING);
+    assert_int_equal(says(local, "db:rc1"), DEMAND_REJECT);
+    assert_int_equal(says(local, "app:RC1"), DEMAND_REJECT);
+    g_autoptr(Policy) remote =
+        parsed("{\"default\":" ACCEPT ",\"transports\":{\"docker\":{\"R.example:5000/web:RC1\":" REJECT
+               ",\"S.example:5000\":" REJECT "}}}");
+    assert_int_equal(says(remote, "r.example:5000/web:RC1"), DEMAND_REJECT);
+    assert_int_equal(says(remote, "r.example:5000/web:rc1"), DEMAND_NOTHING);
+    assert_int_equal(says(remote, "s.EXAMPLE:5000/web:1"), DEMAND_REJECT);
+}
+
 /* What machines have for other tools fails no more than what it is about. */
 static void what_is_not_checked_here_is_met_by_nothing(void **state)
 {
@@ -261,6 +280,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_most_specific_scope_decides),
         cmocka_unit_test(what_is_made_here_is_asked_for_by_its_own_transport),
+        cmocka_unit_test(a_tag_keeps_its_case),
         cmocka_unit_test(what_is_not_checked_here_is_met_by_nothing),
         cmocka_unit_test(bad_files_are_refused),
         cmocka_unit_test(a_signature_counts_for_its_name),
