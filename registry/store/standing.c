@@ -14,20 +14,29 @@ static json_t *word_of(const json_t *note, const char *key)
     return text == NULL ? NULL : lifecycle_read(text);
 }
 
+static void words_add(json_t *words, const char *registry, const json_t *one)
+{
+    g_autoptr(json_t) said = word_of(one, "said"), base = word_of(one, "base");
+    if (said != NULL || base != NULL) {
+        json_object_set_new(words, registry, json_pack("{s:O*, s:O*}", "said", said, "base", base));
+    }
+}
+
 /* All words, by HOST/NAME; an empty object: none. */
 static json_t *words_load(const char *path)
 {
     g_autoptr(GBytes) bytes = ingot_file_read_regular(path, NOTE_MAX, NULL);
     g_autoptr(json_t) note = ingot_json_parse_bytes(bytes, path, NOTE_VALUES, NULL);
     json_t *words = json_object();
-    const char *registry;
+    const char *registry, *only = json_string_value(json_object_get(note, "registry"));
     json_t *one;
+    if (only != NULL) {
+        words_add(words, only, note);
+        return words;
+    }
     json_object_foreach(note, registry, one)
     {
-        g_autoptr(json_t) said = word_of(one, "said"), base = word_of(one, "base");
-        if (said != NULL || base != NULL) {
-            json_object_set_new(words, registry, json_pack("{s:O*, s:O*}", "said", said, "base", base));
-        }
+        words_add(words, registry, one);
     }
     return words;
 }

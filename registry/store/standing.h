@@ -3,8 +3,9 @@
  * that it counts without a network too. Each name of each registry has a word of its own, which no other replaces.
  *
  * said/HEX is for the image of that digest: a JSON object of {"said", "base"} by HOST/NAME, both as image/lifecycle.h
- * has them; "base" has the "name" and "digest" of that base too. It is a note: one that is damaged or can't be written
- * is as if nothing was said. */
+ * has them; "base" has the "name" and "digest" of that base too. A note with a text as its "registry" has an older
+ * form: it is the one word of that HOST/NAME, until another one is kept. It is a note: one that is damaged or can't be
+ * written is as if nothing was said. */
 #pragma once
 
 #include "image/lifecycle.h"

@@ -94,12 +94,30 @@ static void the_strictest_stay_where_there_are_many(void **state)
     expect(fixture, A, LIFECYCLE_REVOKED, LIFECYCLE_REVOKED);
 }
 
+/* As it was while a note held one word alone. */
+static void a_note_of_the_older_form_counts(void **state)
+{
+    const Fixture *fixture = *state;
+    g_autofree char *path = layout_note_path(fixture->store, STANDING_FOLDER, &fixture->image);
+    g_autofree char *folder = g_path_get_dirname(path);
+    g_autoptr(json_t) said = lifecycle_say(LIFECYCLE_REVOKED, "why", "alice", 100, 100);
+    g_autoptr(json_t) base = lifecycle_say(LIFECYCLE_DEPRECATED, "why", "bob", 100, 100);
+    g_autoptr(json_t) note = json_pack("{s:s, s:O, s:O}", "registry", A, "said", said, "base", base);
+    assert_true(ingot_file_make_folder(folder, NULL) && ingot_json_save(note, path, 4096, 0644, NULL));
+    expect(fixture, A, LIFECYCLE_REVOKED, LIFECYCLE_DEPRECATED);
+    say(fixture, B, LIFECYCLE_DEPRECATED, LIFECYCLE_REVOKED);
+    expect(fixture, A, LIFECYCLE_REVOKED, LIFECYCLE_REVOKED);
+    say(fixture, A, LIFECYCLE_ACTIVE, LIFECYCLE_ACTIVE);
+    expect(fixture, B, LIFECYCLE_DEPRECATED, LIFECYCLE_REVOKED);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(no_other_word_replaces_a_revocation, set_up, tear_down),
         cmocka_unit_test_setup_teardown(each_takes_back_its_own, set_up, tear_down),
         cmocka_unit_test_setup_teardown(the_strictest_stay_where_there_are_many, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_note_of_the_older_form_counts, set_up, tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
