@@ -77,12 +77,11 @@ static void print_all(const json_t *all)
     }
 }
 
-/* Adds who has signed it; *refusal: none of the keys has. */
-static gboolean add_signers(json_t *all, IngotReference *reference, const GPtrArray *keys, GError **refusal,
-                            GError **error)
+/* Adds who has signed it. FALSE: none of the keys has, or it can't be told. */
+static gboolean add_signers(json_t *all, IngotReference *reference, const GPtrArray *keys, GError **error)
 {
     g_auto(Signers) signers = {0};
-    if (!signers_of_registry(reference, &signers, error)) {
+    if (!signers_of_registry(reference, TRUE, &signers, error)) { /* a revoked image has its story above all */
         return FALSE;
     }
     gboolean verified;
@@ -90,9 +89,9 @@ static gboolean add_signers(json_t *all, IngotReference *reference, const GPtrAr
     json_object_set_new(all, "signatures", signers_judge(&signers, &trusted, NULL, &verified));
     json_object_set_new(all, "verified", json_boolean(verified));
     if (!verified) {
-        signers_refuse(&signers, refusal);
+        signers_refuse(&signers, error);
     }
-    return TRUE;
+    return verified;
 }
 
 /* The image of now alone, whatever its tag names next. */
@@ -115,20 +114,14 @@ static gboolean tell(IngotReference *reference, const GPtrArray *keys, GError **
         return FALSE;
     }
     json_object_set_new(all, "moves", moves);
-    g_autoptr(GError) refusal = NULL;
-    if (keys != NULL && !add_signers(all, reference, keys, &refusal, error)) {
-        return FALSE;
-    }
+    /* What is known is told, whatever becomes of the signatures. */
+    gboolean ok = keys == NULL || add_signers(all, reference, keys, error);
     if (ingot_command_common()->json) {
         cli_print_json(all);
     } else {
         print_all(all);
     }
-    if (refusal != NULL) {
-        g_propagate_error(error, g_steal_pointer(&refusal));
-        return FALSE;
-    }
-    return TRUE;
+    return ok;
 }
 
 /* The image that a follower of that channel has deployed last, on this host. */

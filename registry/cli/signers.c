@@ -6,7 +6,6 @@
 
 #include "base/text.h"
 #include "cli/common.h"
-#include "remote/environment.h"
 
 void signers_clear(Signers *signers)
 {
@@ -14,10 +13,11 @@ void signers_clear(Signers *signers)
     g_clear_pointer(&signers->signatures, g_ptr_array_unref);
 }
 
-gboolean signers_of_registry(IngotReference *reference, Signers *signers, GError **error)
+gboolean signers_of_registry(IngotReference *reference, gboolean allow, Signers *signers, GError **error)
 {
     IngotDescriptor image;
-    g_autoptr(IngotRemote) remote = environment_remote(reference->host, error);
+    g_autoptr(IngotRemoteOptions) options = cli_remote_options(allow);
+    g_autoptr(IngotRemote) remote = ingot_remote_new(reference->host, options, error);
     g_autoptr(GBytes) manifest =
         remote == NULL ? NULL : ingot_transfer_image_manifest(remote, reference, &image, error);
     if (manifest == NULL) {

@@ -17,8 +17,8 @@ typedef struct {
 void signers_clear(Signers *signers);
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Signers, signers_clear)
 
-/* Of the reference's registry. */
-gboolean signers_of_registry(IngotReference *reference, Signers *signers, GError **error);
+/* Of the reference's registry. allow: of an image that is revoked or disabled, too. */
+gboolean signers_of_registry(IngotReference *reference, gboolean allow, Signers *signers, GError **error);
 /* A row for each signature: "signature", "kind", "counts", "read", with "key" or "identity" and "issuer", "type",
  * "name", or "why". *verified: one counts, of that predicate type (NULL: "this image"), by one of those who are
  * trusted. */

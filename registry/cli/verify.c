@@ -47,7 +47,7 @@ static gboolean verify_find(IngotReference *reference, IngotPull pull, Signers *
         return FALSE;
     }
     g_clear_error(&problem);
-    return signers_of_registry(reference, signers, error);
+    return signers_of_registry(reference, FALSE, signers, error);
 }
 
 /* One that counts is enough. */

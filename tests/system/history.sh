@@ -67,3 +67,14 @@ where=$REGISTRY/team/web
 story "$where:1.0.0"
 holds "[one['gate'] for one in story['moves'][0]['gates']] == ['from', 'signed', 'window']"
 ok "a rebuild keeps what gates said"
+
+ingot revoke -q "$where:1.0.0" --reason 'it leaks' >/dev/null
+story "$where:1.0.0" --key "$TMP/release.pub"
+holds "story['verified'] and story['said']['state'] == 'revoked' and len(story['moves']) == 2"
+expect 3 ingot history "$where:1.0.0" --key "$TMP/other.pub"
+grep -q 'it is signed' "$TMP/out" && grep -q 'none of its signatures counts' "$TMP/err" || fail "$(cat "$TMP/out" "$TMP/err")"
+start_upstream "$REGISTRY"
+echo '/referrers/ status 403' >"$TMP/rules"
+expect 1 ingot history "$upstream/team/web:2.0.0" --key "$TMP/release.pub"
+grep -q 'FORCED' "$TMP/out" && grep -q 'status 403' "$TMP/err" || fail "$(cat "$TMP/out" "$TMP/err")"
+ok "a revoked image has its story too, and what is known is told where signatures can't be read"
