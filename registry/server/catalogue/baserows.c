@@ -38,13 +38,14 @@ gboolean base_rows_put(Connection *writer, const IngotDigest *image, const Ingot
 }
 
 gboolean base_rows_find(Connection *connection, const IngotDigest *image, IngotDigest *base, char **name,
-                        gboolean *found, GError **error)
+                        gboolean *unread, gboolean *found, GError **error)
 {
     GError *problem = NULL;
     IngotDigest same;
     g_autoptr(sqlite3_stmt) row = database_query(connection, EDGES "WHERE image=?", "d", image);
     *found = database_step(row, &problem) && edge_read(row, &same, base, &problem);
     *name = *found ? database_text(row, 4) : NULL;
+    *unread = *found && sqlite3_column_type(row, 5) == SQLITE_NULL;
     return edges_ended(problem, error);
 }
 

@@ -9,9 +9,10 @@
 /* name: what the manifest calls the base's repository; NULL: nothing. */
 gboolean base_rows_put(Connection *writer, const IngotDigest *image, const IngotDigest *base, const char *name,
                        GError **error);
-/* *found: it has a base; *name is free'd by the caller, NULL where none is known. */
+/* *found: it has a base; *name is free'd by the caller, NULL where the manifest names none, or where *unread: an older
+ * version has noted the edge, and nobody has read the name yet. */
 gboolean base_rows_find(Connection *connection, const IngotDigest *image, IngotDigest *base, char **name,
-                        gboolean *found, GError **error);
+                        gboolean *unread, gboolean *found, GError **error);
 /* GArray of IngotDigest: what stands on that base directly. */
 GArray *base_rows_children(Connection *connection, const IngotDigest *base, GError **error);
 /* Whether there are edges of images that are gone and that nothing stands on; drops them. */

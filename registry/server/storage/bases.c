@@ -1,6 +1,7 @@
 #include "server/storage/bases.h"
 
 #include <ingot/digest.h>
+#include <ingot/error.h>
 #include <ingot/reference.h>
 
 #include "server/catalogue/baserows.h"
@@ -46,7 +47,7 @@ GArray *storage_bases(Storage *storage, const IngotDigest *image, GError **error
         return NULL;
     }
     while (list->len < BASES_DEEP && found) {
-        if (!base_rows_find(reader, &at, &base.digest, &base.name, &found, error)) {
+        if (!base_rows_find(reader, &at, &base.digest, &base.name, &base.unread, &found, error)) {
             return NULL;
         }
         if (found) {
@@ -157,14 +158,23 @@ static void edge_clear(gpointer data)
 typedef struct {
     gint64 repository, blob; /* of the last manifest that was read; 0: none yet */
     GArray *edges;           /* of BaseEdge */
+    GError *failed;          /* of the first manifest that could not be read; NULL: all were */
 } BaseScan;
 
-/* One manifest's; one that can't be read has none. */
+/* One manifest's. One that can't be read now may be repaired, and is read by another scan; one that was removed
+ * meanwhile has none. */
 static void scan_read(BaseScan *scan, Storage *storage, const char *name, const IngotDigest *image)
 {
     BaseEdge edge = {.image = *image};
+    GError *problem = NULL;
     g_autofree char *type = NULL;
-    g_autoptr(GBytes) bytes = storage_manifest(storage, name, image, &type, NULL);
+    g_autoptr(GBytes) bytes = storage_manifest(storage, name, image, &type, &problem);
+    gboolean removed =
+        g_error_matches(problem, INGOT_ERROR, INGOT_ERROR_NOT_FOUND) && !storage_has_manifest(storage, name, image);
+    if (problem != NULL && !removed && scan->failed == NULL) {
+        scan->failed = g_steal_pointer(&problem);
+    }
+    g_clear_error(&problem);
     g_autoptr(json_t) root =
         bytes == NULL ? NULL : manifest_parse(g_bytes_get_data(bytes, NULL), g_bytes_get_size(bytes), name, NULL);
     if (manifest_base(root, &edge.base)) {
@@ -203,7 +213,8 @@ static gboolean scan_keep(BaseScan *scan, Storage *storage, gboolean ended, GErr
         ok = base_rows_put(change.writer, &edge->image, &edge->base, edge->name, error);
     }
     g_array_set_size(scan->edges, 0);
-    return change_end(&change, ok && (!ended || diary_set(change.writer, DIARY_KEY, 1, error)), error);
+    gboolean all = ended && scan->failed == NULL;
+    return change_end(&change, ok && (!all || diary_set(change.writer, DIARY_KEY, 1, error)), error);
 }
 
 static gboolean bases_are_read(Storage *storage, gboolean *read, GError **error)
@@ -215,22 +226,35 @@ static gboolean bases_are_read(Storage *storage, gboolean *read, GError **error)
     return ok;
 }
 
+static gboolean scan_all(BaseScan *scan, Storage *storage, gboolean (*goes_on)(gpointer user), gpointer user,
+                         GError **error)
+{
+    gboolean more = TRUE;
+    while (more) {
+        if (goes_on != NULL && !goes_on(user)) {
+            return FALSE;
+        }
+        if (!scan_batch(scan, storage, &more, error) || !scan_keep(scan, storage, !more, error)) {
+            return FALSE;
+        }
+    }
+    if (scan->failed != NULL) {
+        g_propagate_error(error, g_steal_pointer(&scan->failed));
+        return FALSE;
+    }
+    return TRUE;
+}
+
 gboolean storage_read_bases(Storage *storage, gboolean (*goes_on)(gpointer user), gpointer user, GError **error)
 {
-    gboolean read, more = TRUE;
+    gboolean read;
     g_autoptr(GArray) edges = g_array_new(FALSE, FALSE, sizeof(BaseEdge));
     g_array_set_clear_func(edges, edge_clear);
     BaseScan scan = {.edges = edges};
     if (!bases_are_read(storage, &read, error) || read) {
         return read;
     }
-    while (more) {
-        if (goes_on != NULL && !goes_on(user)) {
-            return FALSE;
-        }
-        if (!scan_batch(&scan, storage, &more, error) || !scan_keep(&scan, storage, !more, error)) {
-            return FALSE;
-        }
-    }
-    return TRUE;
+    gboolean ok = scan_all(&scan, storage, goes_on, user, error);
+    g_clear_error(&scan.failed);
+    return ok;
 }

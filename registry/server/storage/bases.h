@@ -16,7 +16,8 @@ char *manifest_base_name(const json_t *manifest);
 
 typedef struct {
     IngotDigest digest;
-    char *name; /* the repository that the image which stands on it directly names for it; NULL: none */
+    char *name;      /* the repository that the image which stands on it directly names for it; NULL: none */
+    gboolean unread; /* an older version has noted the base, and which repository is named for it is not read yet */
 } StorageBase;
 /* GArray of StorageBase: what the image stands on, the nearest first. */
 GArray *storage_bases(Storage *storage, const IngotDigest *image, GError **error);
@@ -33,5 +34,6 @@ typedef struct {
 GArray *storage_descendants(Storage *storage, const IngotDigest *image, guint most, GError **error);
 
 /* Reads the bases of all manifests that an older version has taken: once for a catalogue, by whoever keeps it up. FALSE
- * without an error: goes_on (may be NULL) said no. */
+ * without an error: goes_on (may be NULL) said no. With an error: a manifest could not be read, or nothing could; all
+ * others were, and the next call begins again. */
 gboolean storage_read_bases(Storage *storage, gboolean (*goes_on)(gpointer user), gpointer user, GError **error);

@@ -12,6 +12,7 @@ typedef struct {
     json_t *list;
     const char *name;  /* the image's repository */
     const char *named; /* what is named for the base; NULL: nothing */
+    gboolean unread;   /* which one is named is not known: any may be */
 } BaseStates;
 
 /* Whether `repository` is PREFIX/NAMED, and the image's own is of that PREFIX too. */
@@ -26,7 +27,7 @@ static gboolean is_mirror_of(const BaseStates *states, const char *repository)
 static gboolean base_take(const RecordRow *row, gpointer user)
 {
     const BaseStates *states = user;
-    gboolean named = strcmp(row->name, states->name) == 0 || g_strcmp0(row->name, states->named) == 0;
+    gboolean named = states->unread || strcmp(row->name, states->name) == 0 || g_strcmp0(row->name, states->named) == 0;
     json_array_append_new(states->list, ingot_json_pack("{s:s, s:s, s:O, s:b, s:b}", "name", row->name, "digest",
                                                         row->key, "body", row->body, "named", (int)named, "mirror",
                                                         (int)is_mirror_of(states, row->name)));
@@ -40,7 +41,7 @@ static json_t *states_of_bases(Storage *storage, const char *name, const IngotDi
     g_autoptr(Connection) reader = bases == NULL ? NULL : database_reader(storage->catalogue, error);
     for (guint i = 0; reader != NULL && i < bases->len; i++) {
         const StorageBase *base = &g_array_index(bases, StorageBase, i);
-        BaseStates states = {.list = list, .name = name, .named = base->name};
+        BaseStates states = {.list = list, .name = name, .named = base->name, .unread = base->unread};
         g_autofree char *digest = ingot_digest_to_text(&base->digest);
         if (!record_rows_each(reader, STATE_RECORD, NULL, digest, base_take, &states, error)) {
             return NULL;

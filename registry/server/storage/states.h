@@ -11,6 +11,7 @@
 /* {"own": BODY, "bases": [{"name", "digest", "body": BODY, "named": BOOL, "mirror": BOOL}…]}, without what there is
  * not; NULL without an error: nothing was said of any. Of a base that is said which any repository has said, the
  * nearest base first. Anybody who may push can have a copy of a base in a repository of his own; named: this one is the
- * image's own, or the one that the image which stands on the base names for it; mirror: it is that behind a prefix that
+ * image's own, or the one that the image which stands on the base names for it, or it is not read yet which one that
+ * names (StorageBase); mirror: it is that behind a prefix that
  * the image's own repository has as well, as where both come from another registry. */
 json_t *storage_states(Storage *storage, const char *name, const IngotDigest *image, GError **error);

@@ -128,6 +128,19 @@ static void a_base_is_spoken_of_where_it_is_named(void **state)
     assert_base(storage, "other/top", &top, sees_all, "CVE-1");
 }
 
+/* After an upgrade a revocation counts as before, until it is read which repository is named. */
+static void a_base_whose_name_is_not_read_is_spoken_of(void **state)
+{
+    g_autoptr(Storage) storage = open_storage(state);
+    IngotDigest base = put_on(storage, "team/base", "{\"base\":1}", NULL, NULL);
+    IngotDigest top = put_on(storage, "other/top", "{\"top\":1}", &base, NULL);
+    say(storage, "team/base", &base, LIFECYCLE_REVOKED, "CVE-1");
+    assert_gate(storage, "other/top", &top, TRUE);
+    in_catalogue(state, "UPDATE bases SET name=NULL, name_sum=NULL");
+    assert_base(storage, "other/top", &top, sees_all, "CVE-1");
+    assert_gate(storage, "other/top", &top, FALSE);
+}
+
 /* Where both are mirrored behind one prefix, the name is that of the other registry. */
 static void a_mirrored_base_is_known_behind_its_prefix(void **state)
 {
@@ -217,6 +230,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(of_two_at_once_none_is_lost, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_channel_is_marked, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_base_is_spoken_of_where_it_is_named, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_base_whose_name_is_not_read_is_spoken_of, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_mirrored_base_is_known_behind_its_prefix, set_up, tear_down),
         cmocka_unit_test_setup_teardown(of_a_hidden_base_only_the_state_is_told, set_up, tear_down),
     };

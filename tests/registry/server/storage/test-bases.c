@@ -109,6 +109,33 @@ static void test_names_are_read(void **state)
     in_catalogue(state, "UPDATE bases SET name=NULL, name_sum=NULL");
     g_autoptr(GArray) before = storage_bases(storage, &top, NULL);
     assert_null(g_array_index(before, StorageBase, 0).name);
+    assert_true(g_array_index(before, StorageBase, 0).unread);
+    assert_true(storage_read_bases(storage, NULL, NULL, NULL));
+    check_graph(storage, &base, &middle, &top);
+    g_autoptr(GArray) after = storage_bases(storage, &top, NULL);
+    assert_false(g_array_index(after, StorageBase, 0).unread);
+}
+
+/* A manifest that can't be read keeps none of the others, and is read when it can be. */
+static void test_unreadable_is_read_later(void **state)
+{
+    g_autoptr(Storage) storage = open_storage(state);
+    IngotDigest base = put_on(storage, "base", "base", NULL, TRUE);
+    IngotDigest middle = put_on(storage, "team/middle", "middle", &base, TRUE);
+    IngotDigest top = put_on(storage, "other/top", "top", &middle, TRUE);
+    g_autofree char *text = manifest_on(&base, "middle");
+    g_autoptr(GByteArray) bytes = g_byte_array_new();
+    g_byte_array_append(bytes, (const guint8 *)text, (guint)strlen(text));
+    g_autoptr(GError) error = NULL;
+    in_catalogue(state, "UPDATE bases SET name=NULL, name_sum=NULL");
+    damage(state, bytes, 0);
+    assert_false(storage_read_bases(storage, NULL, NULL, &error));
+    assert_non_null(error);
+    g_autoptr(GArray) above = storage_bases(storage, &top, NULL);
+    assert_string_equal(g_array_index(above, StorageBase, 0).name, "team/base");
+    assert_true(g_array_index(above, StorageBase, 1).unread);
+    bytes->data[0] ^= 0x10;
+    damage(state, bytes, 0); /* back */
     assert_true(storage_read_bases(storage, NULL, NULL, NULL));
     check_graph(storage, &base, &middle, &top);
 }
@@ -185,6 +212,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_two_levels, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_what_older_versions_took, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_names_are_read, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_unreadable_is_read_later, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_damaged, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_outlives_removal, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_rebuilt, set_up, tear_down),
