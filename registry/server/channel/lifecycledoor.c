@@ -77,9 +77,7 @@ static json_t *read_wish(const Request *request, const json_t *body, GError **er
         return NULL;
     }
     json_t *said = lifecycle_say(state, reason, strcmp(user, "-") == 0 ? NULL : user, now, MAX(from, now));
-    if (access_may_everywhere(request, ACCESS_DELETE | ACCESS_ADMIN)) {
-        json_object_set_new(said, "everywhere", json_true());
-    }
+    json_object_set_new(said, "everywhere", json_boolean(access_may_everywhere(request, ACCESS_DELETE | ACCESS_ADMIN)));
     return said;
 }
 

@@ -15,20 +15,27 @@ static gboolean is_of(const json_t *said, Side side)
     return side == SIDE_EVERYWHERE ? json_is_true(json_object_get(said, "everywhere")) : side_of(said) == side;
 }
 
-/* The place of the word of one side that counts, counted from one; 0: none. */
-static size_t place_at(const json_t *list, Side side, gint64 now)
+/* The word of one side that counts; NULL: none. */
+static const json_t *side_at(const json_t *list, Side side, gint64 now)
 {
     size_t i = json_array_size(list);
     while (i > 0 && (!is_of(json_array_get(list, i - 1), side) || lifecycle_from(json_array_get(list, i - 1)) > now)) {
         i--;
     }
-    return i;
+    return i == 0 ? NULL : json_array_get(list, i - 1);
 }
 
-static const json_t *side_at(const json_t *list, Side side, gint64 now)
+/* Whether an older version has kept the word, which did not ask whether it was said everywhere. */
+static gboolean is_old(const json_t *said)
 {
-    size_t place = place_at(list, side, now);
-    return place == 0 ? NULL : json_array_get(list, place - 1);
+    return said != NULL && side_of(said) == SIDE_HERE && json_object_get(said, "everywhere") == NULL;
+}
+
+/* The word that counts everywhere. An old one does, as it did, until another is said here. */
+static const json_t *everywhere_at(const json_t *list, gint64 now)
+{
+    const json_t *last = side_at(list, SIDE_HERE, now);
+    return is_old(last) ? last : side_at(list, SIDE_EVERYWHERE, now);
 }
 
 static const json_t *stricter(const json_t *own, const json_t *theirs)
@@ -44,21 +51,44 @@ static const json_t *word_at(const json_t *list, gint64 now)
 
 /* --- adding --- */
 
-/* Takes the oldest words of a side out, until there is room for one more. */
-static void make_room(json_t *list, Side side, gint64 now)
+/* Whose room the word takes: those that were said everywhere have one of their own. */
+static Side room_of(const json_t *said)
 {
-    size_t count = 0, counts = place_at(list, side, now);
+    return is_of(said, SIDE_EVERYWHERE) ? SIDE_EVERYWHERE : side_of(said);
+}
+
+static size_t count_room(const json_t *list, Side room)
+{
+    size_t count = 0;
     for (size_t i = 0; i < json_array_size(list); i++) {
-        count += is_of(json_array_get(list, i), side) ? 1 : 0;
+        count += room_of(json_array_get(list, i)) == room ? 1 : 0;
     }
-    for (size_t i = 0; count >= STATES_MOST && i < json_array_size(list);) {
-        if (!is_of(json_array_get(list, i), side) || i + 1 == counts) {
-            i++;
-            continue;
+    return count;
+}
+
+/* The place of the room's word that goes first, counted from one: the oldest that can't count any more, because a later
+ * one of its side begins no later than it would; where all can, the oldest that does not count now. */
+static size_t place_to_go(const json_t *list, Side room, gint64 now)
+{
+    size_t past = 0, waiting = 0;
+    gint64 next = G_MAXINT64; /* the soonest that a later one begins */
+    for (size_t i = json_array_size(list); i > 0; i--) {
+        const json_t *said = json_array_get(list, i - 1);
+        gint64 from = lifecycle_from(said);
+        if (room_of(said) == room) {
+            past = MAX(from, now) >= next ? i : past;
+            waiting = from > now ? i : waiting;
         }
-        json_array_remove(list, i);
-        counts -= counts > i ? 1 : 0;
-        count--;
+        next = is_of(said, room) ? MIN(next, from) : next;
+    }
+    return past > 0 ? past : waiting;
+}
+
+/* Takes words of a room out, until there is room for one more. */
+static void make_room(json_t *list, Side room, gint64 now)
+{
+    for (size_t count = count_room(list, room); count >= STATES_MOST; count--) {
+        json_array_remove(list, place_to_go(list, room, now) - 1);
     }
 }
 
@@ -69,7 +99,7 @@ json_t *state_add(const json_t *body, const json_t *said, gint64 now)
         json_decref(list);
         list = json_array();
     }
-    make_room(list, side_of(said), now);
+    make_room(list, room_of(said), now);
     json_array_append(list, (json_t *)said);
     return ingot_json_pack("{s:o}", "said", list);
 }
@@ -116,7 +146,7 @@ const json_t *state_of_base(const json_t *base, gint64 now)
         return state_now(body, now);
     }
     gboolean mirror = json_is_true(json_object_get(base, "mirror"));
-    const json_t *said = stricter(side_at(list, SIDE_EVERYWHERE, now), mirror ? side_at(list, SIDE_THERE, now) : NULL);
+    const json_t *said = stricter(everywhere_at(list, now), mirror ? side_at(list, SIDE_THERE, now) : NULL);
     return lifecycle_of(said) == LIFECYCLE_ACTIVE ? NULL : said;
 }
 

@@ -6,14 +6,19 @@
  * time has come counts: a later word counts over every earlier one that has not begun. Of these two the stricter one
  * counts, so that neither side takes back what the other has said.
  *
- * No word is ever taken out, up to STATES_MOST of each side, so that a revocation that was taken back can be seen for
- * ever; then the oldest go, which the log of events still has, but never the one that counts. Pure functions. */
+ * Of the words that were said here, each has "everywhere": whether whoever said it may say so of all repositories. One
+ * that an older version has kept has no such member, and counts everywhere until another is said here.
+ *
+ * No word is ever taken out, up to STATES_MOST that were said here, as many that were said everywhere, and as many of
+ * the other registry, so that a revocation that was taken back can be seen for ever. Then the oldest go that can't
+ * count any more, which the log of events still has: no number of words pushes out the one that counts, nor one of
+ * another of the three. Pure functions. */
 #pragma once
 
 #include "image/lifecycle.h"
 #include "server/storage/states.h"
 
-#define STATES_MOST 100 /* of one digest, for each side */
+#define STATES_MOST 100 /* of one digest, for each of the three */
 
 /* The body with one more word; body: NULL, or what was there before. */
 json_t *state_add(const json_t *body, const json_t *said, gint64 now);
@@ -23,8 +28,8 @@ json_t *state_mirror(const json_t *body, const json_t *there, gint64 now);
 /* The word that counts at `now` (seconds); NULL: none, the digest is active. It belongs to the body (NULL: no body). */
 const json_t *state_now(const json_t *body, gint64 now);
 /* The word that counts of a base for an image that stands on it, as storage_states has it. Of a repository that neither
- * the image nor a mirror leads to, only words count that were said by whoever may say so everywhere ("everywhere":
- * true): others could hold up what is none of theirs. NULL: none. */
+ * the image nor a mirror leads to, only words count that were said by whoever may say so everywhere: others could hold
+ * up what is none of theirs. NULL: none. */
 const json_t *state_of_base(const json_t *base, gint64 now);
 /* The word that will count later; NULL: none. */
 const json_t *state_next(const json_t *body, gint64 now);

@@ -13,6 +13,7 @@ static const StorageActor alice = {.name = "alice"};
 static void say(Storage *storage, const char *name, const IngotDigest *image, Lifecycle state, const char *reason)
 {
     g_autoptr(json_t) said = lifecycle_say(state, reason, "alice", 100, 100);
+    json_object_set_new(said, "everywhere", json_false());
     g_autoptr(GError) error = NULL;
     if (!state_say(storage, &alice, name, image, said, &error)) {
         fail_msg("%s", error->message);

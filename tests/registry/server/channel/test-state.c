@@ -156,6 +156,70 @@ static void test_what_counts_stays(void **state)
     assert_int_equal(at(body, 100), LIFECYCLE_REVOKED);
 }
 
+/* The same, as the door has it now: whoever said it may say so everywhere, or not. */
+static json_t *add_as(json_t *body, Lifecycle state, gint64 from, gboolean everywhere)
+{
+    g_autoptr(json_t) said = lifecycle_say(state, "why", "alice", 100, from);
+    json_object_set_new(said, "everywhere", json_boolean(everywhere));
+    json_t *next = state_add(body, said, 100);
+    json_decref(body);
+    return next;
+}
+
+/* What counts for images whose repositories do not lead to the one that says so. */
+static Lifecycle elsewhere(json_t *body, gint64 now)
+{
+    g_autoptr(json_t) base = json_pack("{s:b, s:b, s:O}", "named", 0, "mirror", 0, "body", body);
+    return lifecycle_of(state_of_base(base, now));
+}
+
+/* Words of others push out none that was said everywhere, be it one that waits. */
+static void test_everywhere_has_its_own_room(void **state)
+{
+    (void)state;
+    g_autoptr(json_t) body = add_as(NULL, LIFECYCLE_DEPRECATED, 50, TRUE);
+    body = add_as(body, LIFECYCLE_REVOKED, 500, TRUE);
+    for (gint64 i = 0; i < 3 * STATES_MOST; i++) {
+        body = add_as(body, LIFECYCLE_ACTIVE, 50 + i, FALSE);
+    }
+    assert_int_equal(words_of(body), STATES_MOST + 2);
+    assert_int_equal(elsewhere(body, 100), LIFECYCLE_DEPRECATED);
+    assert_int_equal(elsewhere(body, 500), LIFECYCLE_REVOKED);
+    for (gint64 i = 0; i < 2 * STATES_MOST; i++) {
+        body = add_as(body, LIFECYCLE_DISABLED, 60, TRUE);
+    }
+    assert_int_equal(words_of(body), 2 * STATES_MOST);
+    assert_int_equal(elsewhere(body, 500), LIFECYCLE_DISABLED);
+}
+
+/* A word that will count stays, those go that can't any more. */
+static void test_what_will_count_stays(void **state)
+{
+    (void)state;
+    g_autoptr(json_t) body = add_as(NULL, LIFECYCLE_REVOKED, 500, FALSE);
+    for (gint64 i = 0; i < 2 * STATES_MOST; i++) {
+        body = add_as(body, LIFECYCLE_DEPRECATED, 600, FALSE);
+    }
+    assert_int_equal(words_of(body), STATES_MOST);
+    assert_int_equal(at(body, 500), LIFECYCLE_REVOKED);
+    assert_int_equal(at(body, 600), LIFECYCLE_DEPRECATED);
+}
+
+/* What an older version has kept counts everywhere, as it did, until another word is said here. */
+static void test_old_words(void **state)
+{
+    (void)state;
+    g_autoptr(json_t) body = add(NULL, LIFECYCLE_REVOKED, 50);
+    assert_int_equal(elsewhere(body, 100), LIFECYCLE_REVOKED);
+    body = hear(body, LIFECYCLE_DEPRECATED, 60, 100);
+    assert_int_equal(elsewhere(body, 100), LIFECYCLE_REVOKED);
+    body = add_as(body, LIFECYCLE_ACTIVE, 70, FALSE);
+    assert_int_equal(elsewhere(body, 100), LIFECYCLE_ACTIVE);
+    assert_int_equal(at(body, 100), LIFECYCLE_DEPRECATED); /* there */
+    body = add_as(body, LIFECYCLE_REVOKED, 80, FALSE);
+    assert_int_equal(elsewhere(body, 100), LIFECYCLE_ACTIVE);
+}
+
 static void test_dates(void **state)
 {
     (void)state;
@@ -228,6 +292,9 @@ int main(void)
                                        cmocka_unit_test(test_the_stricter_side_counts),
                                        cmocka_unit_test(test_heard_once),
                                        cmocka_unit_test(test_what_counts_stays),
+                                       cmocka_unit_test(test_everywhere_has_its_own_room),
+                                       cmocka_unit_test(test_what_will_count_stays),
+                                       cmocka_unit_test(test_old_words),
                                        cmocka_unit_test(test_dates),
                                        cmocka_unit_test(test_words),
                                        cmocka_unit_test(test_from_elsewhere)};
