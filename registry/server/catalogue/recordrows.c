@@ -6,15 +6,23 @@
 #include "base/text.h"
 #include "server/catalogue/rowsum.h"
 
+/* Of what is not a move: NULL. */
+static const char *record_row_channel(const RecordRow *row)
+{
+    const char *channel = json_string_value(json_object_get(row->body, "tag"));
+    return strcmp(row->kind, "move") != 0 ? NULL : channel == NULL ? "" : channel;
+}
+
 static gboolean record_row_write(Connection *writer, const char *sql, const RecordRow *row, GError **error)
 {
     g_autofree char *body = ingot_json_canonical(row->body);
-    return database_run(writer, error, sql, "ttttitti", row->kind, row->name, row->key, body, row->at, row->by,
+    return database_run(writer, error, sql, "ttttittit", row->kind, row->name, row->key, body, row->at, row->by,
                         row->reason,
-                        row_sum("ttttitt", row->kind, row->name, row->key, body, row->at, row->by, row->reason));
+                        row_sum("ttttitt", row->kind, row->name, row->key, body, row->at, row->by, row->reason),
+                        record_row_channel(row));
 }
 
-#define INTO "INTO records (kind, name, key, body, at, by, reason, sum) VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
+#define INTO "INTO records (kind, name, key, body, at, by, reason, sum, channel) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
 gboolean record_rows_put(Connection *writer, const RecordRow *row, GError **error)
 {
     return record_row_write(writer, "INSERT OR REPLACE " INTO, row, error);
@@ -84,16 +92,44 @@ static sqlite3_stmt *record_rows_query(Connection *connection, const char *kind,
                : database_query(connection, COLUMNS "WHERE kind=? AND name=? AND key=?", "ttt", kind, name, key);
 }
 
-gboolean record_rows_each(Connection *connection, const char *kind, const char *name, const char *key,
-                          RecordRowFunc func, gpointer user, GError **error)
+static gboolean record_rows_walk(sqlite3_stmt *rows, RecordRowFunc func, gpointer user, GError **error)
 {
     GError *problem = NULL;
     gboolean more = TRUE;
-    g_autoptr(sqlite3_stmt) rows = record_rows_query(connection, kind, name, key);
     while (more && database_step(rows, &problem) && record_row_give(rows, func, user, &more, &problem)) {
     }
     if (problem != NULL) {
         g_propagate_error(error, problem);
     }
     return problem == NULL;
+}
+
+gboolean record_rows_each(Connection *connection, const char *kind, const char *name, const char *key,
+                          RecordRowFunc func, gpointer user, GError **error)
+{
+    g_autoptr(sqlite3_stmt) rows = record_rows_query(connection, kind, name, key);
+    return record_rows_walk(rows, func, user, error);
+}
+
+static gboolean record_rows_of_channel(Connection *connection, const char *name, const char *channel, const char *below,
+                                       RecordRowFunc func, gpointer user, GError **error)
+{
+    g_autoptr(sqlite3_stmt) rows =
+        database_query(connection,
+                       COLUMNS "INDEXED BY moves_by_channel WHERE kind='move' AND name=? AND channel=? AND"
+                               " key<? ORDER BY key DESC",
+                       "ttt", name, channel, below);
+    return record_rows_walk(rows, func, user, error);
+}
+
+gboolean record_rows_each_move(Connection *connection, const char *name, const char *channel, const char *below,
+                               RecordRowFunc func, gpointer user, GError **error)
+{
+    if (channel != NULL) {
+        return record_rows_of_channel(connection, name, "", below, func, user, error) &&
+               record_rows_of_channel(connection, name, channel, below, func, user, error);
+    }
+    g_autoptr(sqlite3_stmt) rows = database_query(
+        connection, COLUMNS "WHERE kind='move' AND name=? AND key<? ORDER BY key DESC", "tt", name, below);
+    return record_rows_walk(rows, func, user, error);
 }

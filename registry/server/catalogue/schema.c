@@ -172,8 +172,16 @@ static const char records_by_key[] = "CREATE INDEX records_by_key ON records (ki
 static const char named_bases[] = "ALTER TABLE bases ADD COLUMN name TEXT;"
                                   "ALTER TABLE bases ADD COLUMN name_sum INTEGER;";
 
-const char *const schema_migrations[] = {first,       second,  leases,   events,         mentions_by_digest,
-                                         used,        windows, counters, diary,          cached,
-                                         cached_tags, uploads, aliases,  artifacts,      named_tags,
-                                         spared,      bases,   records,  records_by_key, named_bases};
+/* The channel of a record that is a move, "" where none can be read in it, so that a channel's moves are found however
+ * many the name's others have made. */
+static const char moves_by_channel[] =
+    "ALTER TABLE records ADD COLUMN channel TEXT;"
+    "UPDATE records SET channel=coalesce(CASE WHEN json_valid(body) THEN json_extract(body, '$.tag') END, '')"
+    " WHERE kind='move';"
+    "CREATE INDEX moves_by_channel ON records (name, channel, key) WHERE kind='move';";
+
+const char *const schema_migrations[] = {
+    first,          second,      leases,          events,  mentions_by_digest, used,       windows, counters, diary,
+    cached,         cached_tags, uploads,         aliases, artifacts,          named_tags, spared,  bases,    records,
+    records_by_key, named_bases, moves_by_channel};
 const unsigned schema_count = sizeof schema_migrations / sizeof schema_migrations[0];

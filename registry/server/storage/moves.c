@@ -1,7 +1,5 @@
 #include "server/storage/moves.h"
 
-#include <string.h>
-
 #include "server/catalogue/recordrows.h"
 #include "server/storage/inside.h"
 
@@ -18,10 +16,16 @@ static void storage_move_clear(gpointer data)
 
 typedef struct {
     GArray *moves;
-    const char *tag;
-    guint64 before;
     guint most;
 } MoveSearch;
+
+#define KEYS_END ":" /* behind every key: what follows the digits */
+
+/* Free it. */
+static char *move_key(guint64 number)
+{
+    return g_strdup_printf("%020" G_GUINT64_FORMAT, number);
+}
 
 static guint64 move_number(const RecordRow *row)
 {
@@ -36,8 +40,7 @@ static gboolean move_collect(const RecordRow *row, gpointer user)
     const char *digest = json_string_value(json_object_get(body, "digest"));
     StorageMove move = {.number = move_number(row), .at = row->at};
     move.gone = digest == NULL || !ingot_digest_parse(digest, &move.digest, NULL);
-    if (tag == NULL || (search->tag != NULL && strcmp(tag, search->tag) != 0) ||
-        (search->before != 0 && move.number >= search->before)) {
+    if (tag == NULL) {
         return TRUE;
     }
     move.tag = g_strdup(tag);
@@ -55,9 +58,10 @@ static GArray *moves_find(Connection *connection, const char *name, const char *
                           GError **error)
 {
     g_autoptr(GArray) moves = g_array_new(FALSE, TRUE, sizeof(StorageMove));
-    MoveSearch search = {.moves = moves, .tag = tag, .before = before, .most = most};
+    MoveSearch search = {.moves = moves, .most = most};
+    g_autofree char *below = before == 0 ? g_strdup(KEYS_END) : move_key(before);
     g_array_set_clear_func(moves, storage_move_clear);
-    return most == 0 || record_rows_each(connection, RECORD_MOVE, name, NULL, move_collect, &search, error)
+    return most == 0 || record_rows_each_move(connection, name, tag, below, move_collect, &search, error)
                ? g_steal_pointer(&moves)
                : NULL;
 }
@@ -80,9 +84,8 @@ static gboolean move_highest(const RecordRow *row, gpointer user)
 static char *moves_next(Connection *connection, const char *name, GError **error)
 {
     guint64 highest = 0;
-    return record_rows_each(connection, RECORD_MOVE, name, NULL, move_highest, &highest, error)
-               ? g_strdup_printf("%020" G_GUINT64_FORMAT, highest + 1)
-               : NULL;
+    return record_rows_each(connection, RECORD_MOVE, name, NULL, move_highest, &highest, error) ? move_key(highest + 1)
+                                                                                                : NULL;
 }
 
 /* What they said, without what would have satisfied them; NULL: nothing. */

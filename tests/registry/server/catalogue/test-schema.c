@@ -9,6 +9,7 @@
 
 #include "base/file.h"
 #include "server/catalogue/database.h"
+#include "server/catalogue/rowcheck.h"
 #include "server/catalogue/schema.h"
 
 static int set_up(void **state)
@@ -79,11 +80,55 @@ static void records_are_found_by_key(void **state)
     assert_false(database_step(plan, NULL)); /* nothing is sorted */
 }
 
+/* So are the moves of one channel, without a sort: the first row is the newest, whatever comes behind. */
+static void moves_are_found_by_channel(void **state)
+{
+    g_autofree char *path = ingot_workdir_file(*state, "catalogue.sqlite");
+    g_autoptr(Database) database = database_open(path, DATABASE_PLAIN, schema_migrations, schema_count, NULL);
+    g_autoptr(Connection) reader = database_reader(database, NULL);
+    g_autoptr(sqlite3_stmt) plan =
+        database_query(reader,
+                       "EXPLAIN QUERY PLAN SELECT body FROM records INDEXED BY moves_by_channel WHERE"
+                       " kind='move' AND name=? AND channel=? AND key<? ORDER BY key DESC",
+                       "");
+    assert_true(database_step(plan, NULL));
+    assert_non_null(
+        strstr((const char *)sqlite3_column_text(plan, 3), "moves_by_channel (name=? AND channel=? AND key<?)"));
+    assert_false(database_step(plan, NULL));
+}
+
+/* What older versions wrote is found so as well; a move that can't be read belongs to no channel, or to any. */
+static void older_moves_have_their_channel(void **state)
+{
+    g_autofree char *path = ingot_workdir_file(*state, "catalogue.sqlite");
+    Database *old = database_open(path, DATABASE_PLAIN, schema_migrations, 20, NULL);
+    Connection *writer = database_begin(old, NULL);
+    run(writer,
+        "INSERT INTO records VALUES ('move', 'a', '1', '{\"tag\":\"dev\"}', 0, NULL, NULL, 0),"
+        " ('move', 'a', '2', '{\"tag', 0, NULL, NULL, 0), ('state', 'a', '3', '{\"tag\":\"dev\"}', 0, NULL, NULL, 0)");
+    assert_true(database_end(old, TRUE, NULL));
+    database_close(old);
+    g_autoptr(Database) now = database_open(path, DATABASE_PLAIN, schema_migrations, schema_count, NULL);
+    assert_non_null(now);
+    assert_true(database_change(now, NULL, NULL,
+                                "INSERT INTO records VALUES ('move', 'a', '4', '{\"tag\":\"dev\"}',"
+                                " 0, NULL, NULL, 0, 'prod')",
+                                ""));
+    g_autoptr(Connection) reader = database_reader(now, NULL);
+    g_autofree char *wrong = row_check_first(reader);
+    assert_string_equal(wrong, "the channel of move 4 of a");
+    assert_int_equal(number(reader, "SELECT key FROM records WHERE channel='dev'"), 1);
+    assert_int_equal(number(reader, "SELECT key FROM records WHERE channel=''"), 2);
+    assert_int_equal(number(reader, "SELECT key FROM records WHERE channel IS NULL"), 3);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(mentions_become_digests, set_up, tear_down),
         cmocka_unit_test_setup_teardown(records_are_found_by_key, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(moves_are_found_by_channel, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(older_moves_have_their_channel, set_up, tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -49,11 +49,12 @@ static void rebuild(void **state)
     }
 }
 
-/* The moves of a name as "NUMBER CHANNEL HOW; …", the newest first. */
-static char *tell_moves(Storage *storage, const char *name)
+/* The moves of a name, or of one of its channels, before a number (0: all) as "NUMBER CHANNEL HOW; …", the newest
+ * first. */
+static char *tell_moves(Storage *storage, const char *name, const char *channel, guint64 before)
 {
     g_autoptr(GError) error = NULL;
-    g_autoptr(GArray) moves = storage_moves(storage, name, NULL, 0, 100, &error);
+    g_autoptr(GArray) moves = storage_moves(storage, name, channel, before, 100, &error);
     GString *text = g_string_new(NULL);
     if (moves == NULL) {
         fail_msg("%s", error->message);
@@ -68,7 +69,13 @@ static char *tell_moves(Storage *storage, const char *name)
 
 static void assert_moves(Storage *storage, const char *name, const char *expected)
 {
-    g_autofree char *found = tell_moves(storage, name);
+    g_autofree char *found = tell_moves(storage, name, NULL, 0);
+    assert_string_equal(found, expected);
+}
+
+static void assert_moves_of(Storage *storage, const char *channel, guint64 before, const char *expected)
+{
+    g_autofree char *found = tell_moves(storage, "a", channel, before);
     assert_string_equal(found, expected);
 }
 
@@ -190,7 +197,7 @@ static void a_number_is_given_once(void **state)
     in_catalogue(state, "UPDATE records SET body=replace(body, 'remove', 'remoue') WHERE kind='move' AND name='a'");
     g_autoptr(GError) told = NULL, moved = NULL;
     IngotDigest digest;
-    assert_null(storage_moves(storage, "a", "prod", 0, 1, &told));
+    assert_null(storage_moves(storage, "a", "dev", 0, 1, &told));
     assert_damaged(told, "a move 00000000000000000004");
     assert_false(try_manifest(storage, "a", "dev", "three", NULL, 0, NULL, &digest, &moved));
     assert_damaged(moved, "a move 00000000000000000004");
@@ -203,6 +210,30 @@ static void a_number_is_given_once(void **state)
     put_manifest(storage, "a", "dev", "three", NULL, 0);
     assert_moves(storage, "a", "5 dev push; " MOVES);
     storage_close(storage);
+}
+
+/* However many moves the others have made: what is damaged shows that they are not even looked at. But a move of which
+ * the channel can't be read might be of this one. */
+static void a_channel_is_asked_for_its_own_moves_alone(void **state)
+{
+    g_autoptr(Storage) storage = open_storage(state);
+    g_autoptr(GError) dev = NULL, prod = NULL;
+    fill_moves(storage);
+    put_manifest(storage, "a", "prod", "one", NULL, 0);
+    put_manifest(storage, "a", "dev", "one", NULL, 0);
+    assert_moves_of(storage, "dev", 0, "6 dev push; 4 dev remove; 2 dev push; 1 dev push; ");
+    assert_moves_of(storage, "dev", 4, "2 dev push; 1 dev push; ");
+    assert_moves_of(storage, NULL, 3, "2 dev push; 1 dev push; ");
+    assert_moves_of(storage, "made-up", 0, "");
+    in_catalogue(state, "UPDATE records SET sum=sum+1 WHERE kind='move' AND body LIKE '%\"dev\"%'");
+    assert_moves_of(storage, "prod", 0, "5 prod push; 3 prod push; ");
+    assert_moves_of(storage, "prod", 5, "3 prod push; ");
+    assert_null(storage_moves(storage, "a", "dev", 0, 1, &dev));
+    assert_damaged(dev, "a move 00000000000000000006");
+    in_catalogue(state,
+                 "UPDATE records SET body='{\"tag', channel='' WHERE kind='move' AND name='a' AND key LIKE '%1'");
+    assert_null(storage_moves(storage, "a", "prod", 0, 1, &prod));
+    assert_damaged(prod, "a move 00000000000000000001");
 }
 
 /* A row that is not found under its name any more: the number is given again, and a rebuild has both moves. */
@@ -284,6 +315,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_change_sees_what_it_replaces, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_number_is_given_once, set_up, tear_down),
         cmocka_unit_test_setup_teardown(no_move_is_lost_by_its_number, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_channel_is_asked_for_its_own_moves_alone, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_rebuild_and_a_backup_have_all_moves, set_up, tear_down),
         cmocka_unit_test_setup_teardown(no_checkpoint_is_made_without_a_damaged_record, set_up, tear_down),
     };
