@@ -155,10 +155,22 @@ checks() {
 how() { echo "{\"how\": \"$1\"${2:+, $2}}" >"$TMP/check"; }
 gate release
 checks 3 "this server has no secret 'release': .ingotd webhook secret"
-hook secret --secret-file "$TMP/secret" --allow-http release
+expect 2 ingotd webhook secret --data "$data" --secret-file "$TMP/secret" release
+grep -q -- '--url URL is needed' "$TMP/err" || fail "$(cat "$TMP/err")"
+check=(--url "$receiver/check" --name 'team/*')
+hook secret --secret-file "$TMP/secret" "${check[@]}" --allow-http release
 checks 3 'could not be asked: .* an address that is not public'
-hook secret "${open[@]}" release <"$TMP/secret"
-[ "$(hook secret-ls)" = release ] || fail "the secrets"
+lines=$(wc -l <"$TMP/taken")
+for other in "--url $receiver/check/" "--url $receiver/ --name team/*" "--url $receiver/check --name team/we"; do
+    set -f
+    # shellcheck disable=SC2086 # options and their values
+    hook secret $other "${open[@]}" release <"$TMP/secret"
+    set +f
+    checks 3 "could not be asked: the secret 'release' is not for $receiver/check and team/web"
+done
+[ "$(wc -l <"$TMP/taken")" = "$lines" ] || fail "a secret for something else was used: $(tail -3 "$TMP/taken")"
+hook secret "${check[@]}" "${open[@]}" release <"$TMP/secret"
+[ "$(hook secret-ls | tr -s ' ')" = "release team/* $receiver/check --allow-private --allow-http" ] || fail "the secrets: $(hook secret-ls)"
 how right '"passed": false, "why": "the change has no ticket", "mend": "open one"'
 checks 3 'the change has no ticket'
 grep -q 'open one' "$TMP/out" || fail "$(cat "$TMP/out")"

@@ -124,19 +124,33 @@ static char *make_id(GError **error)
     return g_string_free(id, FALSE);
 }
 
+/* The secret of that name, where it is for such a question. */
+static HookSecret *find_secret(const GateCase *its, const char *name, const char *url, GError **error)
+{
+    if (its->ledger == NULL) {
+        g_set_error(error, INGOT_ERROR, INGOT_ERROR_FAILED, "there are no secrets to ask it with");
+        return NULL;
+    }
+    g_autoptr(HookSecret) secret = hook_secrets_find(its->ledger, name, error);
+    if (secret != NULL && !hook_secret_is_for(secret, url, its->name)) {
+        g_autofree char *shown = ingot_text_url(url);
+        g_set_error(error, INGOT_ERROR, INGOT_ERROR_DENIED,
+                    "the secret '%s' is not for %s and %s: `ingotd webhook secret` says which URL and names it is for",
+                    name, shown, its->name);
+        return NULL;
+    }
+    return g_steal_pointer(&secret);
+}
+
 static gboolean check_judge(const GateCase *its, const json_t *settings, GateVerdict *verdict, GError **error)
 {
     gint64 seconds = settings_seconds(settings, "timeout");
     const char *url = json_string_value(json_object_get(settings, "url"));
     const char *name = json_string_value(json_object_get(settings, "secret"));
     g_auto(HookAnswer) answer = {0};
-    if (its->ledger == NULL) {
-        g_set_error(error, INGOT_ERROR, INGOT_ERROR_FAILED, "there are no secrets to ask it with");
-        return FALSE;
-    }
-    g_autofree char *id = make_id(error);
-    g_autoptr(HookSecret) secret = id == NULL ? NULL : hook_secrets_find(its->ledger, name, error);
-    if (secret == NULL) {
+    g_autoptr(HookSecret) secret = find_secret(its, name, url, error);
+    g_autofree char *id = secret == NULL ? NULL : make_id(error);
+    if (id == NULL) {
         return FALSE;
     }
     g_autofree char *question = write_question(its, id), *shown = ingot_text_url(url);

@@ -17,7 +17,7 @@
 #include "server/webhook/hooksign.h"
 
 typedef struct {
-    char *data, *pattern, **kinds, *secret_file;
+    char *data, *pattern, **kinds, *url, *secret_file;
     gboolean allow_private, allow_http, json;
 } Arguments;
 
@@ -25,10 +25,17 @@ static void arguments_clear(Arguments *arguments)
 {
     g_free(arguments->data);
     g_free(arguments->pattern);
+    g_free(arguments->url);
     g_free(arguments->secret_file);
     g_strfreev(arguments->kinds);
 }
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Arguments, arguments_clear)
+
+/* Not const: it fills in structures that own theirs elsewhere. */
+static char *names_of(const Arguments *arguments)
+{
+    return arguments->pattern == NULL ? (char *)"*" : arguments->pattern;
+}
 
 static gint64 seconds_now(void)
 {
@@ -57,11 +64,19 @@ static gboolean put_secret(Database *ledger, const char *name, const Arguments *
     if (!hook_secret_name_check(name, error)) {
         return FALSE;
     }
+    if (arguments->url == NULL) {
+        g_set_error(error, INGOT_ERROR, INGOT_ERROR_INVALID,
+                    "--url URL is needed: the URL of the check that the secret is for, as the pipeline has it");
+        return FALSE;
+    }
     g_autoptr(HookSecret) secret = g_new0(HookSecret, 1);
+    secret->name = g_strdup(name);
+    secret->url = g_strdup(arguments->url);
+    secret->pattern = g_strdup(names_of(arguments));
     secret->secret = ask_secret(arguments, error);
     secret->allow_private = arguments->allow_private;
     secret->allow_http = arguments->allow_http;
-    return secret->secret != NULL && hook_secrets_put(ledger, name, secret, error);
+    return secret->secret != NULL && hook_secrets_put(ledger, secret, error);
 }
 
 static gboolean drop_secret(Database *ledger, const char *name, const Arguments *arguments, GError **error)
@@ -73,11 +88,13 @@ static gboolean drop_secret(Database *ledger, const char *name, const Arguments 
 static gboolean list_secrets(Database *ledger, const char *word, const Arguments *arguments, GError **error)
 {
     (void)word, (void)arguments;
-    g_auto(GStrv) names = hook_secrets_names(ledger, error);
-    for (guint i = 0; names != NULL && names[i] != NULL; i++) {
-        puts(names[i]);
+    g_autoptr(GPtrArray) all = hook_secrets_list(ledger, error);
+    for (guint i = 0; all != NULL && i < all->len; i++) {
+        const HookSecret *secret = g_ptr_array_index(all, i);
+        printf("%-20s %-20s %s%s%s\n", secret->name, secret->pattern, secret->url,
+               secret->allow_private ? "  --allow-private" : "", secret->allow_http ? "  --allow-http" : "");
     }
-    return names != NULL;
+    return all != NULL;
 }
 
 /* --- webhooks --- */
@@ -106,7 +123,7 @@ static gboolean add(Database *ledger, const char *url, const Arguments *argument
         return FALSE;
     }
     const Hook hook = {.url = (char *)url,
-                       .pattern = arguments->pattern == NULL ? (char *)"*" : arguments->pattern,
+                       .pattern = names_of(arguments),
                        .secret = secret,
                        .kinds = arguments->kinds,
                        .allow_private = arguments->allow_private,
@@ -272,7 +289,7 @@ static gboolean test(Database *ledger, const char *word, const Arguments *argume
 
 /* --- the verb --- */
 
-enum { TAKES_FILTERS = 1, TAKES_SECRET = 2, TAKES_JSON = 4 };
+enum { TAKES_KINDS = 1, TAKES_SECRET = 2, TAKES_JSON = 4, TAKES_URL = 8 };
 
 typedef struct {
     const char *name;
@@ -291,12 +308,17 @@ static gboolean only_of(const char *options, const char *of, const char *action,
 /* An option that an action does not take is refused, not passed over. */
 static gboolean check_options(const Arguments *arguments, const Action *action, GError **error)
 {
-    if ((arguments->pattern != NULL || arguments->kinds != NULL) && (action->takes & TAKES_FILTERS) == 0) {
-        return only_of("--name and --event", "add", action->name, error);
+    gboolean sends = arguments->pattern != NULL || arguments->secret_file != NULL || arguments->allow_private ||
+                     arguments->allow_http;
+    if (sends && (action->takes & TAKES_SECRET) == 0) {
+        return only_of("--name, --secret-file, --allow-private and --allow-http", "add` and `secret", action->name,
+                       error);
     }
-    if ((arguments->secret_file != NULL || arguments->allow_private || arguments->allow_http) &&
-        (action->takes & TAKES_SECRET) == 0) {
-        return only_of("--secret-file, --allow-private and --allow-http", "add` and `secret", action->name, error);
+    if (arguments->kinds != NULL && (action->takes & TAKES_KINDS) == 0) {
+        return only_of("--event", "add", action->name, error);
+    }
+    if (arguments->url != NULL && (action->takes & TAKES_URL) == 0) {
+        return only_of("--url", "secret", action->name, error);
     }
     if (arguments->json && (action->takes & TAKES_JSON) == 0) {
         return only_of("--json", "ls` and `log", action->name, error);
@@ -306,12 +328,12 @@ static gboolean check_options(const Arguments *arguments, const Action *action, 
 
 static const Action *find_action(const char *name, int words, GError **error)
 {
-    static const Action actions[] = {{"add", 1, 1, TAKES_FILTERS | TAKES_SECRET, add},
+    static const Action actions[] = {{"add", 1, 1, TAKES_KINDS | TAKES_SECRET, add},
                                      {"rm", 1, 1, 0, drop},
                                      {"ls", 0, 0, TAKES_JSON, list},
                                      {"log", 0, 1, TAKES_JSON, show_log},
                                      {"test", 1, 1, 0, test},
-                                     {"secret", 1, 1, TAKES_SECRET, put_secret},
+                                     {"secret", 1, 1, TAKES_URL | TAKES_SECRET, put_secret},
                                      {"secret-rm", 1, 1, 0, drop_secret},
                                      {"secret-ls", 0, 0, 0, list_secrets}};
     for (guint i = 0; i < G_N_ELEMENTS(actions); i++) {
@@ -330,9 +352,12 @@ static gboolean run(int argc, char **argv, GError **error)
     g_auto(Arguments) arguments = {0};
     const GOptionEntry entries[] = {
         {"data", 0, 0, G_OPTION_ARG_FILENAME, &arguments.data, "The registry's data folder", "DIR"},
-        {"name", 0, 0, G_OPTION_ARG_STRING, &arguments.pattern, "add: events of names that match (*)", "PATTERN"},
+        {"name", 0, 0, G_OPTION_ARG_STRING, &arguments.pattern,
+         "add: events of names that match (*); secret: checks of names that match (*)", "PATTERN"},
         {"event", 0, 0, G_OPTION_ARG_STRING_ARRAY, &arguments.kinds,
          "add: events of this kind; more than one may be given (all kinds)", "KIND"},
+        {"url", 0, 0, G_OPTION_ARG_STRING, &arguments.url,
+         "secret: the URL of the check that it is for, as the pipeline has it", "URL"},
         {"secret-file", 0, 0, G_OPTION_ARG_FILENAME, &arguments.secret_file,
          "add, secret: the secret is the line of this file; else it is asked for", "FILE"},
         {"allow-private", 0, 0, G_OPTION_ARG_NONE, &arguments.allow_private,
@@ -360,8 +385,9 @@ const Verb verb_webhook = {
     "day again where its receiver fails. Kinds: push, promote, rollback, delete, approve, deprecate, disable, revoke,\n"
     "restore, pipeline. What is changed counts within a second, while the server runs too. ingotd(8) says what is\n"
     "sent, and how a receiver checks it.\n"
-    "secret puts a secret there that the gate `check` of a pipeline names.\n\n"
+    "secret puts a secret there that the gate `check` of a pipeline names, for one URL.\n\n"
     "Examples:\n  ingotd webhook add --data /srv/ingot --name 'team/*' --event promote --event rollback"
     " https://chat.example/ingot\n"
-    "  ingotd webhook log --data /srv/ingot 1\n",
+    "  ingotd webhook log --data /srv/ingot 1\n"
+    "  ingotd webhook secret --data /srv/ingot --url https://scan.example/check --name 'team/*' scanner\n",
     run};

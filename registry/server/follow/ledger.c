@@ -35,6 +35,10 @@ static const char *const migrations[] = {
     " WITHOUT ROWID;"
     "CREATE TABLE secrets (name TEXT PRIMARY KEY, secret TEXT NOT NULL, private INTEGER NOT NULL,"
     " http INTEGER NOT NULL) STRICT, WITHOUT ROWID;",
+    /* A secret is for one URL. What was there does not say which; its owner puts it there again. */
+    "DROP TABLE secrets;"
+    "CREATE TABLE secrets (name TEXT PRIMARY KEY, secret TEXT NOT NULL, url TEXT NOT NULL, pattern TEXT NOT NULL,"
+    " private INTEGER NOT NULL, http INTEGER NOT NULL) STRICT, WITHOUT ROWID;",
 };
 
 /* Nobody else can ever read it: it holds secrets. Root gives it to whom the folder belongs. */

@@ -31,10 +31,18 @@ void hook_try_clear(HookTry *tried)
 
 /* --- adding and removing --- */
 
+gboolean hook_pattern_check(const char *pattern, GError **error)
+{
+    gboolean ok = *pattern != '\0' && strlen(pattern) <= PATTERN_MAX;
+    if (!ok) {
+        g_set_error(error, INGOT_ERROR, INGOT_ERROR_INVALID, "a pattern of names has 1 to %u bytes", PATTERN_MAX);
+    }
+    return ok;
+}
+
 static gboolean hook_check(const Hook *hook, GError **error)
 {
-    if (*hook->pattern == '\0' || strlen(hook->pattern) > PATTERN_MAX) {
-        g_set_error(error, INGOT_ERROR, INGOT_ERROR_INVALID, "a pattern of names has 1 to %u bytes", PATTERN_MAX);
+    if (!hook_pattern_check(hook->pattern, error)) {
         return FALSE;
     }
     for (guint i = 0; hook->kinds != NULL && hook->kinds[i] != NULL; i++) {

@@ -23,6 +23,8 @@ typedef struct {
 void hook_free(Hook *hook);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Hook, hook_free)
 
+/* INVALID: a pattern of names is empty, or too long. */
+gboolean hook_pattern_check(const char *pattern, GError **error);
 /* INVALID: URL, pattern, kinds or secret are wrong; LIMIT: there are HOOKS_MOST. */
 gboolean hooks_add(Database *ledger, const Hook *hook, gint64 *id, GError **error);
 /* NOT_FOUND. */

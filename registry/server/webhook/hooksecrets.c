@@ -4,6 +4,8 @@
 #include <string.h>
 
 #include "base/prompt.h"
+#include "server/webhook/hookpost.h"
+#include "server/webhook/hooks.h"
 #include "server/webhook/hooksign.h"
 
 #define NAME_MAX_BYTES 64u
@@ -11,6 +13,9 @@
 void hook_secret_free(HookSecret *secret)
 {
     if (secret != NULL) {
+        g_free(secret->name);
+        g_free(secret->url);
+        g_free(secret->pattern);
         ingot_secret_free(secret->secret);
         g_free(secret);
     }
@@ -30,19 +35,36 @@ gboolean hook_secret_name_check(const char *name, GError **error)
     return plain;
 }
 
-gboolean hook_secrets_put(Database *ledger, const char *name, const HookSecret *secret, GError **error)
+gboolean hook_secrets_put(Database *ledger, const HookSecret *secret, GError **error)
 {
-    return hook_secret_name_check(name, error) && hook_secret_check(secret->secret, error) &&
+    return hook_secret_name_check(secret->name, error) && hook_url_check(secret->url, error) &&
+           hook_pattern_check(secret->pattern, error) && hook_secret_check(secret->secret, error) &&
            database_change(ledger, NULL, error,
-                           "INSERT OR REPLACE INTO secrets (name, secret, private, http) VALUES (?, ?, ?, ?)", "ttii",
-                           name, secret->secret, (gint64)secret->allow_private, (gint64)secret->allow_http);
+                           "INSERT OR REPLACE INTO secrets (name, secret, url, pattern, private, http)"
+                           " VALUES (?, ?, ?, ?, ?, ?)",
+                           "ttttii", secret->name, secret->secret, secret->url, secret->pattern,
+                           (gint64)secret->allow_private, (gint64)secret->allow_http);
 }
 
 static gboolean secret_unknown(const char *name, GError **error)
 {
     g_set_error(error, INGOT_ERROR, INGOT_ERROR_NOT_FOUND,
-                "this server has no secret '%s': `ingotd webhook secret --data DIR %s` puts it there", name, name);
+                "this server has no secret '%s': `ingotd webhook secret --data DIR --url URL %s` puts it there", name,
+                name);
     return FALSE;
+}
+
+#define COLUMNS "name, url, pattern, private, http"
+
+static HookSecret *secret_read(sqlite3_stmt *row)
+{
+    HookSecret *secret = g_new0(HookSecret, 1);
+    secret->name = database_text(row, 0);
+    secret->url = database_text(row, 1);
+    secret->pattern = database_text(row, 2);
+    secret->allow_private = sqlite3_column_int(row, 3) != 0;
+    secret->allow_http = sqlite3_column_int(row, 4) != 0;
+    return secret;
 }
 
 HookSecret *hook_secrets_find(Database *ledger, const char *name, GError **error)
@@ -54,12 +76,10 @@ HookSecret *hook_secrets_find(Database *ledger, const char *name, GError **error
     }
     g_autoptr(HookSecret) found = NULL;
     g_autoptr(sqlite3_stmt) rows =
-        database_query(reader, "SELECT secret, private, http FROM secrets WHERE name=?", "t", name);
+        database_query(reader, "SELECT " COLUMNS ", secret FROM secrets WHERE name=?", "t", name);
     if (database_step(rows, &problem)) {
-        found = g_new0(HookSecret, 1);
-        found->secret = database_text(rows, 0);
-        found->allow_private = sqlite3_column_int(rows, 1) != 0;
-        found->allow_http = sqlite3_column_int(rows, 2) != 0;
+        found = secret_read(rows);
+        found->secret = database_text(rows, 5);
     } else if (problem != NULL) {
         g_propagate_error(error, problem);
     } else {
@@ -75,22 +95,27 @@ gboolean hook_secrets_remove(Database *ledger, const char *name, GError **error)
            (changed > 0 || secret_unknown(name, error));
 }
 
-char **hook_secrets_names(Database *ledger, GError **error)
+GPtrArray *hook_secrets_list(Database *ledger, GError **error)
 {
     GError *problem = NULL;
     g_autoptr(Connection) reader = database_reader(ledger, error);
     if (reader == NULL) {
         return NULL;
     }
-    g_autoptr(GStrvBuilder) names = g_strv_builder_new();
-    g_autoptr(sqlite3_stmt) rows = database_query(reader, "SELECT name FROM secrets ORDER BY name", "");
+    g_autoptr(GPtrArray) secrets = g_ptr_array_new_with_free_func((GDestroyNotify)hook_secret_free);
+    g_autoptr(sqlite3_stmt) rows = database_query(reader, "SELECT " COLUMNS " FROM secrets ORDER BY name", "");
     while (database_step(rows, &problem)) {
-        g_autofree char *name = database_text(rows, 0);
-        g_strv_builder_add(names, name);
+        g_ptr_array_add(secrets, secret_read(rows));
     }
     if (problem != NULL) {
         g_propagate_error(error, problem);
         return NULL;
     }
-    return g_strv_builder_end(names);
+    return g_steal_pointer(&secrets);
+}
+
+/* A URL that is spelt otherwise is another one: nothing of it needs to be understood. */
+gboolean hook_secret_is_for(const HookSecret *secret, const char *url, const char *name)
+{
+    return strcmp(secret->url, url) == 0 && g_pattern_match_simple(secret->pattern, name);
 }

@@ -8,6 +8,7 @@
 #include "server/storage/moves.h"
 #include "server/storage/records.h"
 #include "server/webhook/hooknotice.h"
+#include "server/webhook/hooksecrets.h"
 #include "server/webhook/hooksender.h"
 
 /* --- a receiver --- */
@@ -316,6 +317,37 @@ static void test_what_is_refused(void **state)
     assert_false(hooks_add(ledger, &hook, &id, NULL));
 }
 
+/* Whoever may name a secret in a pipeline asks nothing else with it. */
+static void test_a_secret_is_for_one_url(void **state)
+{
+    g_autoptr(Storage) storage = open_storage(state);
+    g_autoptr(Database) ledger = open_ledger(state);
+    HookSecret put = {.name = (char *)"scanner",
+                      .secret = (char *)"a secret of both sides",
+                      .url = (char *)"http://10.0.0.7/check",
+                      .pattern = (char *)"team/*",
+                      .allow_private = TRUE};
+    assert_true(hook_secrets_put(ledger, &put, NULL));
+    g_autoptr(HookSecret) found = hook_secrets_find(ledger, "scanner", NULL);
+    assert_string_equal(found->secret, put.secret);
+    assert_true(found->allow_private && !found->allow_http);
+    assert_true(hook_secret_is_for(found, put.url, "team/web"));
+    assert_false(hook_secret_is_for(found, put.url, "mallory/web"));
+    assert_false(hook_secret_is_for(found, "http://10.0.0.7/check/", "team/web"));
+    assert_false(hook_secret_is_for(found, "http://10.0.0.7:2375/check", "team/web"));
+    assert_false(hook_secret_is_for(found, "http://10.0.0.7", "team/web"));
+    put.pattern = (char *)"";
+    assert_false(hook_secrets_put(ledger, &put, NULL));
+    put.pattern = (char *)"*";
+    put.url = (char *)"";
+    assert_false(hook_secrets_put(ledger, &put, NULL));
+    g_autoptr(GPtrArray) all = hook_secrets_list(ledger, NULL);
+    assert_int_equal(all->len, 1);
+    const HookSecret *listed = g_ptr_array_index(all, 0);
+    assert_string_equal(listed->url, "http://10.0.0.7/check");
+    assert_null(listed->secret);
+}
+
 /* --- pure --- */
 
 static void test_schedule(void **state)
@@ -428,6 +460,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_a_cache_pushes_nothing, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_log_is_bounded, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_what_is_refused, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_a_secret_is_for_one_url, set_up, tear_down),
         cmocka_unit_test(test_schedule),
         cmocka_unit_test(test_gives_up_after_a_day),
         cmocka_unit_test(test_kinds),
