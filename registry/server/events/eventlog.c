@@ -176,6 +176,8 @@ static gboolean take_none(const Event *event, gpointer user, GError **error)
 typedef struct {
     const EventMark *mark;
     guint64 strange; /* whole lines that are not of the next transaction */
+    guint64 torn;    /* lines that are not whole */
+    gsize size;      /* bytes */
 } Tail;
 
 /* What a crash leaves of a transaction may be torn anywhere; a whole line tells whose it is. */
@@ -185,6 +187,7 @@ static void tail_look(Tail *tail, const char *at, gsize size)
         const char *newline = memchr(at, '\n', size);
         gsize length = newline == NULL ? size : (gsize)(newline - at);
         g_autoptr(json_t) object = eventline_parse(at, length);
+        tail->torn += object == NULL || newline == NULL;
         if (object != NULL && (eventline_number(object, "n") <= tail->mark->number ||
                                eventline_number(object, "tx") != tail->mark->number + 1)) {
             tail->strange++;
@@ -195,7 +198,8 @@ static void tail_look(Tail *tail, const char *at, gsize size)
     }
 }
 
-gboolean eventlog_check(const char *path, const EventMark *mark, gboolean *tail, GError **error)
+/* *behind: what stands behind the mark. */
+static gboolean log_look(const char *path, const EventMark *mark, Tail *behind, GError **error)
 {
     GError *problem = NULL;
     g_autoptr(GMappedFile) file = mark->end == 0 ? eventlog_map(path, &problem) : log_map_to(path, mark->end, &problem);
@@ -205,15 +209,28 @@ gboolean eventlog_check(const char *path, const EventMark *mark, gboolean *tail,
     }
     const char *start = file == NULL ? NULL : g_mapped_file_get_contents(file);
     gsize size = file == NULL ? 0 : g_mapped_file_get_length(file);
-    Tail behind = {.mark = mark};
-    *tail = size > mark->end;
+    *behind = (Tail){.mark = mark, .size = size > mark->end ? size - mark->end : 0};
     if (!mark_fits(mark, start)) {
         return log_lacks(error, path, "not the log that the catalogue was written with");
     }
-    if (*tail) {
-        tail_look(&behind, start + mark->end, size - mark->end);
+    if (behind->size > 0) {
+        tail_look(behind, start + mark->end, behind->size);
     }
-    return behind.strange == 0 || log_corrupt(error, path, "the catalogue is older than its log");
+    return behind->strange == 0 || log_corrupt(error, path, "the catalogue is older than its log");
+}
+
+gboolean eventlog_check(const char *path, const EventMark *mark, gboolean *tail, GError **error)
+{
+    Tail behind = {0};
+    gboolean fits = log_look(path, mark, &behind, error);
+    *tail = behind.size > 0;
+    return fits;
+}
+
+gboolean eventlog_is_torn(const char *path, const EventMark *mark)
+{
+    Tail behind;
+    return log_look(path, mark, &behind, NULL) && behind.torn > 0;
 }
 
 gboolean eventlog_lost_last(const char *path, const EventMark *mark)

@@ -64,8 +64,12 @@ typedef gboolean (*EventTake)(const Event *event, gpointer user, GError **error)
  * bytes (G_MAXUINT64: all). *mark (may be NULL) receives the mark of the last whole line. A file that does not exist
  * has no lines. */
 gboolean eventlog_read(const char *path, guint64 end, EventTake take, gpointer user, EventMark *mark, GError **error);
-/* The same of all of it; where the checkpoint is damaged, and the log before it is kept, that is read in its place. */
-gboolean eventlog_read_whole(const char *path, EventTake take, gpointer user, EventMark *mark, GError **error);
+/* The same; where the checkpoint is damaged, and the log before it is kept, that is read in its place. */
+gboolean eventlog_read_whole(const char *path, guint64 end, EventTake take, gpointer user, EventMark *mark,
+                             GError **error);
+/* Whether anything behind the mark is damaged, where at most one transaction stands behind it, as a crash leaves it;
+ * FALSE, too, where the log is not the mark's. */
+gboolean eventlog_is_torn(const char *path, const EventMark *mark);
 
 /* The file, mapped; NULL and no error: it does not exist, or is empty. */
 GMappedFile *eventlog_map(const char *path, GError **error);

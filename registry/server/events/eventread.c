@@ -209,7 +209,8 @@ static gboolean read_whole(const char *path, guint64 end, EventTake take, gpoint
     return read_file(path, file, end, before != NULL, take, user, mark, error);
 }
 
-gboolean eventlog_read_whole(const char *path, EventTake take, gpointer user, EventMark *mark, GError **error)
+gboolean eventlog_read_whole(const char *path, guint64 end, EventTake take, gpointer user, EventMark *mark,
+                             GError **error)
 {
-    return read_whole(path, G_MAXUINT64, take, user, mark, error);
+    return read_whole(path, end, take, user, mark, error);
 }

@@ -233,7 +233,7 @@ static Replay *condense_lost(Change *change, GError **error)
     g_autoptr(Replay) replay = replay_new();
     guint count = 0;
     replay->anew = TRUE;
-    return eventlog_read_whole(change->storage->events, replay_take, replay, NULL, error) &&
+    return eventlog_read_whole(change->storage->events, G_MAXUINT64, replay_take, replay, NULL, error) &&
                    replay_compare(replay, change->writer, count_difference, &count, error)
                ? g_steal_pointer(&replay)
                : NULL;

@@ -89,7 +89,7 @@ gboolean givenup_picture(const char *log, guint64 end, const Replay *lost, Check
     if (g_hash_table_size(lost->given_up) == 0) {
         return TRUE;
     }
-    gboolean ok = end == G_MAXUINT64 ? eventlog_read_whole(log, givenup_take, &found, NULL, error)
+    gboolean ok = end == G_MAXUINT64 ? eventlog_read_whole(log, G_MAXUINT64, givenup_take, &found, NULL, error)
                                      : eventlog_read(log, end, givenup_take, &found, NULL, error);
     ok = ok && givenup_add_lines(&found, checkpoint, error);
     g_autoptr(GList) entries = g_list_sort(g_hash_table_get_keys(lost->given_up), (GCompareFunc)strcmp);

@@ -282,6 +282,18 @@ static void log_rebuilt(Rebuild *rebuild)
     g_ptr_array_add(rebuild->change.events, event);
 }
 
+/* Where the log ends that has happened. A transaction behind the last event that the catalogue knows which is replaced
+ * was acknowledged to nobody if it is torn: of its events all count, or none. */
+static guint64 find_end(const Rebuild *rebuild)
+{
+    EventMark mark = rebuild->witness;
+    gboolean moved;
+    return rebuild->witnessed && eventlog_locate(rebuild->storage->events, &mark, &moved, NULL) &&
+                   eventlog_is_torn(rebuild->storage->events, &mark)
+               ? mark.end
+               : G_MAXUINT64;
+}
+
 gboolean redo_events(Rebuild *rebuild, GError **error)
 {
     const char *log = rebuild->storage->events;
@@ -291,14 +303,11 @@ gboolean redo_events(Rebuild *rebuild, GError **error)
     if (rebuild->no_log && rebuild->report->packs > 0) {
         rebuild_lost(rebuild, "%s: not there, and with it all names", log);
     }
-    if (!eventlog_read_whole(log, redo, rebuild, &mark, error) || !logmark_set(change->writer, &mark, error)) {
+    if (!eventlog_read_whole(log, find_end(rebuild), redo, rebuild, &mark, error) ||
+        !logmark_set(change->writer, &mark, error)) {
         return FALSE;
     }
-    /* The catalogue that is replaced may know that nothing was committed behind the last whole event. */
-    if (!rebuild->witnessed || rebuild->witness.number != mark.number ||
-        !ingot_digest_equal(&rebuild->witness.hash, &mark.hash)) {
-        lose_tail(rebuild);
-    }
+    lose_tail(rebuild);
     change->at = 0;
     g_ptr_array_set_size(change->events, 0); /* they have happened long ago */
     if (!replay_compare(rebuild->replay, change->writer, name_lost, rebuild, error)) {

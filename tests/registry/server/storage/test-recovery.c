@@ -9,6 +9,7 @@
 #include "server/storage/collect.h"
 #include "server/storage/rebuild.h"
 #include "server/storage/scrub.h"
+#include "server/storage/witness.h"
 
 #define IMAGES 3
 
@@ -417,6 +418,35 @@ static void what_was_never_committed_is_not_lost(void **state)
     }
     g_autofree char *aside = ingot_workdir_file(*state, "data/names.log.aside");
     assert_true(g_file_test(aside, G_FILE_TEST_EXISTS));
+}
+
+/* A power cut may leave any part of a transaction that was never committed: it has not happened by halves. */
+static void half_of_a_transaction_is_none(void **state)
+{
+    fill(state);
+    g_autofree char *log = ingot_workdir_file(*state, "data/names.log"), *whole = NULL;
+    g_autofree char *data = ingot_workdir_file(*state, "data");
+    g_autoptr(GString) lines = g_string_new(NULL);
+    g_autoptr(GPtrArray) events = g_ptr_array_new_with_free_func((GDestroyNotify)json_decref);
+    g_autoptr(GPtrArray) told = g_ptr_array_new_with_free_func(g_free);
+    EventMark mark;
+    for (guint i = 1; i < IMAGES; i++) {
+        g_autofree char *tag = g_strdup_printf("1.%u.0", i);
+        g_ptr_array_add(events,
+                        json_pack("{s:s, s:s, s:s, s:i}", "op", "untag", "name", "a", "tag", tag, "at", 1700000000));
+    }
+    assert_true(witness_read(data, &mark));
+    eventlog_format(lines, events, &mark);
+    lines->str[40] ^= 1; /* of the first */
+    assert_true(g_file_get_contents(log, &whole, NULL, NULL));
+    g_autofree char *more = g_strconcat(whole, lines->str, NULL);
+    assert_true(g_file_set_contents(log, more, -1, NULL));
+    RebuildReport report;
+    const RebuildOptions options = {.tell = add_line, .user = told};
+    assert_true(storage_rebuild(data, &options, &report, NULL));
+    assert_int_equal(report.lost, 0);
+    assert_int_equal(report.tags, IMAGES - 1);
+    assert_opens_clean(state, "half of a transaction");
 }
 
 /* --- times --- */
@@ -1014,6 +1044,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_segment_within_a_blob_is_not_believed, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_lost_pack_stops_no_collection, set_up, tear_down),
         cmocka_unit_test_setup_teardown(what_was_never_committed_is_not_lost, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(half_of_a_transaction_is_none, set_up, tear_down),
         cmocka_unit_test_setup_teardown(times_are_those_of_the_events, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_pack_that_comes_back_has_lost_nothing, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_manifest_that_comes_back_has_its_layers, set_up, tear_down),
