@@ -506,6 +506,9 @@ static gboolean bake_in_workdir(Bake *bake, IngotDescriptor *manifest, gboolean 
     }
     g_auto(SourceLook) look = source_look(&context, bake->identity);
     *cached = !options->walk.no_cache && bake->refresh < 0 && find_record(bake, look.disk, manifest);
+    if (*cached && !source_allow(&context, bake->identity, error)) {
+        return FALSE;
+    }
     if (!options->walk.no_cache) {
         history_save(options->host.cache, recipe, bake->plan, NULL); /* without it, less can be said later */
     }

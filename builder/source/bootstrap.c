@@ -557,5 +557,5 @@ static const Shape source_bootstrap_shape = {
     .name = "sourceBootstrap", .help = "A new system from a distribution's packages.", .keys = source_bootstrap_keys};
 const Variant recipe_source_bootstrap = {"bootstrap", "bootstrap", &source_bootstrap_shape};
 
-const SourceKind source_bootstrap = {"bootstrap", bootstrap_identify, bootstrap_free, bootstrap_look,
-                                     bootstrap_prepare};
+const SourceKind source_bootstrap = {"bootstrap",    bootstrap_identify, bootstrap_free,
+                                     bootstrap_look, bootstrap_prepare,  NULL};

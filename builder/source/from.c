@@ -14,6 +14,7 @@
 #include "remote/environment.h"
 #include "source/kept.h"
 #include "source/kinds.h"
+#include "transfer/admit.h"
 #include "transfer/allowed.h"
 #include "transfer/pull.h"
 
@@ -305,6 +306,41 @@ static IngotImage *from_open(const SourceContext *context, const FromImage *from
     return image;
 }
 
+/* What from_open would find in the store; NULL: it would pull. */
+static IngotImage *from_stored(const SourceContext *context, const FromImage *from, const IngotReference *asked)
+{
+    if (!from->moving) {
+        return ingot_store_image_by_digest(context->store, from->exact, NULL);
+    }
+    g_autoptr(IngotImage) image = ingot_store_image(context->store, asked, NULL);
+    g_autofree char *digest = image == NULL ? NULL : ingot_digest_to_text(&image->entry->manifest.digest);
+    return g_strcmp0(digest, from->digest) == 0 ? g_steal_pointer(&image) : NULL;
+}
+
+/* By the words of from_open. What is not in the store is judged by its registry's signatures, and is not pulled. */
+static gboolean from_allow(const SourceContext *context, gconstpointer resolved, GError **error)
+{
+    const FromImage *from = resolved;
+    const IngotReference *exact = from->exact;
+    g_autoptr(IngotReference) asked = ingot_reference_new(exact->host, exact->name, from->moving ? exact->tag : NULL,
+                                                          from->moving ? NULL : exact->digest);
+    g_autoptr(IngotImage) image = from_stored(context, from, asked);
+    if (image != NULL) {
+        return from_may_use(context, from, asked, image, error);
+    }
+    IngotDigest digest;
+    g_autoptr(IngotRemoteOptions) options = from_options(from);
+    const IngotPullOptions pull = {.progress = context->progress, .remote = options};
+    if (!ingot_digest_parse(from->digest, &digest, error)) {
+        return FALSE;
+    }
+    if (exact->host == NULL) {
+        return allowed_check(context->store, asked, &digest, &pull, error);
+    }
+    g_autoptr(IngotRemote) remote = ingot_remote_new(exact->host, options, error);
+    return remote != NULL && admit_pull(context->store, remote, asked, &digest, &pull, error);
+}
+
 /* What is not in the store whole is pulled; NULL: nothing is. Free it. */
 static char *from_due_pull(const SourceContext *context, const FromImage *from)
 {
@@ -369,5 +405,5 @@ static const Shape source_recipe_shape = {.name = "sourceRecipe",
                                           .rule = rule_source_recipe};
 const Variant recipe_source_recipe = {"recipe", "recipe", &source_recipe_shape};
 
-const SourceKind source_from = {"from", from_identify, from_free, from_look, from_prepare};
-const SourceKind source_recipe = {"recipe", from_identify, from_free, from_look, from_prepare};
+const SourceKind source_from = {"from", from_identify, from_free, from_look, from_prepare, from_allow};
+const SourceKind source_recipe = {"recipe", from_identify, from_free, from_look, from_prepare, from_allow};

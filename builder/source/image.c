@@ -243,4 +243,4 @@ static const Key source_image_keys[] = {
 static const Shape source_image_shape = {.name = "sourceImage", .help = "An existing disk.", .keys = source_image_keys};
 const Variant recipe_source_image = {"image", "image", &source_image_shape};
 
-const SourceKind source_image = {"image", image_identify, g_free, image_look, image_prepare};
+const SourceKind source_image = {"image", image_identify, g_free, image_look, image_prepare, NULL};

@@ -13,6 +13,8 @@ typedef struct {
     /* What source_look gives. */
     SourceLook (*look)(const SourceContext *context, const json_t *source, gconstpointer resolved);
     Source *(*prepare)(const SourceContext *context, const json_t *source, gconstpointer resolved, GError **error);
+    /* What source_allow asks; NULL: nobody has to allow it. */
+    gboolean (*allow)(const SourceContext *context, gconstpointer resolved, GError **error);
 } SourceKind;
 
 #define KIND(name) extern const SourceKind source_##name;

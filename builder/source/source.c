@@ -183,6 +183,11 @@ SourceLook source_look(const SourceContext *context, const SourceIdentity *ident
     return identity->kind->look(context, source, identity->resolved);
 }
 
+gboolean source_allow(const SourceContext *context, const SourceIdentity *identity, GError **error)
+{
+    return identity->kind->allow == NULL || identity->kind->allow(context, identity->resolved, error);
+}
+
 /* --- preparation --- */
 
 typedef enum { HOLD_FAILED, HOLD_GONE, HOLD_TAKEN } Hold;

@@ -64,4 +64,8 @@ SourceLook source_look(const SourceContext *context, const SourceIdentity *ident
 void source_look_clear(SourceLook *look);
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(SourceLook, source_look_clear)
 
+/* Whether an image that was built of the source before may stand for a new build: what source_prepare asks of policies
+ * and revocations, without making anything. REFUSED: it may not. */
+gboolean source_allow(const SourceContext *context, const SourceIdentity *identity, GError **error);
+
 Source *source_prepare(const SourceContext *context, const SourceIdentity *identity, GError **error);

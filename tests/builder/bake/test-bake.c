@@ -6,6 +6,7 @@
 
 #include <cmocka.h>
 #include <ingot/disk.h>
+#include <ingot/error.h>
 #include <ingot/format.h>
 #include <ingot/manifest.h>
 #include <string.h>
@@ -90,21 +91,27 @@ static int tear_down(void **state)
     return 0;
 }
 
-static gboolean build_cached(const Fixture *fixture, const char *name, const char *rest)
+/* FALSE: an error. */
+static gboolean try_build(const Fixture *fixture, const char *name, const char *rest, gboolean *cached, GError **error)
 {
     g_autofree char *path = ingot_workdir_file(fixture->workdir, "recipe.yaml");
     g_autofree char *text = g_strdup_printf("name: %s\n%s\n", name, rest);
     assert_true(g_file_set_contents(path, text, -1, NULL));
-    g_autoptr(GError) error = NULL;
-    g_autoptr(Recipe) recipe = recipe_load(path, NULL, &error);
+    g_autoptr(Recipe) recipe = recipe_load(path, NULL, error);
     const BakeOptions options = {
         .host = {.store = fixture->store, .cache = fixture->cache, .accel = MACHINE_TCG, .progress = fixture->progress},
         .name = name,
         .tag = "1",
     };
     IngotDescriptor manifest;
+    return recipe != NULL && bake(recipe, &options, &manifest, cached, error);
+}
+
+static gboolean build_cached(const Fixture *fixture, const char *name, const char *rest)
+{
+    g_autoptr(GError) error = NULL;
     gboolean cached = FALSE;
-    if (recipe == NULL || !bake(recipe, &options, &manifest, &cached, &error)) {
+    if (!try_build(fixture, name, rest, &cached, &error)) {
         fail_msg("%s", error->message);
     }
     return cached;
@@ -184,6 +191,34 @@ static void what_a_build_has_sealed_stays_as_it_is(void **state)
     build(fixture, "third", "source: {from: again:1}");
     assert_true(same_disk(fixture, "web", "third"));
     assert_true(build_cached(fixture, "third", "source: {from: again:1}"));
+}
+
+/* A policy that is there since then counts: an image that is cached is given no name either. */
+static void what_is_cached_is_judged_by_the_policy_of_its_source(void **state)
+{
+    const Fixture *fixture = *state;
+    g_autoptr(IngotImage) base = image_of(fixture, "base");
+    const IngotDescriptor manifest = base->entry->manifest;
+    g_autofree char *policy = ingot_workdir_file(fixture->workdir, "policy.json");
+    g_autofree char *digest = ingot_digest_to_text(&manifest.digest);
+    g_autofree char *source = g_strdup_printf("source: {from: \"r.example/base@%s\"}", digest);
+    g_autoptr(GError) error = NULL;
+    gboolean cached;
+    build(fixture, "web", source);
+    assert_true(build_cached(fixture, "web", source));
+    g_autoptr(IngotImage) web = image_of(fixture, "web");
+    assert_true(ingot_store_tag(fixture->store, "kept", "1", &web->entry->manifest, NULL));
+    assert_true(ingot_store_remove(fixture->store, web->entry, NULL, NULL));
+    assert_true(g_file_set_contents(policy, "{\"default\":[{\"type\":\"reject\"}]}", -1, NULL));
+    g_setenv("INGOT_POLICY", policy, TRUE);
+    gboolean built = try_build(fixture, "web", source, &cached, &error);
+    g_unsetenv("INGOT_POLICY");
+    assert_false(built);
+    assert_true(g_error_matches(error, INGOT_ERROR, INGOT_ERROR_REFUSED));
+    g_autoptr(IngotReference) named = ingot_reference_parse("web:1", NULL);
+    g_autoptr(IngotStoreEntry) there = ingot_store_find(fixture->store, named, NULL);
+    assert_null(there);
+    assert_true(build_cached(fixture, "web", source));
 }
 
 /* What a parent keeps is not its child's. */
@@ -324,6 +359,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(what_was_only_packed_is_sealed),
         TEST(what_a_build_has_sealed_stays_as_it_is),
+        TEST(what_is_cached_is_judged_by_the_policy_of_its_source),
         TEST(what_the_source_has_kept_is_removed_where_the_recipe_does_not_keep_it),
         TEST(what_the_recipe_removes_is_removed_without_a_step),
         TEST(what_is_gone_cannot_be_kept),

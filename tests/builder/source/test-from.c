@@ -326,6 +326,13 @@ static void test_tag_of_registry(void **state)
     g_free(registry.name);
 }
 
+static void expect_refused(const Fixture *fixture, const SourceIdentity *identity)
+{
+    g_autoptr(GError) error = NULL;
+    assert_false(source_allow(&fixture->context, identity, &error));
+    assert_true(g_error_matches(error, INGOT_ERROR, INGOT_ERROR_REFUSED));
+}
+
 /* A policy speaks of a name's images; what another recipe's build has just given under that name is this machine's own.
  */
 static void test_policy(void **state)
@@ -343,11 +350,23 @@ static void test_policy(void **state)
     g_autoptr(SourceIdentity) identity = source_identify(&fixture->context, NULL);
     assert_null(source_prepare(&fixture->context, identity, &error));
     assert_true(g_error_matches(error, INGOT_ERROR, INGOT_ERROR_REFUSED));
+    expect_refused(fixture, identity);
+    name[strlen(name) - 1] = name[strlen(name) - 1] == '0' ? '1' : '0'; /* one that the store has not */
+    json_object_set_new(json_object_get(fixture->recipe.tree, "source"), "reference", json_string(name));
+    g_autoptr(SourceIdentity) missing = source_identify(&fixture->context, NULL);
+    expect_refused(fixture, missing);
+    assert_true(g_file_set_contents(policy, "{\"default\":[{\"type\":\"insecureAcceptAnything\"}]}", -1, NULL));
+    assert_true(source_allow(&fixture->context, missing, NULL)); /* nobody is asked for it */
+    assert_true(source_allow(&fixture->context, identity, NULL));
+    assert_true(g_file_set_contents(policy, "{\"default\":[{\"type\":\"reject\"}]}", -1, NULL));
     json_decref(fixture->recipe.tree);
     fixture->recipe.tree = json_pack("{s:{s:s, s:s}}", "source", "kind", "recipe", "path", "base.yaml");
-    fixture->context.parent = name;
+    g_autofree char *parent = g_strconcat("r.example/team/base:1.0.0@", fixture->first, NULL);
+    fixture->context.parent = parent;
     g_autoptr(Source) given = make(fixture);
     expect_disk(given, "first");
+    g_autoptr(SourceIdentity) own = source_identify(&fixture->context, NULL);
+    assert_true(source_allow(&fixture->context, own, NULL));
     g_unsetenv("INGOT_POLICY");
 }
 
