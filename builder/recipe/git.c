@@ -28,9 +28,7 @@ static gboolean git_has_repository(const char *folder)
     }
 }
 
-/* What git printed on stdout; else an error with what it said on stderr. A recipe may come from anybody: a folder that
- * looks like a bare repository brings a configuration of its own, and nothing that a repository names is run. */
-static char *git_ask(const char *folder, const char *const *words, GError **error)
+char *recipe_git_ask(const char *folder, const char *const *words, GError **error)
 {
     g_autoptr(GPtrArray) argv = g_ptr_array_new();
     const char *const head[] = {"git",
@@ -42,6 +40,8 @@ static char *git_ask(const char *folder, const char *const *words, GError **erro
                                 "core.fsmonitor=false",
                                 "-c",
                                 "core.hooksPath=/dev/null",
+                                "-c",
+                                "core.quotePath=true",
                                 "-C",
                                 folder};
     for (guint i = 0; i < G_N_ELEMENTS(head); i++) {
@@ -62,21 +62,22 @@ gboolean recipe_git(const char *folder, char **commit, gboolean *dirty, GError *
 {
     static const char *const repository[] = {"rev-parse", "--git-dir", NULL};
     static const char *const head[] = {"rev-parse", "--verify", "--quiet", "HEAD^{commit}", NULL};
-    static const char *const status[] = {"status", "--porcelain", NULL};
+    static const char *const status[] = {"status", "--porcelain", "--untracked-files=normal",
+                                         "--ignore-submodules=none", NULL}; /* whatever the configuration says */
     if (!git_has_repository(folder)) {
         g_set_error(error, INGOT_ERROR, INGOT_ERROR_NOT_FOUND, "%s: is not in a git repository", folder);
         return FALSE;
     }
-    g_autofree char *place = git_ask(folder, repository, error);
+    g_autofree char *place = recipe_git_ask(folder, repository, error);
     if (place == NULL) {
         return FALSE;
     }
-    g_autofree char *found = git_ask(folder, head, NULL);
+    g_autofree char *found = recipe_git_ask(folder, head, NULL);
     if (found == NULL) {
         g_set_error(error, INGOT_ERROR, INGOT_ERROR_NOT_FOUND, "%s: its git repository has no commit yet", folder);
         return FALSE;
     }
-    g_autofree char *changes = git_ask(folder, status, error);
+    g_autofree char *changes = recipe_git_ask(folder, status, error);
     if (changes == NULL) {
         return FALSE;
     }
@@ -109,9 +110,9 @@ void recipe_git_origin(const char *folder, GitOrigin *origin)
     static const char *const prefix[] = {"rev-parse", "--show-prefix", NULL};
     *origin = (GitOrigin){0};
     if (git_has_repository(folder)) {
-        g_autofree char *found = git_ask(folder, url, NULL);
+        g_autofree char *found = recipe_git_ask(folder, url, NULL);
         origin->url = found == NULL || *found == '\0' ? NULL : git_public_url(found);
-        origin->branch = git_ask(folder, branch, NULL);
-        origin->prefix = git_ask(folder, prefix, NULL);
+        origin->branch = recipe_git_ask(folder, branch, NULL);
+        origin->prefix = recipe_git_ask(folder, prefix, NULL);
     }
 }

@@ -3,8 +3,14 @@
 
 #include <glib.h>
 
-/* The commit that is checked out and whether the work tree differs from it. NOT_FOUND outside of a repository, or in
- * one without a commit; anything else that goes wrong is another error, with git's own words. */
+/* What git, run in the folder with these words, printed on stdout without the last newline; else an error with what it
+ * said on stderr. A recipe may come from anybody: a folder that looks like a bare repository brings a configuration of
+ * its own, and nothing that a repository names is run. Free it. */
+char *recipe_git_ask(const char *folder, const char *const *words, GError **error);
+
+/* The commit that is checked out and whether the work tree differs from it, but for what it ignores (committed.h).
+ * NOT_FOUND outside of a repository, or in one without a commit; anything else that goes wrong is another error, with
+ * git's own words. */
 gboolean recipe_git(const char *folder, char **commit, gboolean *dirty, GError **error);
 
 /* Where a folder of a repository comes from; each is NULL where there is none. */

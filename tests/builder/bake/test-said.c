@@ -16,6 +16,8 @@
 #include "base/file.h"
 #include "base/process.h"
 
+#define OUTSIDE "  - file: {from: ../outside, to: /srv/}\n  - file: {from: way-out, to: /srv/}\n"
+
 typedef struct {
     IngotWorkdir *workdir;
     char *folder;
@@ -40,10 +42,7 @@ static int set_up(void **state)
         "source: {from: base:1}\n"
         "steps:\n"
         "  - shell: echo ${token}\n"
-        "  - file: {from: site/, to: /srv/site}\n"
-        "  - file: {from: ../outside, to: /srv/}\n"
-        "  - file: {from: way-out, to: /srv/}\n"
-        "tests:\n"
+        "  - file: {from: site/, to: /srv/site}\n" OUTSIDE "tests:\n"
         "  - port: 22\n");
     put(fixture, "site/b.html", "page b");
     put(fixture, "site/a.html", "page a");
@@ -192,6 +191,19 @@ static void git(const Fixture *fixture, const char *words)
     assert_int_equal(status, 0);
 }
 
+/* A repository with all of the fixture's folder in it, and a recipe that reads nothing else. */
+static void commit_all(const Fixture *fixture)
+{
+    g_autofree char *path = g_build_filename(fixture->folder, "web.yaml", NULL), *text = NULL;
+    assert_true(g_file_get_contents(path, &text, NULL, NULL));
+    g_auto(GStrv) around = g_strsplit(text, OUTSIDE, 2);
+    g_autofree char *within = g_strjoinv("", around);
+    put(fixture, "web.yaml", within);
+    git(fixture, "init -q -b main");
+    git(fixture, "add .");
+    git(fixture, "commit -q -m one");
+}
+
 static const char *parameter(const json_t *predicate, const char *key)
 {
     const json_t *definition = json_object_get(predicate, "buildDefinition");
@@ -201,9 +213,8 @@ static const char *parameter(const json_t *predicate, const char *key)
 static void provenance_has_no_login(void **state)
 {
     const Fixture *fixture = *state;
-    git(fixture, "init -q -b topic");
-    git(fixture, "add .");
-    git(fixture, "commit -q -m one");
+    commit_all(fixture);
+    git(fixture, "checkout -q -b topic");
     git(fixture, "remote add origin https://somebody:open-sesame@git.example/team/web.git");
     g_autoptr(Recipe) recipe = recipe_of(fixture);
     g_autoptr(json_t) config = json_pack("{s:{s:s}}", "base", "reference", "h.example/base:1");
@@ -243,9 +254,7 @@ static void outside_of_a_repository_nothing_is_clean(void **state)
 /* Whether a build that began with a clean commit still counts as clean after that was done. */
 static gboolean stays_clean(const Fixture *fixture, void (*change)(const Fixture *))
 {
-    git(fixture, "init -q -b main");
-    git(fixture, "add .");
-    git(fixture, "commit -q -m one");
+    commit_all(fixture);
     g_autoptr(Recipe) recipe = recipe_of(fixture);
     g_auto(Origin) origin = {0};
     origin_ask(recipe, &origin);
@@ -278,6 +287,12 @@ static void the_repository_goes(const Fixture *fixture)
     git(fixture, "update-ref -d HEAD");
 }
 
+static void what_git_ignores_comes(const Fixture *fixture)
+{
+    put(fixture, ".git/info/exclude", "site/late\n");
+    put(fixture, "site/late", "a page of a build");
+}
+
 static void what_changes_under_a_build_is_not_clean(void **state)
 {
     static const struct {
@@ -286,6 +301,7 @@ static void what_changes_under_a_build_is_not_clean(void **state)
     } cases[] = {{nothing_changes, TRUE},
                  {a_file_is_edited, FALSE},
                  {another_commit_is_made, FALSE},
+                 {what_git_ignores_comes, FALSE},
                  {the_repository_goes, FALSE}};
     (void)state;
     for (guint i = 0; i < G_N_ELEMENTS(cases); i++) {
@@ -296,13 +312,96 @@ static void what_changes_under_a_build_is_not_clean(void **state)
     }
 }
 
+/* Git calls each of these work trees clean. NULL: the commit has all that the image is made of; else what it lacks. */
+static void what_the_commit_lacks_is_not_clean(void **state)
+{
+    static const struct {
+        const char *steps, *ignored, *mark, *lacks;
+    } cases[] = {
+        {"[{file: {from: in/, to: /srv/}}]", "unnamed", NULL, NULL},
+        {"[{file: {from: in/, to: /srv/}}]", "in/out", NULL, "in/out"},
+        {"[{file: {from: in/out/page, to: /srv/}}]", "in/out", NULL, "in/out/page"},
+        {"[{file: {from: in/way, to: /srv/}}]", "in/out", NULL, "in/out"},
+        {"[{file: {from: in/way, to: /srv/}}]", "way", NULL, "in/way"},
+        {"[{script: in/run.sh}]", "in/out", NULL, NULL},
+        {"[{script: in/run.sh}]", "*.sh", NULL, "in/run.sh"},
+        {"[{shell: echo}]", "web.yaml", NULL, "web.yaml"},
+        {"[{file: {from: in/, to: /srv/}}]", "unnamed", "assume-unchanged", "in/kept \"\\ \303\274"},
+        {"[{file: {from: in/, to: /srv/}}]", "unnamed", "skip-worktree", "in/kept \"\\ \303\274"},
+        {"[{file: {from: ../outside, to: /srv/}}]", "unnamed", NULL, "outside"},
+        {"[{file: {from: way-out, to: /srv/}}]", "unnamed", NULL, "way-out"},
+    };
+    (void)state;
+    for (guint i = 0; i < G_N_ELEMENTS(cases); i++) {
+        void *own;
+        set_up(&own);
+        const Fixture *fixture = own;
+        put(fixture, "in/out/page", "made");
+        put(fixture, "in/run.sh", "true");
+        put(fixture, "in/kept \"\\ \303\274", "kept");
+        g_autofree char *link = g_build_filename(fixture->folder, "in/way", NULL);
+        assert_int_equal(symlink("out", link), 0);
+        put(fixture, ".gitignore", cases[i].ignored);
+        g_autofree char *steps = g_strconcat("steps: ", cases[i].steps, NULL);
+        g_autoptr(Recipe) recipe = recipe_with_steps(fixture, steps);
+        commit_all(fixture);
+        g_autofree char *mark =
+            g_strdup_printf("update-index --%s 'in/kept \"\\ \303\274'", cases[i].mark == NULL ? "" : cases[i].mark);
+        if (cases[i].mark != NULL) {
+            git(fixture, mark);
+            put(fixture, "in/kept \"\\ \303\274", "changed");
+        }
+        g_auto(Origin) origin = {0};
+        origin_ask(recipe, &origin);
+        assert_int_equal(origin.clean, cases[i].lacks == NULL);
+        assert_true(cases[i].lacks == NULL || strstr(origin.unclean, cases[i].lacks) != NULL);
+        tear_down(&own);
+    }
+}
+
+/* Files of a submodule are those of the commit that the repository names of it. */
+static void a_submodule_is_in_the_commit(void **state)
+{
+    const Fixture *fixture = *state;
+    put(fixture, "../module/page", "of the module");
+    git(fixture, "init -q ../module");
+    git(fixture, "-C ../module add .");
+    git(fixture, "-C ../module commit -q -m one");
+    commit_all(fixture);
+    git(fixture, "-c protocol.file.allow=always submodule --quiet add ../module parts");
+    g_autoptr(Recipe) recipe = recipe_with_steps(fixture, "steps: [{file: {from: parts/page, to: /srv/}}]");
+    git(fixture, "add .");
+    git(fixture, "commit -q -m two");
+    g_auto(Origin) origin = {0}, ignored = {0};
+    origin_ask(recipe, &origin);
+    assert_true(origin.clean);
+    put(fixture, ".git/modules/parts/info/exclude", "later\n");
+    put(fixture, "parts/later", "made");
+    g_autoptr(Recipe) other = recipe_with_steps(fixture, "steps: [{file: {from: parts/later, to: /srv/}}]");
+    git(fixture, "commit -q -a -m three");
+    origin_ask(other, &ignored);
+    assert_false(ignored.clean);
+    assert_non_null(strstr(ignored.unclean, "parts/later"));
+}
+
+/* Whatever the configuration has git pass over. */
+static void an_untracked_file_is_not_clean(void **state)
+{
+    const Fixture *fixture = *state;
+    commit_all(fixture);
+    git(fixture, "config status.showUntrackedFiles no");
+    put(fixture, "new", "of nobody");
+    g_autoptr(Recipe) recipe = recipe_of(fixture);
+    g_auto(Origin) origin = {0};
+    origin_ask(recipe, &origin);
+    assert_false(origin.clean);
+}
+
 /* The recipe was read from a changed file, which has been committed or put back since. */
 static void a_recipe_that_was_loaded_with_other_text_is_not_clean(void **state)
 {
     const Fixture *fixture = *state;
-    git(fixture, "init -q -b main");
-    git(fixture, "add .");
-    git(fixture, "commit -q -m one");
+    commit_all(fixture);
     put(fixture, "web.yaml", "name: web\nsource: {from: base:2}\n");
     g_autoptr(Recipe) recipe = recipe_of(fixture);
     git(fixture, "checkout -q web.yaml");
@@ -317,9 +416,7 @@ static void a_recipe_that_names_another_commit_is_not_clean(void **state)
 {
     const Fixture *fixture = *state;
     put(fixture, "web.yaml", "name: web\nsource: {from: base:1}\nannotations: {commit: \"${git.commit}\"}\n");
-    git(fixture, "init -q -b main");
-    git(fixture, "add .");
-    git(fixture, "commit -q -m one");
+    commit_all(fixture);
     g_autoptr(Recipe) recipe = recipe_of(fixture);
     g_auto(Origin) origin = {0}, later = {0};
     origin_ask(recipe, &origin);
@@ -340,6 +437,9 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_recipe_can_keep_its_files, set_up, tear_down),
         cmocka_unit_test_setup_teardown(provenance_has_no_login, set_up, tear_down),
         cmocka_unit_test(what_changes_under_a_build_is_not_clean),
+        cmocka_unit_test(what_the_commit_lacks_is_not_clean),
+        cmocka_unit_test_setup_teardown(a_submodule_is_in_the_commit, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(an_untracked_file_is_not_clean, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_recipe_that_was_loaded_with_other_text_is_not_clean, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_recipe_that_names_another_commit_is_not_clean, set_up, tear_down),
         cmocka_unit_test_setup_teardown(outside_of_a_repository_nothing_is_clean, set_up, tear_down),
