@@ -269,11 +269,26 @@ static gboolean move_channel(const Promotion *promotion, const IngotDigest *now,
     return result->moved;
 }
 
-/* Whether the channel names the digest already: not because an upstream's does, which that may move. */
-static gboolean stands(const Promotion *promotion, const IngotDigest *now, const PromotionResult *result)
+/* *stands: the channel names the digest already, and by a move of its own: not because an upstream's does, which that
+ * may move, nor by a push from when it was no channel, of which nobody knows since when it stands. */
+static gboolean find_standing(const Promotion *promotion, const IngotDigest *now, const PromotionResult *result,
+                              gboolean *stands, GError **error)
 {
-    return now != NULL && ingot_digest_equal(now, &result->digest) &&
-           storage_is_pushed(promotion->storage, promotion->name, promotion->channel);
+    IngotDigest named;
+    *stands = FALSE;
+    if (now == NULL || !ingot_digest_equal(now, &result->digest)) {
+        return TRUE;
+    }
+    GError *problem = NULL;
+    g_autoptr(GArray) moves =
+        storage_last_move(promotion->storage, promotion->name, promotion->channel, &named, &problem);
+    if (problem != NULL && !g_error_matches(problem, INGOT_ERROR, INGOT_ERROR_NOT_FOUND)) {
+        g_propagate_error(error, problem);
+        return FALSE;
+    }
+    g_clear_error(&problem); /* it is gone by now, as the move will tell */
+    *stands = moves != NULL && moves->len > 0 && ingot_digest_equal(&named, now);
+    return TRUE;
 }
 
 /* result has the digest; now is what the channel names, NULL: nothing. */
@@ -285,8 +300,12 @@ static gboolean judge_and_move(const Promotion *promotion, const Pipeline *pipel
     }
     result->gates = json_array();
     judge_gates(promotion, pipeline, channel, strcmp(how, "rollback") == 0, result);
-    gboolean stays = promotion->dry_run || (result->refused && !promotion->force) || stands(promotion, now, result);
-    return stays || move_channel(promotion, now, how, result, error);
+    if (promotion->dry_run || (result->refused && !promotion->force)) {
+        return TRUE;
+    }
+    gboolean stands;
+    return find_standing(promotion, now, result, &stands, error) &&
+           (stands || move_channel(promotion, now, how, result, error));
 }
 
 /* What the channel, which names `now` (NULL: nothing), is to name. */

@@ -31,17 +31,13 @@ void host_target_free(HostTarget *target)
 
 /* --- what the server has --- */
 
-/* The last move says more than the tag, but for one that an upstream moves. */
+/* What no move has led to goes out at once: nobody knows since when the tag names it. */
 static gboolean host_target_find(HostTarget *target, GError **error)
 {
-    if (!storage_find_tag(target->storage, target->name, target->channel, &target->digest, error)) {
-        return FALSE;
-    }
-    g_autoptr(GArray) moves = storage_moves(target->storage, target->name, target->channel, 0, 1, error);
-    const StorageMove *last = moves == NULL || moves->len == 0 ? NULL : &g_array_index(moves, StorageMove, 0);
+    g_autoptr(GArray) moves = storage_last_move(target->storage, target->name, target->channel, &target->digest, error);
     target->rollout.at_once = TRUE;
-    if (last != NULL && !last->gone && storage_is_pushed(target->storage, target->name, target->channel)) {
-        target->digest = last->digest;
+    if (moves != NULL && moves->len > 0) {
+        const StorageMove *last = &g_array_index(moves, StorageMove, 0);
         target->move = last->number;
         target->rollout.since = last->at;
         target->rollout.at_once = g_strcmp0(last->how, "rollback") == 0;

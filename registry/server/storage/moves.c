@@ -1,6 +1,7 @@
 #include "server/storage/moves.h"
 
 #include "server/catalogue/recordrows.h"
+#include "server/catalogue/tags.h"
 #include "server/storage/inside.h"
 
 static void storage_move_clear(gpointer data)
@@ -70,6 +71,26 @@ GArray *storage_moves(Storage *storage, const char *name, const char *tag, guint
 {
     g_autoptr(Connection) reader = database_reader(storage->catalogue, error);
     return reader == NULL ? NULL : moves_find(reader, name, tag, before, most, error);
+}
+
+GArray *storage_last_move(Storage *storage, const char *name, const char *tag, IngotDigest *digest, GError **error)
+{
+    Tag row;
+    g_autoptr(Connection) reader = database_reader(storage->catalogue, error);
+    if (reader == NULL || !database_hold(reader, error) || !tags_find(reader, name, tag, &row, error)) {
+        return NULL;
+    }
+    if (!row.found) {
+        blob_unknown(error, "the tag");
+        return NULL;
+    }
+    *digest = row.digest;
+    g_autoptr(GArray) moves = moves_find(reader, name, tag, 0, 1, error);
+    const StorageMove *last = moves == NULL || moves->len == 0 ? NULL : &g_array_index(moves, StorageMove, 0);
+    if (last != NULL && (!row.pushed || last->gone || !ingot_digest_equal(&last->digest, digest))) {
+        g_array_set_size(moves, 0);
+    }
+    return g_steal_pointer(&moves);
 }
 
 /* Ends the walk at the highest. */

@@ -5,6 +5,7 @@
 #include "server/catalogue/manifestrows.h"
 #include "server/catalogue/repositories.h"
 #include "server/catalogue/tags.h"
+#include "server/storage/channels.h"
 #include "server/storage/inside.h"
 
 /* Whether the tag names what is expected of it. */
@@ -20,6 +21,15 @@ static gboolean moving_is_current(const StorageMoving *moving, const Tag *old, G
     return current;
 }
 
+/* The tag names it already: whoever says so once more is told to those who follow, and noted, as of any move. */
+static gboolean moving_repeat(Change *change, const StorageMoving *moving, GError **error)
+{
+    g_autofree char *text = ingot_digest_to_text(moving->to);
+    change_log(change, "tag", moving->name, "tag", moving->tag, "digest", text, NULL);
+    return !storage_is_channel(change->storage, moving->name, moving->tag) ||
+           moves_note(change, moving->name, moving->tag, moving->to, FALSE, error);
+}
+
 static gboolean moving_apply(Change *change, const StorageMoving *moving, GError **error)
 {
     Tag old;
@@ -31,8 +41,12 @@ static gboolean moving_apply(Change *change, const StorageMoving *moving, GError
         (blob > 0 && !manifest_rows_has(change->writer, repository, blob, &had, error))) {
         return FALSE;
     }
-    return had ? names_tag(change, moving->name, moving->tag, repository, blob, moving->to, FALSE, FALSE, error)
-               : blob_unknown(error, "the manifest");
+    if (!had) {
+        return blob_unknown(error, "the manifest");
+    }
+    gboolean again = old.found && old.pushed && ingot_digest_equal(&old.digest, moving->to);
+    return names_tag(change, moving->name, moving->tag, repository, blob, moving->to, FALSE, FALSE, error) &&
+           (!again || moving_repeat(change, moving, error));
 }
 
 gboolean storage_move_tag(Storage *storage, const StorageMoving *moving, GError **error)

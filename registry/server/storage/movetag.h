@@ -1,6 +1,6 @@
 /* Moving a tag among manifests that the repository has: no byte of an image is copied, and of two who expect the same
- * of a tag only one moves it. The tag, and what it names, count as pushed from then on, wherever they came from. Thread
- * safe. */
+ * of a tag only one moves it. The tag, and what it names, count as pushed from then on, wherever they came from. A tag
+ * that names it already stays; that is a move all the same. Thread safe. */
 #pragma once
 
 #include "server/storage/storage.h"

@@ -1,0 +1,121 @@
+/* What a host is told to run: by what the channel names, the move that led there, and what hosts have reported. */
+#include "../fixture.h"
+
+#include "base/json.h"
+#include "server/channel/promotion.h"
+#include "server/follow/hosts.h"
+#include "server/follow/hosttarget.h"
+#include "server/follow/ledger.h"
+#include "server/storage/channels.h"
+#include "server/storage/moves.h"
+
+#define PHASED                                                                                                         \
+    "{\"channels\":[{\"name\":\"stable\",\"rollout\":{\"percent\":[5,100],\"wait\":\"1h\","                            \
+    "\"stop_after_failures\":2}}]}"
+#define WITHOUT "{\"channels\":[{\"name\":\"other\"}]}"
+
+static const StorageActor alice = {.name = "alice"};
+
+typedef struct {
+    Storage *storage;
+    Database *ledger;
+} Server;
+
+static Server open_server(void **state)
+{
+    g_autofree char *path = ingot_workdir_file(*state, "data");
+    g_autoptr(GError) error = NULL;
+    Storage *storage = open_storage(state);
+    Database *ledger = ledger_open(path, &error);
+    if (ledger == NULL) {
+        fail_msg("%s", error->message);
+    }
+    return (Server){storage, ledger};
+}
+
+static void close_server(Server *server)
+{
+    database_close(server->ledger);
+    storage_close(server->storage);
+}
+
+static GPtrArray *pipeline_of_a(const GPtrArray *now, gpointer body, GError **error)
+{
+    (void)now, (void)error;
+    GPtrArray *pipelines = g_ptr_array_new_with_free_func((GDestroyNotify)pipeline_unref);
+    g_ptr_array_add(pipelines, pipeline_new("a", body));
+    return pipelines;
+}
+
+static void apply(const Server *server, const char *text)
+{
+    g_autoptr(json_t) body = ingot_json_parse(text, strlen(text), "test", NULL);
+    assert_true(storage_change_pipelines(server->storage, &alice, pipeline_of_a, body, NULL));
+}
+
+/* Whether the channel was moved. */
+static gboolean promote(const Server *server, const char *from)
+{
+    g_autoptr(GError) error = NULL;
+    g_auto(PromotionResult) result = {0};
+    const Promotion promotion = {.storage = server->storage,
+                                 .name = "a",
+                                 .channel = "stable",
+                                 .from = from,
+                                 .actor = &alice,
+                                 .ledger = server->ledger};
+    if (!promotion_run(&promotion, &result, &error)) {
+        fail_msg("%s", error->message);
+    }
+    return result.moved;
+}
+
+/* What a host, among the first or the last, is told: a digest, or a text that begins so. */
+static void assert_told(const Server *server, double wariness, const IngotDigest *digest, const char *why)
+{
+    g_autoptr(GError) error = NULL;
+    const RolloutHost host = {.name = "a", .host = "h", .group = "", .wariness = wariness};
+    g_autoptr(HostTarget) target =
+        host_target_new(server->storage, server->ledger, "a", "stable", g_get_real_time() / G_USEC_PER_SEC, &error);
+    g_autoptr(json_t) told = target == NULL ? NULL : host_target_tell(target, &host, NULL, &error);
+    if (told == NULL) {
+        fail_msg("%s", error->message);
+    }
+    g_autofree char *expected = digest == NULL ? NULL : ingot_digest_to_text(digest);
+    const char *is = json_string_value(json_object_get(told, digest == NULL ? "why" : "digest"));
+    if (is == NULL || !g_str_has_prefix(is, digest == NULL ? why : expected)) {
+        g_autofree char *text = ingot_json_canonical(told);
+        fail_msg("%s, not %s", text, digest == NULL ? why : expected);
+    }
+}
+
+/* A tag that was pushed while it was no channel: the channel's last move tells nothing of it. */
+static void a_move_that_led_elsewhere_does_not_count(void **state)
+{
+    Server server = open_server(state);
+    IngotDigest one = put_manifest(server.storage, "a", "1.0.0", "one", NULL, 0);
+    IngotDigest two = put_manifest(server.storage, "a", "2.0.0", "two", NULL, 0);
+    apply(&server, PHASED);
+    assert_true(promote(&server, "1.0.0"));
+    assert_false(promote(&server, "1.0.0"));
+    assert_told(&server, 0, &one, NULL);
+    assert_told(&server, 1, NULL, "phase 2 of 2");
+    apply(&server, WITHOUT);
+    put_manifest(server.storage, "a", "stable", "two", NULL, 0);
+    apply(&server, PHASED);
+    assert_told(&server, 0, &two, NULL);
+    assert_told(&server, 1, &two, NULL);
+    assert_true(promote(&server, "2.0.0")); /* from now on it is known since when */
+    assert_told(&server, 0, &two, NULL);
+    assert_told(&server, 1, NULL, "phase 2 of 2");
+    assert_false(promote(&server, "2.0.0"));
+    close_server(&server);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(a_move_that_led_elsewhere_does_not_count, set_up, tear_down),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
