@@ -180,8 +180,16 @@ static const char moves_by_channel[] =
     " WHERE kind='move';"
     "CREATE INDEX moves_by_channel ON records (name, channel, key) WHERE kind='move';";
 
+/* What was promoted, or is named by a tag that follows no upstream, counts as pushed: older versions have left it among
+ * what came from an upstream, where eviction takes it. */
+static const char promoted[] =
+    "DELETE FROM cached WHERE (repository, manifest) IN (SELECT repository, digest FROM tags JOIN blobs ON"
+    " blobs.id=tags.blob WHERE tags.cached=0) OR (repository, 'sha256:' || lower(hex(manifest))) IN"
+    " (SELECT repositories.id, json_extract(body, '$.digest') FROM records JOIN repositories USING (name) WHERE"
+    " kind='move' AND CASE WHEN json_valid(body) THEN json_extract(body, '$.how') IN ('promote', 'rollback') END);";
+
 const char *const schema_migrations[] = {
-    first,          second,      leases,          events,  mentions_by_digest, used,       windows, counters, diary,
-    cached,         cached_tags, uploads,         aliases, artifacts,          named_tags, spared,  bases,    records,
-    records_by_key, named_bases, moves_by_channel};
+    first,          second,      leases,           events,  mentions_by_digest, used,       windows, counters, diary,
+    cached,         cached_tags, uploads,          aliases, artifacts,          named_tags, spared,  bases,    records,
+    records_by_key, named_bases, moves_by_channel, promoted};
 const unsigned schema_count = sizeof schema_migrations / sizeof schema_migrations[0];

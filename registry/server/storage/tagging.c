@@ -144,7 +144,13 @@ gboolean names_tag(Change *change, const char *name, const char *tag, gint64 rep
         return FALSE;
     }
     gboolean same = old.found && ingot_digest_equal(&old.digest, digest);
-    if ((cached && old.pushed) || (same && old.pushed == !cached && old.is_sha512 == is_sha512)) {
+    if (cached && old.pushed) {
+        return TRUE;
+    }
+    if (!cached && !cached_drop(change->writer, repository, digest, NULL, error)) {
+        return FALSE;
+    }
+    if (same && old.pushed == !cached && old.is_sha512 == is_sha512) {
         return TRUE;
     }
     gboolean moves =
@@ -152,8 +158,7 @@ gboolean names_tag(Change *change, const char *name, const char *tag, gint64 rep
     g_autofree char *text = ingot_digest_to_text(digest);
     change_log(change, "tag", name, "tag", tag, "digest", text, "origin", cached ? "upstream" : NULL, "algorithm",
                is_sha512 ? "sha512" : NULL, NULL);
-    return (cached || cached_drop(change->writer, repository, digest, NULL, error)) &&
-           tags_set(change->writer, repository, tag, blob, cached, is_sha512, change_time(change), error) &&
+    return tags_set(change->writer, repository, tag, blob, cached, is_sha512, change_time(change), error) &&
            (!moves || change->redoes || !storage_is_channel(change->storage, name, tag) ||
             moves_note(change, name, tag, digest, cached, error));
 }

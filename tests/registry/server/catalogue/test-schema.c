@@ -122,6 +122,38 @@ static void older_moves_have_their_channel(void **state)
     assert_int_equal(number(reader, "SELECT key FROM records WHERE channel IS NULL"), 3);
 }
 
+/* A cache's images that an older version has promoted count as pushed: a1 is named by a tag that follows no
+ * upstream, a2 by one that does; a3 was promoted once, in this name alone; a4 came to a channel by its upstream. */
+static void what_was_promoted_is_not_cached(void **state)
+{
+    g_autofree char *path = ingot_workdir_file(*state, "catalogue.sqlite");
+    Database *old = database_open(path, DATABASE_PLAIN, schema_migrations, 21, NULL);
+    Connection *writer = database_begin(old, NULL);
+    run(writer, "INSERT INTO packs VALUES (1, 0)");
+    run(writer, "INSERT INTO repositories VALUES (1, 'a', 0), (2, 'b', 0)");
+    run(writer, "INSERT INTO blobs (id, digest, size, pack, pieces, sum) VALUES (1, x'a1', 1, 1, x'', 0),"
+                " (2, x'a2', 1, 1, x'', 0)");
+    run(writer, "INSERT INTO links VALUES (1, 1, 0, 0), (1, 2, 0, 0)");
+    run(writer,
+        "INSERT INTO manifests (repository, blob, type, made, sum) VALUES (1, 1, 't', 0, 0), (1, 2, 't', 0, 0)");
+    run(writer, "INSERT INTO tags (repository, name, blob, made, sum, cached) VALUES (1, 'prod', 1, 0, 0, 0),"
+                " (1, 'dev', 2, 0, 0, 1)");
+    run(writer, "INSERT INTO cached VALUES (1, x'a1'), (1, x'a2'), (1, x'a3'), (1, x'a4'), (2, x'a3')");
+    run(writer, "INSERT INTO records (kind, name, key, body, at, sum) VALUES"
+                " ('move', 'a', '1', '{\"tag\":\"prod\",\"how\":\"promote\",\"digest\":\"sha256:a3\"}', 0, 0),"
+                " ('move', 'a', '2', '{\"tag\":\"dev\",\"how\":\"push\",\"digest\":\"sha256:a4\"}', 0, 0),"
+                " ('move', 'a', '3', '{\"tag', 0, 0)");
+    assert_true(database_end(old, TRUE, NULL));
+    database_close(old);
+    g_autoptr(Database) now = database_open(path, DATABASE_PLAIN, schema_migrations, schema_count, NULL);
+    assert_non_null(now);
+    g_autoptr(Connection) reader = database_reader(now, NULL);
+    assert_int_equal(number(reader, "SELECT count(*) FROM cached"), 3);
+    assert_int_equal(number(reader, "SELECT count(*) FROM cached WHERE repository=1 AND manifest IN (x'a2', x'a4')"),
+                     2);
+    assert_int_equal(number(reader, "SELECT count(*) FROM cached WHERE repository=2"), 1);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -129,6 +161,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(records_are_found_by_key, set_up, tear_down),
         cmocka_unit_test_setup_teardown(moves_are_found_by_channel, set_up, tear_down),
         cmocka_unit_test_setup_teardown(older_moves_have_their_channel, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(what_was_promoted_is_not_cached, set_up, tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

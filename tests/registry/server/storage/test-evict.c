@@ -252,6 +252,22 @@ static void what_was_promoted_stays(void **state)
     assert_false(has_tag(storage, "b", "1.0.0"));
 }
 
+/* So does what an older version has left among what came from an upstream, once its channel is set again. */
+static void what_is_promoted_again_stays(void **state)
+{
+    g_autoptr(Storage) storage = open_cache(state, 1000);
+    IngotDigest promoted = cache_image(storage, "a", "1.0.0", 1);
+    const StorageMoving again = {.name = "a", .tag = "prod", .to = &promoted, .expected = &promoted};
+    promote(storage, "a", "prod", &promoted);
+    in_catalogue(state, "INSERT INTO cached SELECT repository, digest FROM tags JOIN blobs ON blobs.id=tags.blob WHERE"
+                        " tags.name='prod'");
+    assert_true(storage_move_tag(storage, &again, NULL));
+    IngotDigest last = cache_image(storage, "b", "1.0.0", 2);
+    set_used(state, "b", &last, 1);
+    collect(storage, FALSE);
+    assert_true(has_tag(storage, "a", "prod") && has_noise(storage, "a", 1));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -262,6 +278,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(an_image_goes_whole, set_up, tear_down),
         cmocka_unit_test_setup_teardown(it_is_known_after_a_rebuild, set_up, tear_down),
         cmocka_unit_test_setup_teardown(what_was_promoted_stays, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(what_is_promoted_again_stays, set_up, tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
