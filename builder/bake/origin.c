@@ -50,6 +50,9 @@ void origin_ask(const Recipe *recipe, Origin *origin)
     gboolean dirty;
     g_autoptr(GError) problem = NULL;
     *origin = (Origin){0};
+    if (recipe->image != NULL) {
+        return; /* it is in no work tree: a repository above the folder that it was unpacked into is another's */
+    }
     if (recipe_git(recipe->folder, &origin->commit, &dirty, &problem)) {
         origin->unclean = dirty ? NULL : origin_beyond(recipe);
         origin->clean = !dirty && origin->unclean == NULL;

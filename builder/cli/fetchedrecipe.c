@@ -20,6 +20,7 @@ static void fetched_free(gpointer data)
 {
     RecipeFetched *fetched = data;
     g_free(fetched->path);
+    g_free(fetched->folder);
     g_free(fetched->image);
     json_decref(fetched->values);
     g_free(fetched);
@@ -97,6 +98,7 @@ static RecipeFetched *unpack(FetchedRecipes *recipes, const KeptRecipe *kept, ch
     }
     RecipeFetched *fetched = g_new0(RecipeFetched, 1);
     fetched->path = g_canonicalize_filename(path, NULL);
+    fetched->folder = g_canonicalize_filename(folder, NULL);
     fetched->image = g_steal_pointer(&owned);
     fetched->values = kept->variables == NULL ? json_object() : json_incref(kept->variables);
     g_hash_table_insert(recipes->images, fetched->image, fetched);

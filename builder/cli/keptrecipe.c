@@ -172,23 +172,55 @@ static gboolean entry_digest(struct archive *archive, IngotDigest *digest)
     return count == 0;
 }
 
-/* Whether the recipe in the tar is the one that the image was baked from. */
-static gboolean recipe_is_own(const KeptRecipe *recipe)
+/* What is in a tar that calls itself a recipe's. */
+typedef struct {
+    gboolean own;   /* the recipe that the image was baked from */
+    gboolean alien; /* what no build packs: a link, which may lead anywhere, or a git repository, whose settings would
+                       have git run programs */
+} TarLook;
+
+static gboolean entry_is_alien(struct archive_entry *entry)
+{
+    const char *name = archive_entry_pathname(entry);
+    g_auto(GStrv) parts = name == NULL ? NULL : g_strsplit(name, "/", -1);
+    return archive_entry_filetype(entry) == AE_IFLNK || parts == NULL ||
+           g_strv_contains((const char *const *)parts, ".git");
+}
+
+static TarLook tar_look(const KeptRecipe *recipe)
 {
     struct archive *archive = archive_read_new();
     struct archive_entry *entry;
-    gboolean own = FALSE;
+    TarLook look = {0};
+    int status;
     archive_read_support_format_tar(archive);
     gsize size;
     const void *bytes = g_bytes_get_data(recipe->tar, &size);
     gboolean open = archive_read_open_memory(archive, bytes, size) == ARCHIVE_OK;
-    while (open && !own && archive_read_next_header(archive, &entry) == ARCHIVE_OK) {
+    while (open && ((status = archive_read_next_header(archive, &entry)) == ARCHIVE_OK || status == ARCHIVE_WARN)) {
         IngotDigest digest;
-        own = g_strcmp0(archive_entry_pathname(entry), recipe->path) == 0 && entry_digest(archive, &digest) &&
-              ingot_digest_equal(&digest, &recipe->digest);
+        gboolean own = !look.own && g_strcmp0(archive_entry_pathname(entry), recipe->path) == 0 &&
+                       entry_digest(archive, &digest) && ingot_digest_equal(&digest, &recipe->digest);
+        look.own |= own;
+        look.alien |= entry_is_alien(entry);
     }
     archive_read_free(archive);
-    return own;
+    return look;
+}
+
+/* Whether it has the recipe that the image's config names, and nothing that no build packs. */
+static gboolean tar_check(const KeptRecipe *recipe, GError **error)
+{
+    const TarLook look = tar_look(recipe);
+    if (!look.own) {
+        return recipe_is_foreign(error);
+    }
+    if (look.alien) {
+        g_set_error(error, INGOT_ERROR, INGOT_ERROR_CORRUPT,
+                    "the attached recipe has links or a git repository in it, which no build attaches");
+        return FALSE;
+    }
+    return TRUE;
 }
 
 /* One attachment that calls itself the recipe: into out, which has what the config says. */
@@ -203,7 +235,7 @@ static gboolean recipe_take(const KeptPlace *place, const IngotDigest *attached,
         return FALSE;
     }
     out->tar = place_blob(place, &layer, TAR_MAX, error);
-    return out->tar != NULL && (recipe_is_own(out) || recipe_is_foreign(error));
+    return out->tar != NULL && tar_check(out, error);
 }
 
 static gboolean recipe_is_missing(GError **error)

@@ -45,7 +45,7 @@ static Recipe *test_load(const char *where, const json_t *test, const char *fold
                     "--for %s: the registry has a required test without its recipe: apply its pipeline again", where);
         return NULL;
     }
-    const RecipeInputs inputs = {.tests_only = TRUE, .defaults_only = TRUE};
+    const RecipeInputs inputs = {.tests_only = TRUE, .defaults_only = TRUE, .within = folder};
     g_autofree char *path = g_build_filename(folder, name, NULL);
     Recipe *recipe =
         ingot_file_replace(path, text, strlen(text), 0600, error) ? recipe_load(path, &inputs, error) : NULL;

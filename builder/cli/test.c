@@ -59,6 +59,7 @@ static Recipe *testing_recipe(const Testing *testing, GError **error)
                                 : kept_recipe_unpack(&kept, folder, error);
     g_autoptr(json_t) none = json_object();
     inputs.kept = kept.variables != NULL ? kept.variables : none;
+    inputs.within = folder;
     Recipe *recipe = path == NULL ? NULL : recipe_load(path, &inputs, error);
     if (recipe == NULL) {
         g_prefix_error(error, "the image's own recipe cannot be used (--recipe FILE names another): ");

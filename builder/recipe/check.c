@@ -391,8 +391,9 @@ static void declare(const Check *check, const Key *key, const YamlNode *name, co
                                   json_string_value(json_object_get(declaration, "default")),
                                   json_is_true(json_object_get(declaration, "required")), secret)) {
         diagnostics_add(check->diagnostics, &name->place,
-                        "the variable '%s' is required: set it by --var %s=VALUE, in a --var-file or by INGOT_VAR_%s",
-                        name->text, name->text, name->text);
+                        "the variable '%s' is required: set it by --var %s=VALUE, in a --var-file%s%s", name->text,
+                        name->text, check->within == NULL ? " or by INGOT_VAR_" : " (the environment does not count)",
+                        check->within == NULL ? name->text : "");
     }
     if (broken) {
         variables_break(check->variables, name->text);

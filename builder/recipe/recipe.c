@@ -73,6 +73,12 @@ static json_t *values_of(const Recipe *recipe, const Variables *variables)
     return values;
 }
 
+/* The folder that a recipe of somebody else's is kept to; NULL: it is this host's own. */
+static const char *inputs_within(const RecipeInputs *inputs)
+{
+    return inputs == NULL ? NULL : inputs->fetched != NULL ? inputs->fetched->folder : inputs->within;
+}
+
 /* Walks twice: once with the values, once, when all is well, for what may be shown. */
 static gboolean check_text(Recipe *recipe, gsize size, const RecipeInputs *inputs, GError **error)
 {
@@ -81,6 +87,7 @@ static gboolean check_text(Recipe *recipe, gsize size, const RecipeInputs *input
     g_autoptr(Variables) variables = variables_new(inputs, recipe->folder, diagnostics);
     const RecipeFetched *fetched = NULL;
     Check check = {.folder = recipe->folder,
+                   .within = inputs_within(inputs),
                    .variables = variables,
                    .diagnostics = diagnostics,
                    .inputs = inputs,

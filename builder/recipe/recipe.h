@@ -55,6 +55,7 @@ typedef struct {
 /* A recipe that came with an image. */
 typedef struct {
     char *path;     /* of its file here, absolute */
+    char *folder;   /* that it was unpacked into with its files, absolute: see RecipeInputs.within */
     char *image;    /* HOST/NAME@DIGEST */
     json_t *values; /* Recipe.values of that image's build */
 } RecipeFetched;
@@ -74,15 +75,19 @@ typedef struct {
     const char *const *vars;      /* "k=v" from --var, NULL-terminated, may be NULL */
     const char *const *var_files; /* from --var-file, may be NULL */
     RecipeFindings *findings;     /* may be NULL; else a variable that this recipe lacks is not a mistake */
-    /* May be NULL. Else the values that an image of this recipe was built with (Recipe.values): they count before the
-     * environment and the defaults, and the recipe is read for its tests alone, without a look at source and steps. A
-     * value that is not known, a secret, is a mistake where it is used and not given. */
+    /* May be NULL. Else the values that an image of this recipe was built with (Recipe.values): neither the environment
+     * nor the defaults count, and the recipe is read for its tests alone, without a look at source and steps. A value
+     * that is not known, a secret, is a mistake where it is used and not given. */
     const json_t *kept;
     gboolean tests_only;    /* it is read for its tests alone, too, and needs no source */
     gboolean defaults_only; /* its variables have their defaults, whatever is set here: it comes from elsewhere */
-    /* May be NULL. Else the recipe came so: the values of its image's build count before the environment and the
-     * defaults; one that is not known, a secret, is a mistake where it is used and not given. */
+    /* May be NULL. Else the recipe came so: the values of its image's build count before the defaults, and the
+     * environment not at all; one that is not known, a secret, is a mistake where it is used and not given. */
     const RecipeFetched *fetched;
+    /* May be NULL. Else a folder: the recipe is somebody else's. Each file and folder of this host that it names must
+     * lie there, links followed, and it may neither write on this host nor be based on a file. Of a fetched recipe it
+     * is the folder of that, whatever is said here. */
+    const char *within;
     /* NULL: of a source that is the recipe of an image, only the words are looked at. */
     RecipeFetch fetch;
     gpointer fetch_user;

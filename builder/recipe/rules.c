@@ -41,6 +41,16 @@ void rule_from(const Check *check, const YamlNode *map, json_t *checked)
     }
 }
 
+void rule_bootstrap(const Check *check, const YamlNode *map, json_t *checked)
+{
+    const char *mirror = text_of(checked, "mirror");
+    gboolean local = mirror != NULL && (g_str_has_prefix(mirror, "file:") || g_str_has_prefix(mirror, "copy:"));
+    if (local && check->within != NULL) {
+        diagnostics_add(check->diagnostics, &yaml_get(map, "mirror")->place,
+                        "'mirror': a folder of this host, which a recipe that came with an image may not read");
+    }
+}
+
 /* HOST/NAME:TAG, or with a digest. "./" before a file of such a name tells it from one. */
 static gboolean is_image(const char *text)
 {
@@ -52,6 +62,11 @@ void rule_source_recipe(const Check *check, const YamlNode *map, json_t *checked
 {
     const char *text = text_of(checked, "path");
     if (text == NULL || check->shown) {
+        return;
+    }
+    if (!is_image(text) && check->within != NULL) {
+        diagnostics_add(check->diagnostics, &yaml_get(map, "recipe")->place,
+                        "'recipe': a file of the host where the image was built: the image does not carry it");
         return;
     }
     if (!is_image(text)) {
@@ -98,6 +113,11 @@ static void check_guest_path(const Check *check, const YamlNode *map, const json
 void rule_transfer(const Check *check, const YamlNode *map, json_t *checked)
 {
     gboolean down = g_strcmp0(text_of(checked, "direction"), "down") == 0;
+    if (down && check->within != NULL) {
+        diagnostics_add(check->diagnostics, &yaml_get(map, "direction")->place,
+                        "'direction': a recipe that came with an image may not write on this host");
+        return;
+    }
     set_host_path(check, map, checked, down ? "to" : "from", !down);
     check_guest_path(check, map, checked, down ? "from" : "to");
     static const char *const upload_keys[] = {"mode", "owner"};

@@ -8,6 +8,7 @@
 
 void rule_recipe(const Check *check, const YamlNode *map, json_t *checked);
 void rule_source_recipe(const Check *check, const YamlNode *map, json_t *checked);
+void rule_bootstrap(const Check *check, const YamlNode *map, json_t *checked);
 void rule_from(const Check *check, const YamlNode *map, json_t *checked);
 void rule_session(const Check *check, const YamlNode *map, json_t *checked);
 void rule_step(const Check *check, const YamlNode *map, json_t *checked);

@@ -1,6 +1,7 @@
 #include "recipe/values.h"
 
 #include <ingot/format.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 
@@ -197,12 +198,29 @@ char *value_host_path(const Check *check, const char *path)
     return absolute;
 }
 
+/* Whether the path, links followed, leads out of the folder that the recipe is kept to. */
+static gboolean path_leads_out(const Check *check, const char *path)
+{
+    if (check->within == NULL) {
+        return FALSE;
+    }
+    g_autofree char *root = realpath(check->within, NULL), *real = realpath(path, NULL);
+    g_autofree char *below = root == NULL ? NULL : g_strconcat(root, "/", NULL);
+    return root == NULL || real == NULL || (strcmp(real, root) != 0 && !g_str_has_prefix(real, below));
+}
+
 void value_check_path(const Check *check, const YamlNode *node, const char *path, gboolean file, gint64 most)
 {
     g_autofree char *quoted = diagnostics_quote(node->text);
     struct stat st;
     if (stat(path, &st) != 0) {
         diagnostics_add(check->diagnostics, &node->place, "%s: there is no '%s'", quoted, path);
+    } else if (path_leads_out(check, path)) {
+        diagnostics_add(
+            check->diagnostics, &node->place,
+            "%s: is outside of the recipe's folder, and a recipe that came with an image or from a registry "
+            "may read nothing else of this host",
+            quoted);
     } else if (file && !S_ISREG(st.st_mode)) {
         diagnostics_add(check->diagnostics, &node->place, "%s: '%s' is %s; a file is expected", quoted, path,
                         S_ISDIR(st.st_mode) ? "a folder" : "a device, socket or pipe");

@@ -8,6 +8,7 @@ typedef struct Check {
     const RecipeInputs *inputs;    /* may be NULL */
     const RecipeFetched **fetched; /* what the recipe is based on, where it came with an image */
     const char *folder;            /* of the recipe, absolute */
+    const char *within;            /* see RecipeInputs; NULL: the recipe is this host's own */
     Variables *variables;
     Diagnostics *diagnostics;
     gboolean shown;           /* make the public tree: secrets masked, host paths as written */
@@ -21,8 +22,8 @@ json_t *value_of(const Check *check, const Key *key, const YamlNode *node, gbool
 char *value_host_path(const Check *check, const char *path);
 /* Of a value that no table describes: reports what is wrong whatever it was meant to be. */
 void value_check_loosely(const Check *check, const YamlNode *node);
-/* Reports a host path that does not exist, or where something else lies than a file or a folder. file: a folder neither
- * will do, nor a file of more than most bytes (0: of any size). */
+/* Reports a host path that does not exist, that is not for the recipe to read (Check.within), or where something else
+ * lies than a file or a folder. file: a folder neither will do, nor a file of more than most bytes (0: of any size). */
 void value_check_path(const Check *check, const YamlNode *node, const char *path, gboolean file, gint64 most);
 /* The text as the tree that is being made wants it: with its secrets masked in the public one. Free it. */
 char *value_shown(const Check *check, const YamlNode *node, const char *text, ExpandFlags flags);

@@ -34,6 +34,7 @@ struct Variables {
     const json_t *kept;       /* see RecipeInputs; borrowed */
     RecipeFindings *findings; /* collects the declared names of several recipes, or NULL */
     const json_t *built;      /* likewise, of a recipe that came with an image (RecipeFetched); borrowed */
+    gboolean came;            /* it came with an image: neither the environment nor a repository here is its own */
     gboolean defaults_only;   /* what is set here does not count */
     gboolean incomplete;      /* not all declarations could be read */
 };
@@ -149,6 +150,7 @@ Variables *variables_new(const RecipeInputs *inputs, const char *folder, Diagnos
     variables->hidden = g_ptr_array_new();
     variables->kept = inputs != NULL ? inputs->kept : NULL;
     variables->built = inputs != NULL && inputs->fetched != NULL ? inputs->fetched->values : NULL;
+    variables->came = variables->kept != NULL || (inputs != NULL && inputs->fetched != NULL);
     variables->defaults_only = inputs != NULL && inputs->defaults_only;
     keep_builtins(variables);
     if (variables->kept == NULL) {
@@ -188,7 +190,8 @@ static const char *input_value(const Variables *variables, const char *name)
     const Given *given = g_hash_table_lookup(variables->given, name);
     const char *kept = kept_value(variables, name);
     g_autofree char *key = g_strconcat(ENVIRONMENT_PREFIX, name, NULL);
-    return given != NULL ? given->value : kept != NULL ? kept : variables->defaults_only ? NULL : g_getenv(key);
+    gboolean own = !variables->defaults_only && !variables->came; /* nobody else's recipe picks from the environment */
+    return given != NULL ? given->value : kept != NULL ? kept : own ? g_getenv(key) : NULL;
 }
 
 void variables_break(Variables *variables, const char *name)
@@ -364,7 +367,7 @@ void variables_add_asked(const Variables *variables, json_t *values)
 /* Git is asked only by a recipe that wants to know. */
 static gboolean find_builtin(Variables *variables, const char *name, GError **error)
 {
-    if (variables->kept != NULL && (strcmp(name, "recipe.dir") == 0 || g_strv_contains(moving_names, name))) {
+    if (variables->came && (strcmp(name, "recipe.dir") == 0 || g_strv_contains(moving_names, name))) {
         g_set_error(error, INGOT_ERROR, INGOT_ERROR_NOT_FOUND,
                     "what it stood for when the image was built is not kept with the image");
         return FALSE;

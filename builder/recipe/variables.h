@@ -1,7 +1,8 @@
 /* Variables: what ${name} stands for, and the text with its value in its place.
  *
  * A value comes from --var, else the last --var-file that has it, else INGOT_VAR_name, else the declaration's default;
- * with RecipeInputs.kept, what is kept comes before INGOT_VAR_name, and the default does not count.
+ * INGOT_VAR_name counts for recipes of this host alone: of one that came with an image, the value that the image was
+ * built with stands in its place, and with RecipeInputs.kept the default does not count either.
  * Built-ins: git.commit, git.dirty, date, recipe.dir, recipe.name, version. "$${" is a literal "${". In a shell's text
  * only declared variables and the built-ins with a dot are replaced: all other ${x} are the shell's own. */
 #pragma once

@@ -15,6 +15,7 @@
 #include "base/text.h"
 #include "ready/ready.h"
 #include "recipe/rows.h"
+#include "recipe/rules.h"
 #include "source/apt.h"
 #include "source/base.h"
 #include "source/kept.h"
@@ -547,7 +548,8 @@ static const Key bootstrap_keys[] = {
      .fallback = "7d"},
     END,
 };
-static const Shape bootstrap_shape = {.name = "bootstrap", .help = "What to install.", .keys = bootstrap_keys};
+static const Shape bootstrap_shape = {
+    .name = "bootstrap", .help = "What to install.", .keys = bootstrap_keys, .rule = rule_bootstrap};
 
 static const Key source_bootstrap_keys[] = {
     {.name = "bootstrap", .kind = KIND_OBJECT, .required = TRUE, .spread = TRUE, .shape = &bootstrap_shape},

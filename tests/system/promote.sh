@@ -177,6 +177,25 @@ ends 2 ingot plan "$TMP/child.yaml"
 grep -q "child.yaml:2:.*no recipe is attached" "$TMP/out" || fail "an image without a recipe: $(cat "$TMP/out")"
 ok "a recipe is based on the one that an image carries, by tag or digest"
 
+# Whoever may push writes such a recipe: it is kept to its own files.
+cp "$TMP/base.yaml" "$TMP/good.yaml"
+printf 'name: child\nsource: {recipe: "%s:2.0.2"}\n' "$name" >"$TMP/child.yaml"
+{
+    cat "$TMP/good.yaml"
+    echo '  - file: {from: /etc/hostname, to: /srv/h}'
+    echo "  - file: {from: /srv/h, to: $TMP/elsewhere, direction: down}"
+} >"$TMP/base.yaml"
+python3 "$TMP/carry.py" "$SERVED/v2/team/web" 2.0.2 "$TMP/base.yaml" '{"page": "x", "word": "***"}' >/dev/null
+for verb in plan "build --accel tcg" "shell --accel tcg"; do
+    # shellcheck disable=SC2086
+    INGOT_VAR_word=hush ends 2 ingot $verb "$TMP/child.yaml" </dev/null
+    for words in "'/etc/hostname': is outside of the recipe's folder" "'direction': a recipe that came with an image may not write" \
+        "word}': the value that the image was built with is not kept"; do
+        grep -q "$words" "$TMP/out" || fail "$verb of a recipe that reads this host does not say '$words': $(cat "$TMP/out")"
+    done
+done
+ok "the recipe of an image reads and writes nothing else of this host and takes nothing from the environment"
+
 # A proxy of which the first answer to each change is lost: the registry has done it, and is asked again.
 cat >"$TMP/loses.py" <<'PY'
 import http.client

@@ -236,6 +236,11 @@ static void provenance_has_no_login(void **state)
     origin_ask(recipe, &moved);
     g_autoptr(json_t) local = said_of_build(recipe, config, &moved, 0);
     assert_null(parameter(local, "repository"));
+    recipe->image = g_strdup("h.example/team/base@sha256:0"); /* it was unpacked below somebody's work tree */
+    g_auto(Origin) carried = {0};
+    origin_ask(recipe, &carried);
+    assert_null(carried.commit);
+    assert_null(carried.place.url);
 }
 
 static void outside_of_a_repository_nothing_is_clean(void **state)

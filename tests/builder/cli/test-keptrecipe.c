@@ -45,7 +45,7 @@ static int tear_down(void **state)
     return 0;
 }
 
-/* A tar with files of those names and texts: pairs, ended by NULL. */
+/* A tar with files of those names and texts: pairs, ended by NULL. A text "-> x" makes a link to x. */
 static GBytes *tar_of(const char *const *files)
 {
     static char room[65536];
@@ -58,9 +58,14 @@ static GBytes *tar_of(const char *const *files)
         archive_entry_set_pathname(entry, files[0]);
         archive_entry_set_filetype(entry, AE_IFREG);
         archive_entry_set_perm(entry, 0644);
-        archive_entry_set_size(entry, (la_int64_t)strlen(files[1]));
+        size_t size = g_str_has_prefix(files[1], "-> ") ? 0 : strlen(files[1]);
+        archive_entry_set_size(entry, (la_int64_t)size);
+        if (size == 0) {
+            archive_entry_set_filetype(entry, AE_IFLNK);
+            archive_entry_set_symlink(entry, files[1] + strlen("-> "));
+        }
         assert_int_equal(archive_write_header(archive, entry), ARCHIVE_OK);
-        assert_int_equal(archive_write_data(archive, files[1], strlen(files[1])), (int)strlen(files[1]));
+        assert_int_equal(archive_write_data(archive, files[1], size), (int)size);
         archive_entry_free(entry);
     }
     archive_write_free(archive);
@@ -158,6 +163,25 @@ static void it_comes_back_of_an_older_image(void **state)
     expect_back(*state);
 }
 
+/* A build packs neither: git would run what the settings of a repository name. */
+static void links_and_git_repositories_are_refused(void **state)
+{
+    GBytes *tars[] = {
+        TAR("web.yaml", TEXT, "page", "-> /etc/passwd"),
+        TAR("web.yaml", TEXT, ".git/config", "[core]\n"),
+        TAR("web.yaml", TEXT, "a/./.git", "gitdir: b\n"),
+    };
+    for (guint i = 0; i < G_N_ELEMENTS(tars); i++) {
+        bake_of(*state, tars[i]);
+        attach(*state, tars[i], "web.yaml");
+        g_autoptr(GError) error = NULL;
+        g_autofree char *path = back(*state, &error);
+        assert_null(path);
+        assert_non_null(strstr(error->message, "has links or a git repository in it"));
+        g_bytes_unref(tars[i]);
+    }
+}
+
 /* Whoever may push can attach a recipe, in any place of the list. */
 static void strangers_recipes_are_passed_over(void **state)
 {
@@ -245,6 +269,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(it_comes_back),
         TEST(it_comes_back_of_an_older_image),
+        TEST(links_and_git_repositories_are_refused),
         TEST(strangers_recipes_are_passed_over),
         TEST(a_strangers_recipe_is_refused),
         TEST(the_recipe_with_a_strangers_files_is_refused),

@@ -203,6 +203,8 @@ static void an_image_is_tested_with_its_own_values(void **state)
     g_setenv("INGOT_VAR_port", "81", TRUE);
     g_autoptr(Recipe) recipe = good(text, &(RecipeInputs){.vars = vars, .kept = kept});
     g_autoptr(Recipe) given = good(text, &(RecipeInputs){.vars = ports, .kept = kept});
+    g_autoptr(json_t) none = json_object();
+    bad(text, &(RecipeInputs){.vars = vars, .kept = none}, "'${port}': the value that the image was built with");
     g_unsetenv("INGOT_VAR_port");
     assert_int_equal(json_integer_value(json_object_get(item(recipe->tree, "tests", 0), "port")), 8080);
     assert_string_equal(text_at(item(recipe->tree, "tests", 0), "body"), "2020-01-02 n3w-pass");
@@ -210,10 +212,10 @@ static void an_image_is_tested_with_its_own_values(void **state)
     /* Neither the default of then nor today's counts for what is not known. */
     bad(text, &(RecipeInputs){.kept = kept},
         "'${pass}': the value that the image was built with is not kept with the image: set it by --var");
-    g_autoptr(json_t) none = json_object();
-    bad(text, &(RecipeInputs){.vars = vars, .kept = none}, "'${port}': the value that the image was built with");
     bad(text, &(RecipeInputs){.vars = ports, .kept = none}, "'${date}': what it stood for when the image was built");
     bad(TOP "session: {password: \"***\"}\n", &(RecipeInputs){.kept = none}, "'password': it is a secret");
+    bad(TOP "session: {user: u, key: /etc/passwd}\n", &(RecipeInputs){.kept = none, .within = folder},
+        "'/etc/passwd': is outside of the recipe's folder");
 }
 
 /* No secret, no path of this host, and nothing that the recipe did not ask for. */

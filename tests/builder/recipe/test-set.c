@@ -1,6 +1,9 @@
 /* Sets of recipes: with those that they are based on, all mistakes at once, variables of any of them. */
 #include "folder.h"
 
+#include <glib/gstdio.h>
+#include <unistd.h>
+
 #include "recipe/set.h"
 
 static RecipeSet *load(const char *names, const RecipeInputs *inputs)
@@ -57,7 +60,8 @@ static void a_parent_may_have_come_with_an_image(void **state)
     g_autofree char *lost = write_file("lost.yaml", "name: lost\nsource: {recipe: 'a.example/base:2'}\n");
     g_autofree char *file = write_file("file.yaml", "name: file\nsource: {recipe: './a.example/base:1'}\n");
     g_autoptr(json_t) values = ingot_json_pack("{s:s, s:s}", "mirror", "b", "word", "***");
-    RecipeFetched fetched = {.path = base, .image = (char *)"a.example/base@sha256:0", .values = values};
+    RecipeFetched fetched = {
+        .path = base, .folder = folder, .image = (char *)"a.example/base@sha256:0", .values = values};
     const char *const word[] = {"word=hush", NULL}, *const both[] = {"word=hush", "mirror=c", NULL};
     RecipeInputs inputs = {.vars = word, .fetch = fetch, .fetch_user = &fetched};
     g_autoptr(RecipeSet) set = load("web", &inputs);
@@ -80,6 +84,83 @@ static void a_parent_may_have_come_with_an_image(void **state)
     inputs.fetch = NULL;
     g_autoptr(RecipeSet) words = load("web", &inputs);
     expect_good(words);
+}
+
+/* A recipe of that text, which came with an image into the folder "kept"; values: those of its build, or NULL. */
+static char *mistakes_of_fetched(const char *text, json_t *values)
+{
+    g_autofree char *base = write_file("kept/base.yaml", text), *kept = g_build_filename(folder, "kept", NULL);
+    g_autofree char *web = write_file("web.yaml", "name: web\nsource: {recipe: 'a.example/base:1'}\n");
+    RecipeFetched fetched = {
+        .path = base, .folder = kept, .image = (char *)"a.example/base@sha256:0", .values = values};
+    const RecipeInputs inputs = {.fetch = fetch, .fetch_user = &fetched};
+    g_autoptr(RecipeSet) set = load("web", &inputs);
+    g_autoptr(GError) error = NULL;
+    return recipe_set_raise(set, &error) ? g_strdup("") : g_strdup(error->message);
+}
+
+static void write_kept(void)
+{
+    g_autofree char *kept = g_build_filename(folder, "kept", NULL), *link = g_build_filename(kept, "link", NULL);
+    assert_int_equal(g_mkdir(kept, 0755), 0);
+    assert_int_equal(symlink("../secret", link), 0);
+    g_autofree char *secret = write_file("secret", "of this host"), *page = write_file("kept/page", "a page");
+    g_autofree char *other = write_file("kept/other.yaml", "name: other\nsource: {from: y}\n");
+}
+
+/* Another one's recipe neither reads nor writes what is this host's. */
+static void the_recipe_of_an_image_is_kept_to_its_folder(void **state)
+{
+    (void)state;
+    write_kept();
+    g_autoptr(json_t) none = json_object();
+    g_autofree char *good = mistakes_of_fetched("name: base\nsource: {from: y}\nsteps:\n"
+                                                "  - {file: {from: page, to: /srv/}}\n"
+                                                "  - {file: {from: '${recipe.dir}/./', to: /srv/}}\n"
+                                                "  - {script: page}\n",
+                                                none);
+    assert_string_equal(good, "");
+#define FROM_Y "name: base\nsource: {from: y}\n"
+#define SHA "0000000000000000000000000000000000000000000000000000000000000000"
+    static const struct {
+        const char *text, *mistake;
+    } cases[] = {
+        {FROM_Y "steps: [{file: {from: ../secret, to: /srv/}}]\n", "'../secret': is outside of"},
+        {FROM_Y "steps: [{file: {from: link, to: /srv/}}]\n", "'link': is outside of"},
+        {FROM_Y "steps: [{file: {from: /etc/passwd, to: /srv/}}]\n", "'/etc/passwd': is outside of"},
+        {FROM_Y "steps: [{file: {from: .., to: /srv/}}]\n", "'..': is outside of"},
+        {FROM_Y "steps: [{script: ../secret}]\n", "'../secret': is outside of"},
+        {FROM_Y "session: {user: u, key: ../secret}\n", "'../secret': is outside of"},
+        {"name: base\nsource: {image: {path: ../secret, sha256: " SHA "}}\n", "'../secret': is outside of"},
+        {"name: base\nsource: {bootstrap: {suite: sid, mirror: 'file:///srv/m'}}\n", "'mirror': a folder of this host"},
+        {"name: base\nsource: {bootstrap: {suite: sid, mirror: 'copy:///srv/m'}}\n", "'mirror': a folder of this host"},
+        {FROM_Y "steps: [{file: {from: /a, to: b, direction: down}}]\n", "'direction': a recipe that came"},
+        {"name: base\nsource: {recipe: other.yaml}\n", "'recipe': a file of the host where"},
+        {"name: base\nsource: {recipe: ../web.yaml}\n", "'recipe': a file of the host where"},
+    };
+    for (guint i = 0; i < G_N_ELEMENTS(cases); i++) {
+        g_autofree char *mistakes = mistakes_of_fetched(cases[i].text, none);
+        if (strstr(mistakes, cases[i].mistake) == NULL) {
+            fail_msg("'%s' is not in:\n%s", cases[i].mistake, mistakes);
+        }
+    }
+}
+
+/* What the environment has is for this host's own recipes. */
+static void the_recipe_of_an_image_takes_nothing_from_the_environment(void **state)
+{
+    (void)state;
+    write_kept();
+    g_autoptr(json_t) none = json_object();
+    g_setenv("INGOT_VAR_token", "of this host", TRUE);
+    g_autofree char *required =
+        mistakes_of_fetched(FROM_Y "variables: {token: {required: true}}\nsteps: [{shell: '${token}'}]\n", none);
+    g_autofree char *fallback =
+        mistakes_of_fetched(FROM_Y "variables: {token: gone}\nsteps: [{script: '${token}'}]\n", none);
+    g_unsetenv("INGOT_VAR_token");
+    assert_non_null(strstr(required, "the variable 'token' is required: set it by --var token=VALUE, in a --var-file "
+                                     "(the environment does not count)"));
+    assert_non_null(strstr(fallback, "/kept/gone'"));
 }
 
 static void write_family(void)
@@ -163,6 +244,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(sets_a_variable_that_a_parent_alone_has),
         TEST(a_parent_may_have_come_with_an_image),
+        TEST(the_recipe_of_an_image_is_kept_to_its_folder),
+        TEST(the_recipe_of_an_image_takes_nothing_from_the_environment),
         TEST(sets_a_variable_that_one_of_a_folder_has),
         TEST(refuses_a_variable_that_none_has),
         TEST(a_variable_whose_declaration_is_broken_is_not_refused),
