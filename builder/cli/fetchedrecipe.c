@@ -100,7 +100,7 @@ static RecipeFetched *unpack(FetchedRecipes *recipes, const KeptRecipe *kept, ch
     fetched->path = g_canonicalize_filename(path, NULL);
     fetched->folder = g_canonicalize_filename(folder, NULL);
     fetched->image = g_steal_pointer(&owned);
-    fetched->values = kept->variables == NULL ? json_object() : json_incref(kept->variables);
+    fetched->values = json_incref(kept->variables);
     g_hash_table_insert(recipes->images, fetched->image, fetched);
     return fetched;
 }

@@ -175,6 +175,7 @@ static gboolean entry_digest(struct archive *archive, IngotDigest *digest)
 /* What is in a tar that calls itself a recipe's. */
 typedef struct {
     gboolean own;   /* the recipe that the image was baked from */
+    guint others;   /* entries besides that */
     gboolean alien; /* what no build packs: a link, which may lead anywhere, or a git repository, whose settings would
                        have git run programs */
 } TarLook;
@@ -202,13 +203,15 @@ static TarLook tar_look(const KeptRecipe *recipe)
         gboolean own = !look.own && g_strcmp0(archive_entry_pathname(entry), recipe->path) == 0 &&
                        entry_digest(archive, &digest) && ingot_digest_equal(&digest, &recipe->digest);
         look.own |= own;
+        look.others += !own;
         look.alien |= entry_is_alien(entry);
     }
     archive_read_free(archive);
     return look;
 }
 
-/* Whether it has the recipe that the image's config names, and nothing that no build packs. */
+/* Whether it is what the image's config names: the tar by its digest or, of an older image, the recipe's text, which
+ * says nothing of files beside it. */
 static gboolean tar_check(const KeptRecipe *recipe, GError **error)
 {
     const TarLook look = tar_look(recipe);
@@ -218,6 +221,12 @@ static gboolean tar_check(const KeptRecipe *recipe, GError **error)
     if (look.alien) {
         g_set_error(error, INGOT_ERROR, INGOT_ERROR_CORRUPT,
                     "the attached recipe has links or a git repository in it, which no build attaches");
+        return FALSE;
+    }
+    if (!recipe->has_tar_digest && look.others > 0) {
+        g_set_error(error, INGOT_ERROR, INGOT_ERROR_CORRUPT,
+                    "the files of the attached recipe may be anybody's: the image is of an older Ingot, which did not "
+                    "record their digest");
         return FALSE;
     }
     return TRUE;

@@ -2,7 +2,7 @@
  *
  * Anybody who may push can attach one. The image's config, which nobody can change without changing the image's digest,
  * has the digests of the recipe's text and of the tar: of all that are attached, the one that fits them is taken. (An
- * older image names the text alone.) None has a link or a git repository
+ * older image names the text alone: a tar of that text and nothing else is taken.) None has a link or a git repository
  * in it. It is unpacked by guest/extract.h, which writes nothing outside of its folder. */
 #pragma once
 

@@ -57,7 +57,7 @@ typedef struct {
     char *path;     /* of its file here, absolute */
     char *folder;   /* that it was unpacked into with its files, absolute: see RecipeInputs.within */
     char *image;    /* HOST/NAME@DIGEST */
-    json_t *values; /* Recipe.values of that image's build */
+    json_t *values; /* Recipe.values of that image's build; NULL: none is known, as of an older image */
 } RecipeFetched;
 /* Has the recipe of HOST/NAME:TAG or HOST/NAME@DIGEST; it stays whoever's that gives it. */
 typedef const RecipeFetched *(*RecipeFetch)(const char *reference, gpointer user, GError **error);

@@ -35,6 +35,7 @@ struct Variables {
     RecipeFindings *findings; /* collects the declared names of several recipes, or NULL */
     const json_t *built;      /* likewise, of a recipe that came with an image (RecipeFetched); borrowed */
     gboolean came;            /* it came with an image: neither the environment nor a repository here is its own */
+    gboolean built_unknown;   /* ... which does not say what it was built with */
     gboolean defaults_only;   /* what is set here does not count */
     gboolean incomplete;      /* not all declarations could be read */
 };
@@ -151,6 +152,7 @@ Variables *variables_new(const RecipeInputs *inputs, const char *folder, Diagnos
     variables->kept = inputs != NULL ? inputs->kept : NULL;
     variables->built = inputs != NULL && inputs->fetched != NULL ? inputs->fetched->values : NULL;
     variables->came = variables->kept != NULL || (inputs != NULL && inputs->fetched != NULL);
+    variables->built_unknown = variables->came && variables->kept == NULL && variables->built == NULL;
     variables->defaults_only = inputs != NULL && inputs->defaults_only;
     keep_builtins(variables);
     if (variables->kept == NULL) {
@@ -239,7 +241,8 @@ gboolean variables_declare(Variables *variables, const char *name, const char *f
                            gboolean secret)
 {
     const char *value = input_value(variables, name);
-    gboolean unknown = value == NULL && (variables->kept != NULL || is_hidden(variables, name, fallback));
+    gboolean unknown =
+        value == NULL && (variables->kept != NULL || variables->built_unknown || is_hidden(variables, name, fallback));
     gboolean missing = value == NULL && fallback == NULL && required && !unknown;
     if (g_hash_table_contains(variables->declared, name)) {
         return TRUE; /* A key given twice has been reported. */

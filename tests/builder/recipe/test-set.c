@@ -163,6 +163,18 @@ static void the_recipe_of_an_image_takes_nothing_from_the_environment(void **sta
     assert_non_null(strstr(fallback, "/kept/gone'"));
 }
 
+static void what_an_older_image_was_built_with_is_unknown(void **state)
+{
+    (void)state;
+    write_kept();
+    g_autofree char *unused = mistakes_of_fetched(FROM_Y "variables: {port: 80}\n", NULL);
+    assert_string_equal(unused, "");
+    g_autofree char *used =
+        mistakes_of_fetched(FROM_Y "variables: {port: 80}\nsteps: [{shell: '${port} ${git.commit}'}]\n", NULL);
+    assert_non_null(strstr(used, "'${port}': the value that the image was built with is not kept"));
+    assert_non_null(strstr(used, "'${git.commit}': what it stood for when the image was built is not kept"));
+}
+
 static void write_family(void)
 {
     g_autofree char *base = write_file("base.yaml", "name: base\nsource: {from: y}\nvariables: {mirror: a}\n");
@@ -246,6 +258,7 @@ int main(void)
         TEST(a_parent_may_have_come_with_an_image),
         TEST(the_recipe_of_an_image_is_kept_to_its_folder),
         TEST(the_recipe_of_an_image_takes_nothing_from_the_environment),
+        TEST(what_an_older_image_was_built_with_is_unknown),
         TEST(sets_a_variable_that_one_of_a_folder_has),
         TEST(refuses_a_variable_that_none_has),
         TEST(a_variable_whose_declaration_is_broken_is_not_refused),
