@@ -10,10 +10,14 @@
 #include "transfer/admit.h"
 #include "transfer/allowed.h"
 
+/* Of all tars that one command unpacks: many times what a build attaches (RECIPE_TAR_MAX). */
+#define BYTES_MAX (128u << 20)
+
 struct FetchedRecipes {
     IngotWorkdir *workdir; /* NULL until something is fetched */
     GHashTable *asked;     /* references as recipes have them -> RecipeFetched of images */
     GHashTable *images;    /* HOST/NAME@DIGEST -> RecipeFetched */
+    guint64 bytes;         /* of the tars that they were unpacked from */
 };
 
 static void fetched_free(gpointer data)
@@ -87,11 +91,25 @@ static gboolean take(IngotReference *reference, KeptRecipe *kept, char **digest,
     return take_remote(store, reference, &options, kept, digest, error);
 }
 
+static gboolean count_bytes(FetchedRecipes *recipes, gsize size, GError **error)
+{
+    recipes->bytes += size;
+    if (recipes->bytes > BYTES_MAX) {
+        g_set_error(error, INGOT_ERROR, INGOT_ERROR_LIMIT,
+                    "the recipes that images carry have more than %u MiB with their files: one command takes no more",
+                    BYTES_MAX >> 20);
+    }
+    return recipes->bytes <= BYTES_MAX;
+}
+
 /* Takes image. */
 static RecipeFetched *unpack(FetchedRecipes *recipes, const KeptRecipe *kept, char *image, GError **error)
 {
     g_autofree char *number = g_strdup_printf("%u", g_hash_table_size(recipes->images));
     g_autofree char *owned = image, *folder = ingot_workdir_file(recipes->workdir, number);
+    if (!count_bytes(recipes, g_bytes_get_size(kept->tar), error)) {
+        return NULL;
+    }
     g_autofree char *path = kept_recipe_unpack(kept, folder, error);
     if (path == NULL) {
         return NULL;

@@ -1,5 +1,6 @@
 /* source: {recipe: HOST/NAME@DIGEST}, or :TAG: the recipe that an image carries, unpacked into a private folder that is
- * there for as long as the recipes built from it are used. A tag is asked once; an image's recipe is fetched once. */
+ * there for as long as the recipes built from it are used. A tag is asked once; an image's recipe is fetched once. How
+ * much is unpacked in all is bounded. */
 #pragma once
 
 #include "recipe/recipe.h"

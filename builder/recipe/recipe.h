@@ -88,7 +88,8 @@ typedef struct {
      * lie there, links followed, and it may neither write on this host nor be based on a file. Of a fetched recipe it
      * is the folder of that, whatever is said here. */
     const char *within;
-    /* NULL: of a source that is the recipe of an image, only the words are looked at. */
+    /* NULL: of a source that is the recipe of an image, only the words are looked at. A set of recipes (set.h) asks for
+     * the recipes of a bounded chain of images. */
     RecipeFetch fetch;
     gpointer fetch_user;
 } RecipeInputs;

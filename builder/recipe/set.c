@@ -6,10 +6,16 @@
 #include "base/process.h"
 #include "recipe/variables.h"
 
+/* A registry can make up recipes without end, each based on the next. */
+#define FETCHED_MAX 16
+
 typedef struct {
     RecipeSet *set;
     RecipeInputs inputs;
-    GPtrArray *way; /* paths of the recipes that led here */
+    GPtrArray *way;    /* paths of the recipes that led here */
+    GPtrArray *images; /* those that the recipe that is read, and the recipes that led to it, came with */
+    RecipeFetch fetch; /* and fetch_user: the caller's */
+    gpointer fetch_user;
 } Loader;
 
 static void member_free(gpointer data)
@@ -49,6 +55,22 @@ static void set_refuse(const RecipeSet *set, const char *format, ...)
     va_start(list, format);
     g_ptr_array_add(set->mistakes, g_strdup_vprintf(format, list));
     va_end(list);
+}
+
+/* A RecipeFetch, with a Loader: the caller's, as long as the chain of images has not become too long. */
+static const RecipeFetched *loader_fetch(const char *reference, gpointer user, GError **error)
+{
+    const Loader *loader = user;
+    if (loader->images->len < FETCHED_MAX) {
+        return loader->fetch(reference, loader->fetch_user, error);
+    }
+    g_autoptr(GString) chain = g_string_new(NULL);
+    for (guint i = 0; i < loader->images->len; i++) {
+        g_string_append_printf(chain, "%s → ", (const char *)g_ptr_array_index(loader->images, i));
+    }
+    g_set_error(error, INGOT_ERROR, INGOT_ERROR_LIMIT, "more than %d recipes of images, each based on the next: %s%s",
+                FETCHED_MAX, chain->str, reference);
+    return NULL;
 }
 
 static RecipeMember *member_load(Loader *loader, const char *path, const Place *named_at, const RecipeFetched *fetched);
@@ -101,8 +123,14 @@ static RecipeMember *member_load(Loader *loader, const char *path, const Place *
     member->path = g_steal_pointer(&absolute);
     member->asked_for = asked_for;
     loader->inputs.fetched = fetched;
+    if (fetched != NULL) {
+        g_ptr_array_add(loader->images, fetched->image);
+    }
     member->recipe = recipe_load(path, &loader->inputs, &member->error);
     parent_load(loader, member);
+    if (fetched != NULL) {
+        g_ptr_array_set_size(loader->images, (int)loader->images->len - 1);
+    }
     g_ptr_array_add(loader->set->members, member);
     return member;
 }
@@ -147,11 +175,20 @@ RecipeSet *recipe_set_load(const GPtrArray *paths, const RecipeInputs *inputs)
     RecipeSet *set = g_new0(RecipeSet, 1);
     set->members = g_ptr_array_new_with_free_func(member_free);
     set->mistakes = g_ptr_array_new_with_free_func(g_free);
-    g_autoptr(GPtrArray) way = g_ptr_array_new();
+    g_autoptr(GPtrArray) way = g_ptr_array_new(), images = g_ptr_array_new();
     g_autoptr(GHashTable) declared = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
     RecipeFindings findings = {.declared = declared};
-    Loader loader = {.set = set, .inputs = *inputs, .way = way};
+    Loader loader = {.set = set,
+                     .inputs = *inputs,
+                     .way = way,
+                     .images = images,
+                     .fetch = inputs->fetch,
+                     .fetch_user = inputs->fetch_user};
     loader.inputs.findings = &findings;
+    if (inputs->fetch != NULL) {
+        loader.inputs.fetch = loader_fetch;
+        loader.inputs.fetch_user = &loader;
+    }
     for (guint i = 0; i < paths->len && ingot_interrupt_check(NULL); i++) {
         const char *path = g_ptr_array_index(paths, i);
         if (*path == '\0') {

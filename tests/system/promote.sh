@@ -108,6 +108,7 @@ ok "a build gets the tests and outputs that a pipeline requires; the gate names 
 cat >"$TMP/carry.py" <<'PY'
 import hashlib, io, json, sys, tarfile, urllib.request
 url, tag, recipe, variables = sys.argv[1], sys.argv[2], open(sys.argv[3]).read(), json.loads(sys.argv[4])
+page = "a page" + "." * int(sys.argv[5] if len(sys.argv) > 5 else 0)
 MANIFEST, TAR = "application/vnd.oci.image.manifest.v1+json", "application/vnd.ingot.recipe.v1+tar"
 digest = lambda data: "sha256:" + hashlib.sha256(data).hexdigest()
 
@@ -130,7 +131,7 @@ def put(manifest, reference=None):
 
 packed = io.BytesIO()
 with tarfile.open(fileobj=packed, mode="w", format=tarfile.USTAR_FORMAT) as tar:
-    for name, text in (("base.yaml", recipe), ("carried.txt", "a page")):
+    for name, text in (("base.yaml", recipe), ("carried.txt", page)):
         entry = tarfile.TarInfo(name)
         entry.size = len(text)
         tar.addfile(entry, io.BytesIO(text.encode()))
@@ -177,7 +178,7 @@ ends 2 ingot plan "$TMP/child.yaml"
 grep -q "child.yaml:2:.*no recipe is attached" "$TMP/out" || fail "an image without a recipe: $(cat "$TMP/out")"
 ok "a recipe is based on the one that an image carries, by tag or digest"
 
-# Whoever may push writes such a recipe: it is kept to its own files.
+# Whoever may push writes such a recipe: it is kept to its own files, and there is an end to what it brings.
 cp "$TMP/base.yaml" "$TMP/good.yaml"
 printf 'name: child\nsource: {recipe: "%s:2.0.2"}\n' "$name" >"$TMP/child.yaml"
 {
@@ -194,7 +195,14 @@ for verb in plan "build --accel tcg" "shell --accel tcg"; do
         grep -q "$words" "$TMP/out" || fail "$verb of a recipe that reads this host does not say '$words': $(cat "$TMP/out")"
     done
 done
-ok "the recipe of an image reads and writes nothing else of this host and takes nothing from the environment"
+for number in 3 4 5 6 7; do
+    printf 'name: n%s\nsource: {recipe: "%s:2.0.%s"}\n' $number "$name" $((number + 1)) >"$TMP/base.yaml"
+    python3 "$TMP/carry.py" "$SERVED/v2/team/web" 2.0.$number "$TMP/base.yaml" '{}' $((31 << 20)) >/dev/null
+done
+printf 'name: child\nsource: {recipe: "%s:2.0.3"}\n' "$name" >"$TMP/child.yaml"
+ends 2 ingot plan "$TMP/child.yaml"
+grep -q "the recipes that images carry have more than 128 MiB" "$TMP/out" || fail "much is fetched: $(cat "$TMP/out")"
+ok "the recipe of an image reads and writes nothing else of this host, takes nothing from the environment, and has an end"
 
 # A proxy of which the first answer to each change is lost: the registry has done it, and is asked again.
 cat >"$TMP/loses.py" <<'PY'

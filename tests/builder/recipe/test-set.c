@@ -175,6 +175,55 @@ static void what_an_older_image_was_built_with_is_unknown(void **state)
     assert_non_null(strstr(used, "'${git.commit}': what it stood for when the image was built is not kept"));
 }
 
+/* A RecipeFetch of a registry that makes up recipes, each based on the next; user: those that were fetched, of
+ * RecipeFetched. */
+static const RecipeFetched *fetch_next(const char *reference, gpointer user, GError **error)
+{
+    (void)reference;
+    (void)error;
+    GPtrArray *all = user;
+    g_autofree char *name = g_strdup_printf("%u.yaml", all->len);
+    g_autofree char *text = g_strdup_printf("name: n%u\nsource: {recipe: 'a.example/n:%u'}\n", all->len, all->len + 1);
+    RecipeFetched *fetched = g_new0(RecipeFetched, 1);
+    fetched->path = write_file(name, text);
+    fetched->folder = folder;
+    fetched->image = g_strdup_printf("a.example/n@sha256:%u", all->len);
+    g_ptr_array_add(all, fetched);
+    return fetched;
+}
+
+static void fetched_free(gpointer data)
+{
+    RecipeFetched *fetched = data;
+    g_free(fetched->path);
+    g_free(fetched->image);
+    g_free(fetched);
+}
+
+static void a_chain_of_images_has_an_end(void **state)
+{
+    (void)state;
+    g_autofree char *web = write_file("web.yaml", "name: web\nsource: {recipe: 'a.example/n:0'}\n");
+    g_autoptr(GPtrArray) all = g_ptr_array_new_with_free_func(fetched_free);
+    const RecipeInputs inputs = {.fetch = fetch_next, .fetch_user = all};
+    g_autofree char *mistakes = mistakes_of("web", &inputs);
+    assert_int_equal(all->len, 16);
+    assert_non_null(strstr(mistakes, "15.yaml:2:18: 'recipe': more than 16 recipes of images, each based on the next: "
+                                     "a.example/n@sha256:0 → a.example/n@sha256:1 → "));
+    assert_non_null(strstr(mistakes, "a.example/n@sha256:15 → a.example/n:16"));
+    /* Each chain counts by itself. */
+    g_autofree char *file = write_file("kept.yaml", "name: base\nsource: {from: y}\n");
+    RecipeFetched fetched = {.path = file, .folder = folder, .image = (char *)"a.example/base@sha256:0"};
+    g_autoptr(GPtrArray) paths = g_ptr_array_new_with_free_func(g_free);
+    for (guint i = 0; i < 20; i++) {
+        g_autofree char *name = g_strdup_printf("own%u.yaml", i);
+        g_autofree char *text = g_strdup_printf("name: o%u\nsource: {recipe: 'a.example/base:1'}\n", i);
+        g_ptr_array_add(paths, write_file(name, text));
+    }
+    g_autoptr(RecipeSet) set = recipe_set_load(paths, &(RecipeInputs){.fetch = fetch, .fetch_user = &fetched});
+    expect_good(set);
+}
+
 static void write_family(void)
 {
     g_autofree char *base = write_file("base.yaml", "name: base\nsource: {from: y}\nvariables: {mirror: a}\n");
@@ -259,6 +308,7 @@ int main(void)
         TEST(the_recipe_of_an_image_is_kept_to_its_folder),
         TEST(the_recipe_of_an_image_takes_nothing_from_the_environment),
         TEST(what_an_older_image_was_built_with_is_unknown),
+        TEST(a_chain_of_images_has_an_end),
         TEST(sets_a_variable_that_one_of_a_folder_has),
         TEST(refuses_a_variable_that_none_has),
         TEST(a_variable_whose_declaration_is_broken_is_not_refused),
