@@ -12,6 +12,7 @@
 #include "remote/api.h"
 #include "remote/environment.h"
 #include "store/lacking.h"
+#include "transfer/push.h"
 
 /* The digest of the image that a reference names now. Free it. */
 static char *across_digest(const IngotReference *from, GError **error)
@@ -74,7 +75,7 @@ static gboolean across_copy(const IngotReference *from, const IngotReference *to
         !across_is_whole(store, &manifest, local, error)) {
         return FALSE;
     }
-    if (!ingot_transfer_push(store, stored, destination, &pushing, &manifest, error)) {
+    if (!ingot_transfer_push_whole(store, stored, destination, &pushing, &manifest, error)) {
         g_prefix_error(error, "nothing is promoted: ");
         return FALSE;
     }

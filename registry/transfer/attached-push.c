@@ -1,4 +1,6 @@
 #include <ingot/error.h>
+#include <ingot/manifest.h>
+#include <string.h>
 
 #include "base/json.h"
 #include "remote/failure.h"
@@ -16,6 +18,7 @@ typedef struct {
     IngotRemote *remote;
     const char *name;
     IngotProgress *progress;
+    gboolean whole;       /* what a tag at the destination keeps from being sent is left, too */
     GHashTable *opened;   /* digests of manifests whose attachments have gone */
     GHashTable *children; /* of indexes, which have gone */
     guint left;           /* attachments that could not be sent */
@@ -101,7 +104,34 @@ static json_t *list_entry(const json_t *root, const IngotDescriptor *manifest)
                      json_object_get(root, "annotations"));
 }
 
-/* By a tag beside the image's. What the registry has by that tag may hold other people's signatures: it stays. */
+/* What the registry has by a tag beside the image's may hold other people's signatures: it stays, unless ours has them
+ * all. *stays: it does. FALSE: an error, or it lacks what must be there. */
+static gboolean push_meets(const Push *push, const Attached *attached, const json_t *root, const char *there,
+                           gboolean *stays, GError **error)
+{
+    IngotDescriptor found;
+    g_autoptr(GBytes) bytes = ingot_remote_get_manifest(push->remote, push->name, there, &found, NULL, error);
+    if (bytes == NULL) {
+        return FALSE;
+    }
+    g_autoptr(json_t) other = ingot_json_parse_bytes(bytes, attached->tag, INGOT_MANIFEST_VALUES, NULL);
+    gboolean has_all = cosign_holds(other, root);
+    *stays = has_all || !cosign_holds(root, other);
+    if (!*stays || has_all) {
+        return TRUE;
+    }
+    if (push->whole) {
+        g_set_error(error, INGOT_ERROR, INGOT_ERROR_EXISTS,
+                    "%s: the registry has another one under this tag, which lacks some of what this one holds",
+                    attached->tag);
+        return FALSE;
+    }
+    ingot_progress_warning(push->progress, "%s: the registry has another one under this tag, which stays",
+                           attached->tag);
+    return TRUE;
+}
+
+/* By a tag beside the image's. */
 static gboolean push_beside(const Push *push, const Attached *attached, const json_t *root, GBytes *bytes,
                             GError **error)
 {
@@ -109,9 +139,11 @@ static gboolean push_beside(const Push *push, const Attached *attached, const js
     if (!cosign_find(push->remote, push->name, attached->tag, &there, error)) {
         return FALSE;
     }
-    if (there != NULL && g_strcmp0(there, own) != 0) {
-        ingot_progress_warning(push->progress, "%s: the registry has another one under this tag, which stays",
-                               attached->tag);
+    gboolean stays = FALSE;
+    if (there != NULL && strcmp(there, own) != 0 && !push_meets(push, attached, root, there, &stays, error)) {
+        return FALSE;
+    }
+    if (stays) {
         return TRUE;
     }
     return ingot_remote_put_manifest(push->remote, push->name, attached->tag, g_bytes_get_data(bytes, NULL),
@@ -183,10 +215,10 @@ static void tell_lacking(const Push *push, const IngotDigest *image)
 }
 
 gboolean attachments_push(IngotStore *store, IngotRemote *remote, const char *name, const IngotDescriptor *image,
-                          IngotProgress *progress, char **left, GError **error)
+                          gboolean whole, IngotProgress *progress, char **left, GError **error)
 {
     g_autoptr(GHashTable) opened = reach_new(), children = reach_new();
-    Push push = {store, remote, name, progress, opened, children, 0, NULL};
+    Push push = {store, remote, name, progress, whole, opened, children, 0, NULL};
     tell_lacking(&push, &image->digest);
     gboolean ok = push_level(&push, &image->digest, 0, error);
     g_autoptr(GError) problem = push.problem;

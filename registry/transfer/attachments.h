@@ -16,9 +16,10 @@
 gboolean attachments_pull(IngotStore *store, IngotRemote *remote, const char *name, const IngotDescriptor *image,
                           IngotProgress *progress, guint64 *received, GError **error);
 /* FALSE: the image can't be sent either. *left (free it) says what could not be sent for a reason of its own: it is
- * damaged here, say, or of a form that the registry refuses. NULL: nothing. */
+ * damaged here, say, or of a form that the registry refuses. NULL: nothing. whole: what stays behind since the
+ * registry has something else by a tag of cosign's counts as such, too; else progress says so. */
 gboolean attachments_push(IngotStore *store, IngotRemote *remote, const char *name, const IngotDescriptor *image,
-                          IngotProgress *progress, char **left, GError **error);
+                          gboolean whole, IngotProgress *progress, char **left, GError **error);
 /* Sends one that the store has, by its manifest; it was attached to the image itself. */
 gboolean attachment_push(IngotStore *store, IngotRemote *remote, const char *name, const IngotDescriptor *image,
                          const IngotDescriptor *attached, GError **error);

@@ -79,8 +79,8 @@ static void tell_layers(IngotStore *store, const IngotDigest *image, IngotProgre
     }
 }
 
-gboolean ingot_transfer_push(IngotStore *store, const IngotReference *image, const IngotReference *destination,
-                             const IngotPushOptions *options, IngotDescriptor *manifest, GError **error)
+static gboolean push_image(IngotStore *store, const IngotReference *image, const IngotReference *destination,
+                           gboolean whole, const IngotPushOptions *options, IngotDescriptor *manifest, GError **error)
 {
     IngotProgress *progress = options == NULL ? NULL : options->progress;
     const IngotRemoteOptions *asked = options == NULL ? NULL : options->remote;
@@ -105,7 +105,7 @@ gboolean ingot_transfer_push(IngotStore *store, const IngotReference *image, con
     g_autoptr(GBytes) bytes = ingot_store_read(store, &manifest->digest, INGOT_MANIFEST_MAX, error);
     g_autofree char *left = NULL;
     /* Last, so that whoever sees the tag can have all that it names. */
-    if (bytes == NULL || !attachments_push(store, remote, destination->name, manifest, progress, &left, error) ||
+    if (bytes == NULL || !attachments_push(store, remote, destination->name, manifest, whole, progress, &left, error) ||
         !ingot_remote_put_manifest(remote, destination->name, destination->tag == NULL ? digest : destination->tag,
                                    g_bytes_get_data(bytes, NULL), g_bytes_get_size(bytes), INGOT_TYPE_MANIFEST,
                                    error)) {
@@ -118,4 +118,16 @@ gboolean ingot_transfer_push(IngotStore *store, const IngotReference *image, con
         g_set_error(error, INGOT_ERROR, INGOT_ERROR_FAILED, "%s is pushed, but %s", text, left);
     }
     return left == NULL;
+}
+
+gboolean ingot_transfer_push(IngotStore *store, const IngotReference *image, const IngotReference *destination,
+                             const IngotPushOptions *options, IngotDescriptor *manifest, GError **error)
+{
+    return push_image(store, image, destination, FALSE, options, manifest, error);
+}
+
+gboolean ingot_transfer_push_whole(IngotStore *store, const IngotReference *image, const IngotReference *destination,
+                                   const IngotPushOptions *options, IngotDescriptor *manifest, GError **error)
+{
+    return push_image(store, image, destination, TRUE, options, manifest, error);
 }

@@ -10,3 +10,7 @@
 gboolean ingot_transfer_push_disk(IngotStore *store, IngotRemote *remote, const char *name, const IngotDescriptor *disk,
                                   IngotIndex *index, const IngotMeanwhile *meanwhile, IngotProgress *progress,
                                   guint64 *sent, GError **error);
+/* As ingot_transfer_push, for whoever needs all that is attached at the destination: what other signatures there, by a
+ * tag of cosign's, keep from being sent is an error in the end as well. */
+gboolean ingot_transfer_push_whole(IngotStore *store, const IngotReference *image, const IngotReference *destination,
+                                   const IngotPushOptions *options, IngotDescriptor *manifest, GError **error);

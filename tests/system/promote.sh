@@ -359,3 +359,30 @@ ends 2 ingot promote "$upstream/team/web" dev "$second:1.1.0" prod
 ends 0 ingot promote "$upstream/team/web" dev "$second" 9.9.9
 ends 2 ingot promote "$upstream/team/web" dev "$second" 9.9.8 --reason words
 ok "an image is promoted from one registry to another with all that is attached, or not at all"
+
+# Signatures by cosign's tag: no list of them is lost, at either end, by a promotion that says that it has passed.
+sig=${image/:/-}.sig
+beside() { curl -sf -H 'Accept: */*' "http://$1/v2/team/web/manifests/$sig"; }
+# beside_put REGISTRY WORD...: a list of as many signatures, under the image's tag.
+beside_put() {
+    curl -sf -H 'Accept: */*' "http://$1/v2/team/web/manifests/$image" | python3 -c '
+import json, sys
+manifest = json.load(sys.stdin)
+manifest["layers"] = [dict(manifest["config"], annotations={"signature": word}) for word in sys.argv[1:]]
+print(json.dumps({key: manifest[key] for key in ("schemaVersion", "mediaType", "config", "layers")}))' "${@:2}" |
+        curl -sf -X PUT -H 'Content-Type: application/vnd.oci.image.manifest.v1+json' --data-binary @- "http://$1/v2/team/web/manifests/$sig" || fail "$1 takes no $sig"
+}
+beside_put "$first" ours
+beside_put "$REGISTRY" theirs
+ends 1 ingot promote "$upstream/team/web" dev "$second" dev
+grep -q "nothing is promoted: .*$sig: .*another one under this tag" "$TMP/out" || fail "signatures that stay behind: $(cat "$TMP/out")"
+[ "$(ingot channels "$second" --json | python3 -c 'import json,sys; print([e["version"] for e in json.load(sys.stdin) if e["channel"] == "dev"])')" = "['1.0.0']" ] ||
+    fail "it is promoted all the same: $(ingot channels "$second")"
+beside_put "$REGISTRY" theirs ours
+beside "$REGISTRY" >"$TMP/both"
+ends 0 ingot promote "$upstream/team/web" dev "$second" dev
+beside "$REGISTRY" | cmp - "$TMP/both" || fail "signatures of the second registry are gone"
+beside_put "$first" ours theirs later
+ends 0 ingot promote "$upstream/team/web" dev "$second" dev
+beside "$first" | cmp - <(beside "$REGISTRY") || fail "a signature that came later stays behind: $(beside "$REGISTRY")"
+ok "a promotion between registries leaves no signature of cosign's behind"
