@@ -4,6 +4,7 @@
 #include <dlfcn.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <utime.h>
 
 #include "server/catalogue/database.h"
@@ -12,6 +13,14 @@
 #include "server/storage/condense.h"
 #include "server/storage/rebuild.h"
 #include "server/storage/scrub.h"
+
+/* Here in place of GLib's: all happens in one second. A push again renews a blob's time, which is no event. */
+gint64 g_get_real_time(void)
+{
+    static time_t began;
+    began = began == 0 ? time(NULL) : began;
+    return (gint64)began * G_USEC_PER_SEC;
+}
 
 static gboolean no_rename; /* a disk that is full: here in place of libc */
 
@@ -170,7 +179,7 @@ static void a_damaged_checkpoint_is_read_around(void **state)
     {
         g_autoptr(Storage) storage = open_small(state);
         for (guint i = 0; i < 4; i++) {
-            fill(storage, 11 + i); /* a push again renews a time, which is no event */
+            fill(storage, 11 + i);
         }
         assert_true(condense(storage));
         fill(storage, 3);
