@@ -41,11 +41,12 @@ until_true() {
 follow() {
     local name=$1
     shift
-    INGOT_STORE=$TMP/store-$name ingot follow "$where:dev" --folder "$TMP/$name" --name "$name" --retry 1s \
+    INGOT_STORE=$TMP/store-$name ${instead:-} ingot follow "$where:dev" --folder "$TMP/$name" --name "$name" --retry 1s \
         --exec 'echo "$INGOT_VERSION" >>"'"$TMP/ran.$name"'"; ! [ -e "'"$TMP/bad.$name"'" ]' "$@" >>"$TMP/$name.log" 2>&1
 }
+# In the place of the shell that it is started by, so that whoever ends that ends it.
 start_follower() {
-    follow "$@" &
+    instead="exec" follow "$@" &
     ENDING+=("$!")
 }
 ran() { [ "$(paste -sd' ' "$TMP/ran.$1" 2>/dev/null)" = "$2" ]; }
@@ -96,6 +97,15 @@ asks "$(digest 2.0.0)" "host=new&group=canary"
 ok "each group has its turn by the server's clock; one that is set back lets no further host begin"
 
 # --- failures ---
+echo '{"default": [{"type": "reject"}]}' >"$TMP/reject.json"
+start_follower strict --group canary --policy "$TMP/reject.json"
+strict=${ENDING[-1]}
+until_true eval 'ingot channels "$where" --hosts 2>/dev/null | grep -qE "dev +strict .* failed "'
+kill "$strict"
+wait "$strict" || fail "a follower ends with $?"
+told '^dev: phase 1 of 2; the next one opens at' || fail "a pull that fails stops the rollout: $(ingot channels "$where" --hosts 2>&1)"
+ok "what fails before the command has begun stops nothing"
+
 touch "$TMP/bad.canary"
 move 3.0.0
 until_true grep -qs 'waits: the rollout is stopped: 1 host has failed with it (canary)' "$TMP/canary.log"
@@ -103,12 +113,22 @@ later 7200
 until_true grep -qs 'waits: the rollout is stopped' "$TMP/eu.log"
 told '^dev: the rollout is stopped: 1 host has failed with it (canary)' || fail "$(ingot channels "$where" --hosts 2>&1)"
 ingot channels "$where" --hosts 2>/dev/null | grep -qE 'dev +canary +canary +3.0.0 .* failed ' || fail "$(ingot channels "$where" --hosts 2>&1)"
+says_it_again() { curl -sf "$api/hosts/dev" | python3 -c 'import datetime, json, sys
+host = next(host for host in json.load(sys.stdin) if host["host"] == "canary")
+since, seen = (datetime.datetime.fromisoformat(host[member].rstrip("Z")) for member in ("since", "seen"))
+sys.exit(host["result"] != "failed" or (seen - since).total_seconds() < 7000)'; }
+until_true says_it_again
+tried=$(wc -l <"$TMP/ran.canary")
+move 3.0.0
+tries_again() { [ "$(wc -l <"$TMP/ran.canary")" -gt "$tried" ]; }
+until_true tries_again
+until_true told '^dev: the rollout is stopped: 1 host has failed with it (canary)'
 tried=$(wc -l <"$TMP/ran.canary")
 ran eu "1.0.0 2.0.0" || fail "it goes on after failures: $(cat "$TMP/ran.eu")"
 ingot rollback -q "$where" dev --reason 'it smokes' >/dev/null
 rolled_back() { ingot channels "$where" --hosts --json | python3 -c 'import json,sys
 dev = json.load(sys.stdin)[0]
-sys.exit("rollout" in dev or not all(host["current"] for host in dev["hosts"] if host["host"] != "plain"))'; }
+sys.exit("rollout" in dev or not all(host["current"] for host in dev["hosts"] if host["host"] not in ("plain", "strict")))'; }
 until_true rolled_back
 [ "$(wc -l <"$TMP/ran.canary")" = "$tried" ] && ran eu "1.0.0 2.0.0" || fail "what stands is run again: $(cat "$TMP/ran.eu" "$TMP/ran.canary")"
 asks "$(digest 2.0.0)" "host=new"
@@ -119,7 +139,7 @@ until_true runs_three
 asks 'phase 2 of 2' "host=eu&group=eu&runs=$(digest 2.0.0)"
 later 14400
 until_true ran eu "1.0.0 2.0.0 3.0.0"
-ok "a host that fails stops the rollout, a rollback is for all at once, and the next promotion begins anew"
+ok "a host that fails stops the rollout and says so for as long, a rollback is for all at once, and the next promotion begins anew, of the same image too"
 
 # --- barriers ---
 rules '{barriers: [2.0.0]}'

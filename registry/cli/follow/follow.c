@@ -47,6 +47,7 @@ typedef struct {
     IngotDigest ready;  /* the image that was pulled last, and whose disk is written */
     IngotDigest failed; /* the image whose deployment failed last */
     guint failures;     /* in a row, of that image */
+    gboolean begun;     /* the command, at the last try */
     gint64 again;       /* monotonic: when it is tried again */
     json_t *report;     /* what was said last; NULL: nothing */
     char *waits;        /* why it was told to wait, as long as it does; NULL: it does not */
@@ -99,6 +100,9 @@ static void follower_report(Follower *follower, const IngotDigest *digest, const
     ingot_json_set_string(follower->report, "result", result);
     ingot_json_set_string(follower->report, "failure", head);
     ingot_json_set_string(follower->report, "since", date);
+    if (strcmp(result, "failed") == 0) {
+        json_object_set_new(follower->report, "begun", json_boolean(follower->begun));
+    }
     follower_say(follower);
 }
 
@@ -184,6 +188,7 @@ typedef struct {
 static void start_report(gpointer user)
 {
     const Start *start = user;
+    start->follower->begun = TRUE;
     follower_report(start->follower, start->target, "running", "", follower_now());
 }
 
@@ -226,6 +231,7 @@ static gboolean follower_deploy(Follower *follower, const IngotDigest *target, i
 {
     g_auto(Aim) now = {0};
     gint64 closed = follower_closed(follower);
+    follower->begun = FALSE;
     if (closed > 0 && ingot_digest_equal(&follower->ready, target)) {
         *wait = MIN(*wait, closed);
         return TRUE;
@@ -297,7 +303,7 @@ static gboolean follower_try(Follower *follower, const IngotDigest *target, int 
     return TRUE;
 }
 
-/* It keeps what it has, and says so, but where its last word is a failure. */
+/* It keeps what it has, and says so; where its last word is a failure, that again: it is there still. */
 static void follower_hold(Follower *follower, const Aim *aim, gint64 *wait)
 {
     IngotDigest done;
@@ -308,7 +314,9 @@ static void follower_hold(Follower *follower, const Aim *aim, gint64 *wait)
         g_free(follower->waits);
         follower->waits = g_strdup(aim->waits);
     }
-    if (g_strcmp0(said, "failed") != 0 && place_done(follower->place, &done, &since)) {
+    if (g_strcmp0(said, "failed") == 0) {
+        follower_say(follower);
+    } else if (place_done(follower->place, &done, &since)) {
         follower_report(follower, &done, "done", "", since);
     }
     *wait = aim->again == 0 ? *wait : MIN(*wait, aim->again * G_USEC_PER_SEC);

@@ -7,6 +7,7 @@
 #include "base/text.h"
 #include "server/channel/announce.h"
 #include "server/channel/gate.h"
+#include "server/follow/hosttarget.h"
 #include "server/storage/channels.h"
 #include "server/storage/moves.h"
 #include "server/storage/movetag.h"
@@ -269,25 +270,49 @@ static gboolean move_channel(const Promotion *promotion, const IngotDigest *now,
     return result->moved;
 }
 
-/* *stands: the channel names the digest already, and by a move of its own: not because an upstream's does, which that
- * may move, nor by a push from when it was no channel, of which nobody knows since when it stands. */
-static gboolean find_standing(const Promotion *promotion, const IngotDigest *now, const PromotionResult *result,
-                              gboolean *stands, GError **error)
+/* *stands: the channel names what it names by a move of its own: not because an upstream's does, which that may move,
+ * nor by a push from when it was no channel, of which nobody knows since when it stands. */
+static gboolean find_standing(const Promotion *promotion, const IngotDigest *now, gboolean *stands, GError **error)
 {
     IngotDigest named;
-    *stands = FALSE;
-    if (now == NULL || !ingot_digest_equal(now, &result->digest)) {
-        return TRUE;
-    }
     GError *problem = NULL;
     g_autoptr(GArray) moves =
         storage_last_move(promotion->storage, promotion->name, promotion->channel, &named, &problem);
+    *stands = moves != NULL && moves->len > 0 && ingot_digest_equal(&named, now);
     if (problem != NULL && !g_error_matches(problem, INGOT_ERROR, INGOT_ERROR_NOT_FOUND)) {
         g_propagate_error(error, problem);
         return FALSE;
     }
-    g_clear_error(&problem); /* it is gone by now, as the move will tell */
-    *stands = moves != NULL && moves->len > 0 && ingot_digest_equal(&named, now);
+    g_clear_error(&problem);
+    return TRUE;
+}
+
+/* *ends: the channel's rollout is stopped, which another promotion ends, of the same image too: it begins anew. */
+static gboolean find_stopped(const Promotion *promotion, const char *how, gboolean *ends, GError **error)
+{
+    *ends = FALSE;
+    if (promotion->ledger == NULL || strcmp(how, "promote") != 0) {
+        return TRUE;
+    }
+    g_autoptr(HostTarget) target = host_target_new(promotion->storage, promotion->ledger, promotion->name,
+                                                   promotion->channel, g_get_real_time() / G_USEC_PER_SEC, error);
+    *ends = target != NULL && host_target_is_stopped(target);
+    return target != NULL;
+}
+
+/* *stays: there is nothing to move. */
+static gboolean find_stay(const Promotion *promotion, const char *how, const IngotDigest *now,
+                          const PromotionResult *result, gboolean *stays, GError **error)
+{
+    gboolean stands, ends = FALSE;
+    *stays = promotion->dry_run || (result->refused && !promotion->force);
+    if (*stays || now == NULL || !ingot_digest_equal(now, &result->digest)) {
+        return TRUE;
+    }
+    if (!find_standing(promotion, now, &stands, error) || (stands && !find_stopped(promotion, how, &ends, error))) {
+        return FALSE;
+    }
+    *stays = stands && !ends;
     return TRUE;
 }
 
@@ -300,12 +325,9 @@ static gboolean judge_and_move(const Promotion *promotion, const Pipeline *pipel
     }
     result->gates = json_array();
     judge_gates(promotion, pipeline, channel, strcmp(how, "rollback") == 0, result);
-    if (promotion->dry_run || (result->refused && !promotion->force)) {
-        return TRUE;
-    }
-    gboolean stands;
-    return find_standing(promotion, now, result, &stands, error) &&
-           (stands || move_channel(promotion, now, how, result, error));
+    gboolean stays;
+    return find_stay(promotion, how, now, result, &stays, error) &&
+           (stays || move_channel(promotion, now, how, result, error));
 }
 
 /* What the channel, which names `now` (NULL: nothing), is to name. */

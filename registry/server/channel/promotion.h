@@ -18,7 +18,7 @@ typedef struct {
     const IngotDigest *expected; /* what the caller thinks that the channel names; NULL: whatever it names */
     gboolean dry_run;            /* asks the gates alone */
     gboolean force;              /* moves it whatever they say */
-    struct Database *ledger;     /* that has the secrets of gates (follow/ledger.h); NULL: none */
+    struct Database *ledger;     /* that has the secrets of gates and what hosts report (follow/ledger.h); NULL: none */
 } Promotion;
 
 typedef struct {
@@ -29,7 +29,8 @@ typedef struct {
 void promotion_result_clear(PromotionResult *result);
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(PromotionResult, promotion_result_clear)
 
-/* A repetition (the actor's request has moved the channel already: its answer was lost) does nothing, asks no gate, and
+/* A channel that names the image already stays, unless its rollout is stopped: that begins anew, by a move. A
+ * repetition (the actor's request has moved the channel already: its answer was lost) does nothing, asks no gate, and
  * ends as the first did. A refusal by gates is no error. INVALID: there is no such channel. NOT_FOUND: nothing is named
  * so. EXISTS: the channel has moved meanwhile. LIMIT: a rollback has nothing to go back to. */
 gboolean promotion_run(const Promotion *promotion, PromotionResult *result, GError **error);

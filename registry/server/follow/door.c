@@ -96,11 +96,10 @@ static enum MHD_Result list_hosts(Request *request, const RouteMatch *match)
     return list == NULL ? request_fail(request, "NAME_UNKNOWN", error) : answer_json(request, list);
 }
 
-/* A failure belongs to the move that the channel made last. */
+/* A failure belongs to the move that the channel made last; those of the ones before count no more. */
 static gboolean find_move(const Request *request, HostReport *report, GError **error)
 {
-    g_autoptr(GArray) moves = storage_moves(request->server->storage, report->name, report->channel, 0,
-                                            strcmp(report->result, "failed") == 0 ? 1 : 0, error);
+    g_autoptr(GArray) moves = storage_moves(request->server->storage, report->name, report->channel, 0, 1, error);
     report->move = moves == NULL || moves->len == 0 ? 0 : g_array_index(moves, StorageMove, 0).number;
     return moves != NULL;
 }

@@ -36,6 +36,7 @@ gboolean hosts_read(const json_t *json, HostReport *report, GError **error)
     static const char *const results[] = {"done", "failed", "running", NULL};
     IngotDigest digest;
     const char *since;
+    const json_t *begun = json_object_get(json, "begun");
     if (!json_is_object(json)) {
         g_set_error(error, INGOT_ERROR, INGOT_ERROR_INVALID, "a report is an object");
         return FALSE;
@@ -53,9 +54,11 @@ gboolean hosts_read(const json_t *json, HostReport *report, GError **error)
         return hosts_wrong(error, "since", "is not a date");
     }
     report->since = g_date_time_to_unix(date);
+    report->begun = begun == NULL || json_is_true(begun);
     return (*report->host != '\0' || hosts_wrong(error, "host", "is empty")) &&
            (g_strv_contains(results, report->result) ||
             hosts_wrong(error, "result", "is not done, failed or running")) &&
+           (begun == NULL || json_is_boolean(begun) || hosts_wrong(error, "begun", "is not true or false")) &&
            (*report->digest == '\0' || ingot_digest_parse(report->digest, &digest, error));
 }
 
@@ -81,8 +84,23 @@ static gboolean hosts_make_room_of_all(Connection *writer, GError **error)
                         "i", (gint64)HOSTS_MOST_OF_ALL);
 }
 
+/* Who fails and is silent from then on has not succeeded, so what the move of now goes by is kept. */
+static gboolean hosts_forget(Connection *writer, const HostReport *report, gint64 now, GError **error)
+{
+    return database_run(writer, error,
+                        "DELETE FROM hosts WHERE seen<? AND (failed='' OR failed_move=0 OR (name=? AND channel=? AND"
+                        " failed_move<?))",
+                        "itti", now - HOSTS_LIFE, report->name, report->channel, (gint64)report->move);
+}
+
+/* Whether the report is of a failure that the row does not have yet. */
+#define FAILS                                                                                                          \
+    "excluded.failed<>'' AND NOT (hosts.result='failed' AND hosts.digest=excluded.digest AND"                          \
+    " hosts.since=excluded.since)"
+
 gboolean hosts_put(Database *ledger, const HostReport *report, gint64 now, GError **error)
 {
+    gboolean fails = report->begun && strcmp(report->result, "failed") == 0;
     Connection *writer = database_begin(ledger, error);
     if (writer == NULL) {
         return FALSE;
@@ -92,15 +110,15 @@ gboolean hosts_put(Database *ledger, const HostReport *report, gint64 now, GErro
                      "INSERT INTO hosts (name, channel, host, user, grp, digest, result, failure, since, seen, failed,"
                      " failed_move) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET"
                      " grp=excluded.grp, digest=excluded.digest, result=excluded.result, failure=excluded.failure,"
-                     " since=excluded.since, seen=excluded.seen, failed=CASE WHEN excluded.result='failed' THEN"
+                     " since=excluded.since, seen=excluded.seen, failed=CASE WHEN " FAILS " THEN"
                      " excluded.failed WHEN excluded.result='done' AND excluded.digest=hosts.failed THEN ''"
-                     " ELSE hosts.failed END, failed_move=CASE WHEN excluded.result='failed' THEN excluded.failed_move"
+                     " ELSE hosts.failed END, failed_move=CASE WHEN " FAILS " THEN excluded.failed_move"
                      " ELSE hosts.failed_move END",
                      "ttttttttiiti", report->name, report->channel, report->host, report->user, report->group,
-                     report->digest, report->result, report->failure, report->since, now,
-                     strcmp(report->result, "failed") == 0 ? report->digest : "", (gint64)report->move) &&
-        database_run(writer, error, "DELETE FROM hosts WHERE seen<?", "i", now - HOSTS_LIFE) &&
-        hosts_make_room_of_name(writer, report->name, error) && hosts_make_room_of_all(writer, error);
+                     report->digest, report->result, report->failure, report->since, now, fails ? report->digest : "",
+                     (gint64)report->move) &&
+        hosts_forget(writer, report, now, error) && hosts_make_room_of_name(writer, report->name, error) &&
+        hosts_make_room_of_all(writer, error);
     return database_end(ledger, ok, error);
 }
 
@@ -131,7 +149,8 @@ json_t *hosts_list(Database *ledger, const char *name, const char *channel, gint
     g_autoptr(sqlite3_stmt) rows =
         database_query(reader,
                        "SELECT channel, host, grp, digest, result, failure, since, seen, user FROM hosts WHERE"
-                       " name=? AND channel=coalesce(?, channel) AND seen>=? ORDER BY channel, host, user",
+                       " name=? AND channel=coalesce(?, channel) AND (seen>=? OR failed<>'') ORDER BY channel, host,"
+                       " user",
                        "tti", name, channel, now - HOSTS_LIFE);
     while (database_step(rows, &problem)) {
         json_array_append_new(list, hosts_row(rows));
@@ -143,7 +162,7 @@ json_t *hosts_list(Database *ledger, const char *name, const char *channel, gint
     return g_steal_pointer(&list);
 }
 
-json_t *hosts_failed(Database *ledger, const char *name, const char *channel, guint64 move, gint64 now, GError **error)
+json_t *hosts_failed(Database *ledger, const char *name, const char *channel, guint64 move, GError **error)
 {
     GError *problem = NULL;
     g_autoptr(Connection) reader = database_reader(ledger, error);
@@ -154,8 +173,8 @@ json_t *hosts_failed(Database *ledger, const char *name, const char *channel, gu
     g_autoptr(sqlite3_stmt) rows = database_query(
         reader,
         "SELECT DISTINCT host, failed FROM hosts WHERE name=? AND channel=? AND failed<>'' AND failed_move>=?"
-        " AND seen>=? ORDER BY host, failed",
-        "ttii", name, channel, (gint64)move, now - HOSTS_LIFE);
+        " ORDER BY host, failed",
+        "tti", name, channel, (gint64)move);
     while (database_step(rows, &problem)) {
         json_t *row = json_object();
         ingot_json_set_string(row, "host", (const char *)sqlite3_column_text(rows, 0));

@@ -1,7 +1,8 @@
 /* Hosts: which machine runs which digest of a name's channel, as its follower reported it. A report takes the place of
  * the last one that the same user has sent of the host: nobody can speak in another's place. Who has not reported for
- * thirty days is forgotten. A name has at most HOSTS_MOST, all names together HOSTS_MOST_OF_ALL: the user that has the
- * most of them makes room, by the one that was silent for the longest. Thread safe. */
+ * thirty days is forgotten, but for a failure since the channel's last move, which counts for as long as that stands. A
+ * name has at most HOSTS_MOST, all names together HOSTS_MOST_OF_ALL: the user that has the most of them makes room, by
+ * the one that was silent for the longest. Thread safe. */
 #pragma once
 
 #include "base/json.h"
@@ -18,14 +19,16 @@ typedef struct {
     const char *digest;       /* what it runs or tried to; "": nothing */
     const char *result;       /* "done", "failed" or "running" */
     const char *failure;      /* "": none */
+    gboolean begun;           /* a failure that counts for rollouts: the image's command had begun */
     gint64 since;             /* seconds: of that result */
     guint64 move;             /* the number of the channel's last move (moves.h) as it came; 0: none */
 } HostReport;
 
-/* A report of a host's own words: {"host", "group", "digest", "result", "failure", "since"}. Its texts belong to the
- * json. INVALID: the member that is wrong is named. */
+/* A report of a host's own words: {"host", "group", "digest", "result", "failure", "begun", "since"}, without "begun"
+ * as if it were true. Its texts belong to the json. INVALID: the member that is wrong is named. */
 gboolean hosts_read(const json_t *json, HostReport *report, GError **error);
 
+/* A failure that was reported before, of the same digest and since the same second, stays one of the move of then. */
 gboolean hosts_put(Database *ledger, const HostReport *report, gint64 now, GError **error);
 /* Those of a name (channel NULL: of any channel), sorted by channel, host and user:
  * [{"channel", "host", "group", "digest", "result", "failure", "since", "seen", "by"}], without "by" where nobody is
@@ -33,4 +36,4 @@ gboolean hosts_put(Database *ledger, const HostReport *report, gint64 now, GErro
 json_t *hosts_list(Database *ledger, const char *name, const char *channel, gint64 now, GError **error);
 /* Those that have failed since a move of the channel and not done the same digest since, whatever they try or run now,
  * sorted: [{"host", "digest"}]. */
-json_t *hosts_failed(Database *ledger, const char *name, const char *channel, guint64 move, gint64 now, GError **error);
+json_t *hosts_failed(Database *ledger, const char *name, const char *channel, guint64 move, GError **error);

@@ -81,8 +81,7 @@ static gboolean host_target_find_failed(HostTarget *target, Database *ledger, GE
 {
     gsize index;
     const json_t *one;
-    g_autoptr(json_t) list =
-        hosts_failed(ledger, target->name, target->channel, target->move, target->rollout.now, error);
+    g_autoptr(json_t) list = hosts_failed(ledger, target->name, target->channel, target->move, error);
     target->failed = g_ptr_array_new_with_free_func(g_free);
     json_array_foreach(list, index, one)
     {
@@ -158,6 +157,11 @@ static json_t *tell_barrier(const HostTarget *target, const char *barrier, GErro
     ingot_json_set_string(answer, "version", barrier);
     json_object_set_new(answer, "further", json_true());
     return answer;
+}
+
+gboolean host_target_is_stopped(const HostTarget *target)
+{
+    return rollout_is_stopped(&target->rollout);
 }
 
 json_t *host_target_tell(HostTarget *target, const RolloutHost *host, const IngotDigest *runs, GError **error)

@@ -15,6 +15,9 @@ HostTarget *host_target_new(Storage *storage, Database *ledger, const char *name
 void host_target_free(HostTarget *target);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(HostTarget, host_target_free)
 
+/* Whether no host begins any more, since some have failed. */
+gboolean host_target_is_stopped(const HostTarget *target);
+
 /* What a host is to run. Where it is to run something: {"digest"}, with "version" and "further": true where that is a
  * barrier and it is to ask again once it runs it. Where it is to keep what it has: {"why"}, with "again", the seconds
  * until its phase opens. runs: the digest that it runs; NULL: none. */

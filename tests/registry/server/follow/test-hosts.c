@@ -24,6 +24,7 @@ static const HostReport sample = {.name = "team/web",
                                   .digest = "",
                                   .result = "done",
                                   .failure = "",
+                                  .begun = TRUE,
                                   .since = 1000};
 
 static json_t *list(Database *ledger, const char *channel, gint64 now)
@@ -67,12 +68,12 @@ static void say(Database *ledger, const char *host, const char *result, const ch
 }
 
 /* "HOST DIGEST'S FIRST DIGIT,": those that have failed since a move. */
-static void assert_failed(Database *ledger, guint64 move, gint64 now, const char *expected)
+static void assert_failed(Database *ledger, guint64 move, const char *expected)
 {
     gsize index;
     const json_t *row;
     g_autoptr(GString) found = g_string_new(NULL);
-    g_autoptr(json_t) rows = hosts_failed(ledger, "team/web", "prod", move, now, NULL);
+    g_autoptr(json_t) rows = hosts_failed(ledger, "team/web", "prod", move, NULL);
     assert_non_null(rows);
     json_array_foreach(rows, index, row)
     {
@@ -86,20 +87,83 @@ static void assert_failed(Database *ledger, guint64 move, gint64 now, const char
 static void test_failures_last_until_it_is_done(void **state)
 {
     g_autoptr(Database) ledger = open_ledger(state);
-    assert_failed(ledger, 0, 1000, "");
+    assert_failed(ledger, 0, "");
     say(ledger, "b", "failed", TWO, 5);
     say(ledger, "a", "failed", TWO, 5);
-    assert_failed(ledger, 5, 1000, "a 2,b 2,");
-    assert_failed(ledger, 6, 1000, "");
-    assert_failed(ledger, 5, 1001 + HOSTS_LIFE, "");
+    assert_failed(ledger, 5, "a 2,b 2,");
+    assert_failed(ledger, 6, "");
     say(ledger, "a", "running", TWO, 0);
     say(ledger, "b", "done", ONE, 0);
-    assert_failed(ledger, 5, 1000, "a 2,b 2,");
+    assert_failed(ledger, 5, "a 2,b 2,");
     say(ledger, "a", "done", TWO, 0);
-    assert_failed(ledger, 5, 1000, "b 2,");
+    assert_failed(ledger, 5, "b 2,");
     say(ledger, "b", "failed", ONE, 7);
-    assert_failed(ledger, 5, 1000, "b 1,");
-    assert_failed(ledger, 7, 1000, "b 1,");
+    assert_failed(ledger, 5, "b 1,");
+    assert_failed(ledger, 7, "b 1,");
+}
+
+/* What failed before the image's command had begun says nothing of the image. */
+static void test_what_did_not_begin_does_not_count(void **state)
+{
+    g_autoptr(Database) ledger = open_ledger(state);
+    HostReport report = sample;
+    report.host = "a";
+    report.result = "failed";
+    report.digest = TWO;
+    report.begun = FALSE;
+    report.move = 5;
+    assert_true(hosts_put(ledger, &report, 1000, NULL));
+    assert_failed(ledger, 5, "");
+    say(ledger, "b", "failed", TWO, 5);
+    report.host = "b";
+    report.since = 1001;
+    assert_true(hosts_put(ledger, &report, 1001, NULL));
+    assert_failed(ledger, 5, "b 2,");
+    g_autoptr(json_t) all = list(ledger, NULL, 1001);
+    assert_string_equal(json_string_value(json_object_get(json_array_get(all, 0), "result")), "failed");
+}
+
+/* A host that waits says its failure again; that is one of before the next move. */
+static void test_a_failure_told_again_is_the_same(void **state)
+{
+    g_autoptr(Database) ledger = open_ledger(state);
+    HostReport report = sample;
+    report.result = "failed";
+    report.digest = TWO;
+    report.move = 5;
+    assert_true(hosts_put(ledger, &report, 1000, NULL));
+    report.move = 6;
+    assert_true(hosts_put(ledger, &report, 2000, NULL));
+    assert_failed(ledger, 5, "one 2,");
+    assert_failed(ledger, 6, "");
+    g_autoptr(json_t) all = list(ledger, NULL, 2000);
+    assert_string_equal(json_string_value(json_object_get(json_array_get(all, 0), "seen")), "1970-01-01T00:33:20Z");
+    report.since = 1001;
+    assert_true(hosts_put(ledger, &report, 2001, NULL));
+    assert_failed(ledger, 6, "one 2,");
+}
+
+/* A host that fails and is not heard of again has not succeeded: only another move lets it be forgotten. */
+static void test_a_silent_failure_lasts_as_long_as_the_move(void **state)
+{
+    g_autoptr(Database) ledger = open_ledger(state);
+    HostReport report = sample;
+    say(ledger, "a", "failed", TWO, 5);
+    report.host = "other";
+    report.move = 5;
+    assert_true(hosts_put(ledger, &report, 1001 + HOSTS_LIFE, NULL));
+    assert_failed(ledger, 5, "a 2,");
+    g_autoptr(json_t) kept = list(ledger, NULL, 1001 + HOSTS_LIFE);
+    assert_int_equal(json_array_size(kept), 2);
+    report.channel = "dev";
+    report.move = 6; /* of another channel */
+    assert_true(hosts_put(ledger, &report, 1001 + HOSTS_LIFE, NULL));
+    assert_failed(ledger, 5, "a 2,");
+    report.channel = "prod";
+    assert_true(hosts_put(ledger, &report, 1001 + HOSTS_LIFE, NULL));
+    assert_failed(ledger, 5, "");
+    g_autoptr(json_t) left = list(ledger, "prod", 1001 + HOSTS_LIFE);
+    assert_int_equal(json_array_size(left), 1);
 }
 
 static void test_silent_hosts_are_forgotten(void **state)
@@ -227,6 +291,12 @@ static void test_reports_are_checked(void **state)
     assert_true(hosts_read(good, &report, NULL));
     assert_int_equal(report.since, 1796014800);
     assert_string_equal(report.group, "");
+    assert_true(report.begun);
+    g_autoptr(json_t) before = json_loads(
+        "{\"host\":\"a\",\"result\":\"failed\",\"begun\":false,\"since\":\"2026-11-30T05:00:00Z\"}", 0, NULL);
+    assert_true(hosts_read(before, &report, NULL));
+    assert_false(report.begun);
+    refuse("{\"host\":\"a\",\"result\":\"failed\",\"begun\":0,\"since\":\"2026-11-30T05:00:00Z\"}", "\"begun\"");
     refuse("[]", "object");
     refuse("{\"result\":\"done\",\"since\":\"2026-11-30T05:00:00Z\"}", "\"host\"");
     refuse("{\"host\":\"\",\"result\":\"done\",\"since\":\"2026-11-30T05:00:00Z\"}", "\"host\"");
@@ -241,6 +311,9 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_last_report_counts, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_failures_last_until_it_is_done, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_what_did_not_begin_does_not_count, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_a_failure_told_again_is_the_same, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_a_silent_failure_lasts_as_long_as_the_move, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_silent_hosts_are_forgotten, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_silent_hosts_of_other_names_go_too, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_nobody_speaks_for_another, set_up, tear_down),

@@ -112,10 +112,50 @@ static void a_move_that_led_elsewhere_does_not_count(void **state)
     close_server(&server);
 }
 
+static void fail_on(const Server *server, const char *host, const IngotDigest *digest)
+{
+    g_autofree char *text = ingot_digest_to_text(digest);
+    g_autoptr(GArray) moves = storage_moves(server->storage, "a", "stable", 0, 1, NULL);
+    const HostReport report = {.name = "a",
+                               .channel = "stable",
+                               .user = "-",
+                               .host = host,
+                               .group = "",
+                               .digest = text,
+                               .result = "failed",
+                               .failure = "it broke",
+                               .begun = TRUE,
+                               .since = 1000,
+                               .move = g_array_index(moves, StorageMove, 0).number};
+    assert_true(hosts_put(server->ledger, &report, g_get_real_time() / G_USEC_PER_SEC, NULL));
+}
+
+/* The image may be a good one, and the hosts were what failed. */
+static void another_promotion_of_the_same_ends_a_stop(void **state)
+{
+    Server server = open_server(state);
+    IngotDigest one = put_manifest(server.storage, "a", "1.0.0", "one", NULL, 0);
+    apply(&server, PHASED);
+    assert_true(promote(&server, "1.0.0"));
+    fail_on(&server, "x", &one);
+    assert_false(promote(&server, "1.0.0")); /* it goes on */
+    fail_on(&server, "y", &one);
+    assert_told(&server, 0, NULL, "the rollout is stopped: 2 hosts have failed with it (x, y)");
+    assert_true(promote(&server, "1.0.0"));
+    assert_told(&server, 0, &one, NULL);
+    assert_told(&server, 1, NULL, "phase 2 of 2");
+    fail_on(&server, "x", &one); /* as they said before: that was in the last one */
+    fail_on(&server, "y", &one);
+    assert_told(&server, 0, &one, NULL);
+    assert_false(promote(&server, "1.0.0"));
+    close_server(&server);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(a_move_that_led_elsewhere_does_not_count, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(another_promotion_of_the_same_ends_a_stop, set_up, tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
