@@ -116,6 +116,19 @@ sed "s/$blob/sha256:$(printf '1%.0s' {1..64})/" "$TMP/both" >"$TMP/lacks"
 end_cache
 ok "a push to a cache may count on what a HEAD there has told"
 
+start_cache promoted "http://$upstream" --upstream-absent 1s
+[ "$(code /v2/team/web/manifests/1 -I)" = 200 ] || fail "HEAD of what the upstream has"
+expect 1 ingot promote "$cache/team/web" 1 dev
+grep -q "names $blob, which is not here): pull it from this registry first" "$TMP/err" || fail "what is here in part: $(cat "$TMP/err")"
+[ "$(code /v2/team/web/manifests/dev)" = 404 ] || fail "it was promoted: $(cat "$TMP/head")"
+pulls 1 || fail "$(cat "$TMP/head")"
+expect 0 ingot promote "$cache/team/web" 1 dev
+kill -STOP "$SERVER"
+pulls dev || fail "what was promoted is not here as a whole: $(cat "$TMP/head")"
+kill -CONT "$SERVER"
+end_cache
+ok "a cache promotes what it has as a whole"
+
 # TYPE THAT COMES, TYPE THAT IS KEPT (none: it is refused)
 printf '{"schemaVersion":2,"config":{"mediaType":"a/b","digest":"%s","size":300000},"layers":[]}' "$blob" >"$TMP/bare"
 [ "$(put_manifest "$first" team/bare 1 "$TMP/bare" $manifest)" = 404 ] || fail "$(cat "$TMP/answer")"

@@ -12,5 +12,6 @@ typedef struct {
     const StorageActor *actor;
 } StorageMoving;
 
-/* EXISTS: the tag names something else by now. NOT_FOUND: the repository has no such manifest. */
+/* EXISTS: the tag names something else by now. NOT_FOUND: the repository has no such manifest, or, as a cache that was
+ * asked for the manifest alone, not all that it needs, the manifests within it too. */
 gboolean storage_move_tag(Storage *storage, const StorageMoving *moving, GError **error);

@@ -106,9 +106,8 @@ static gboolean check_mentions(Storage *storage, const char *name, const Storage
     return had || (mentions != NULL && check_all_whole(reader, repository, mentions, error));
 }
 
-/* Whether the repository has all that the manifest mentions, as it says. */
-static gboolean has_mentioned(Change *change, const char *name, gint64 repository, const GArray *mentions,
-                              GError **error)
+gboolean names_has_mentioned(Change *change, const char *name, gint64 repository, const GArray *mentions,
+                             GError **error)
 {
     g_autofree IngotDigest *digests = list_digests(mentions);
     g_autofree gint64 *sizes = g_new(gint64, mentions->len);
@@ -222,7 +221,7 @@ gboolean names_manifest(Change *change, const char *name, gint64 blob, const Ing
     g_autofree char *type =
         repository < 0 ? NULL : choose_type(change, name, repository, blob, digest, manifest, error);
     if (type == NULL || !manifest_rows_has(change->writer, repository, blob, &had, error) ||
-        (!manifest->partial && !has_mentioned(change, name, repository, mentions, error)) ||
+        (!manifest->partial && !names_has_mentioned(change, name, repository, mentions, error)) ||
         !manifest_rows_put(change->writer, repository, blob, type, manifest->subject, manifest->artifact,
                            change_time(change), &changed, error) ||
         !note_origin(change, repository, digest, manifest->cached, had, &changed, error) ||
