@@ -144,7 +144,7 @@ static gboolean run(int argc, char **argv, GError **error)
     gboolean here = FALSE;
     const GOptionEntry entries[] = {
         {"key", 0, 0, G_OPTION_ARG_FILENAME_ARRAY, &paths,
-         "a public key: one of those that are given must have signed the image", "FILE"},
+         "a public key, or its URI: one of those that are given must have signed the image", "FILE|URI"},
         {"here", 0, 0, G_OPTION_ARG_NONE, &here, "the image that `ingot follow` of that channel has deployed here last",
          NULL},
         {"folder", 0, 0, G_OPTION_ARG_FILENAME, &folder, "with --here: that follower's folder", "DIR"},

@@ -6,14 +6,15 @@
 #include "cli/common.h"
 #include "cli/verbs.h"
 #include "trust/keyfile.h"
+#include "trust/keystore.h"
 
 static void key_print(const char *path, const TrustKey *key)
 {
     char fingerprint[INGOT_DIGEST_TEXT_SIZE];
-    g_autofree char *public = trust_key_public_pem(key);
+    g_autofree char *public = trust_key_public_pem(key), *shown = trust_keystore_shown(path);
     ingot_digest_write_text(trust_key_fingerprint(key), fingerprint);
     if (ingot_command_common()->json) {
-        g_autoptr(json_t) all = ingot_json_pack("{s:o, s:s, s:s, s:s}", "file", ingot_json_text(path), "fingerprint",
+        g_autoptr(json_t) all = ingot_json_pack("{s:o, s:s, s:s, s:s}", "file", ingot_json_text(shown), "fingerprint",
                                                 fingerprint, "kind", "ECDSA P-256", "public", public);
         cli_print_json(all);
     } else if (ingot_command_common()->quiet) {
@@ -58,6 +59,8 @@ const IngotVerb verb_key = {
     "generate writes the private key to FILE, which its owner alone can read, encrypted with the passphrase of\n"
     "$INGOT_PASSPHRASE or one that is typed, and the public key to FILE.pub. Both are PEM, of ECDSA on P-256, which\n"
     "openssl reads. cosign reads the public key; its own private keys are of another format, which is not read here.\n"
-    "show prints a key's fingerprint (the SHA-256 of the public key in DER) and the public key.\n\n"
-    "Examples:\n  ingot key generate release.key\n  ingot key show release.key.pub\n",
+    "show prints a key's fingerprint (the SHA-256 of the public key in DER) and the public key; for FILE it takes the\n"
+    "URI of a public key or a certificate too (pkcs11:..., file:/...).\n\n"
+    "Examples:\n  ingot key generate release.key\n  ingot key show release.key.pub\n"
+    "  ingot key show 'pkcs11:token=ci;object=release' >release.key.pub\n",
     run};

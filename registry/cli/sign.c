@@ -33,7 +33,7 @@ static gboolean sign_check(const SignOptions *options, GError **error)
 {
     if (options->key == NULL) {
         g_set_error(error, INGOT_ERROR, INGOT_ERROR_INVALID,
-                    "--key FILE is missing: the private key; `ingot key generate FILE` makes one");
+                    "--key FILE is missing: the private key, or its URI; `ingot key generate FILE` makes one");
         return FALSE;
     }
     if ((options->attest == NULL) != (options->type == NULL)) {
@@ -235,7 +235,8 @@ static gboolean run(int argc, char **argv, GError **error)
 {
     g_auto(SignOptions) options = {0};
     const GOptionEntry entries[] = {
-        {"key", 0, 0, G_OPTION_ARG_FILENAME, &options.key, "the private key that signs", "FILE"},
+        {"key", 0, 0, G_OPTION_ARG_FILENAME, &options.key, "the private key that signs: a file, or a URI (pkcs11:...)",
+         "FILE|URI"},
         {"attest", 0, 0, G_OPTION_ARG_FILENAME, &options.attest, "sign this JSON as a predicate about the image",
          "FILE"},
         {"type", 0, 0, G_OPTION_ARG_STRING, &options.type, "the predicate's type, a URI", "TYPE"},
@@ -264,8 +265,11 @@ const IngotVerb verb_sign = {
     "REF has a host, and in the store too where that has the image; else in the store, from where a push takes it\n"
     "along. What is signed is the image's digest. With --attest, the JSON of FILE is signed as an in-toto statement\n"
     "about the image; with --statement, what is attached to it already, as `ingot show --json` lists it: look at it\n"
-    "first, since whoever may push can attach anything. The passphrase is $INGOT_PASSPHRASE, or typed.\n\n"
+    "first, since whoever may push can attach anything. The passphrase is $INGOT_PASSPHRASE, or typed.\n"
+    "A key in a token is named by its URI (RFC 7512): it signs there, by the provider for PKCS#11 that openssl.cnf\n"
+    "names, as ingot(1) shows. The PIN comes as the passphrase does, or by the URI's pin-source.\n\n"
     "Examples:\n  ingot sign registry.example/team/web:1.0.0 --key release.key\n"
+    "  ingot sign web:1.0.0 --key 'pkcs11:token=ci;object=release'\n"
     "  ingot sign web:1.0.0 --key ci.key --attest report.json \\\n"
     "      --type https://in-toto.io/attestation/test-result/v0.1\n",
     run};

@@ -168,7 +168,7 @@ static gboolean run(int argc, char **argv, GError **error)
     g_autofree char *when = NULL, *type = NULL;
     const GOptionEntry entries[] = {
         {"key", 0, 0, G_OPTION_ARG_FILENAME_ARRAY, &trusted.key_paths,
-         "a public key; given several times, any of them counts", "FILE"},
+         "a public key, or its URI; given several times, any of them counts", "FILE|URI"},
         {"trusted-root", 0, 0, G_OPTION_ARG_FILENAME, &trusted.root_path,
          "Sigstore's trusted_root.json, by which certificates for identities count", "FILE"},
         {"identity", 0, 0, G_OPTION_ARG_STRING_ARRAY, &trusted.identities,

@@ -1,6 +1,7 @@
 #include "trust/key.h"
 
 #include <ingot/error.h>
+#include <openssl/core_names.h>
 #include <openssl/ec.h>
 #include <openssl/err.h>
 #include <openssl/evp.h>
@@ -18,8 +19,8 @@
 #define SIGNATURE_MAX 72 /* bytes of DER: two integers of up to 33 bytes, with their heads */
 
 struct TrustKey {
-    EVP_PKEY *key;
-    gboolean is_private;
+    EVP_PKEY *key;    /* its public part at least */
+    EVP_PKEY *signer; /* the private key, which may be in a token; NULL: there is only the public one */
     IngotDigest fingerprint;
 };
 
@@ -71,8 +72,8 @@ static TrustKey *key_new(EVP_PKEY *owned, gboolean is_private, const char *what,
     TrustKey *made = g_new0(TrustKey, 1);
     ingot_digest_of(der, (gsize)size, &made->fingerprint);
     OPENSSL_free(der);
+    made->signer = is_private && EVP_PKEY_up_ref(key) == 1 ? key : NULL;
     made->key = g_steal_pointer(&key);
-    made->is_private = is_private;
     return made;
 }
 
@@ -121,6 +122,40 @@ TrustKey *trust_key_read_der(const void *der, gsize size, const char *what, GErr
         return NULL;
     }
     return key_new(key, FALSE, what, error);
+}
+
+/* With the curve's name and the whole point, as everybody else writes it: some tokens spell the curve out. */
+static gboolean key_name_curve(EVP_PKEY *key)
+{
+    return !key_is_p256(key) ||
+           (EVP_PKEY_set_utf8_string_param(key, OSSL_PKEY_PARAM_EC_ENCODING, OSSL_PKEY_EC_ENCODING_GROUP) == 1 &&
+            EVP_PKEY_set_utf8_string_param(key, OSSL_PKEY_PARAM_EC_POINT_CONVERSION_FORMAT,
+                                           OSSL_PKEY_EC_POINT_CONVERSION_FORMAT_UNCOMPRESSED) == 1);
+}
+
+TrustKey *trust_key_copy(EVP_PKEY *from, gboolean is_private, const char *what, GError **error)
+{
+    unsigned char *der = NULL;
+    int size = i2d_PUBKEY(from, &der);
+    const unsigned char *at = der;
+    g_autoptr(EVP_PKEY) public = size <= 0 ? NULL : d2i_PUBKEY(NULL, &at, size);
+    OPENSSL_free(der);
+    ERR_clear_error();
+    if (public == NULL) {
+        g_set_error(error, INGOT_ERROR, INGOT_ERROR_INVALID,
+                    "%s: the public key of this private key is not there: the token needs it too, or a certificate for "
+                    "it, with the same ID",
+                    what);
+        return NULL;
+    }
+    if (!key_name_curve(public)) {
+        return key_fails(error, what);
+    }
+    TrustKey *key = key_new(g_steal_pointer(&public), FALSE, what, error);
+    if (key != NULL && is_private && EVP_PKEY_up_ref(from) == 1) {
+        key->signer = from;
+    }
+    return key;
 }
 
 /* FALSE: the block is not one of a public key. */
@@ -237,6 +272,7 @@ TrustKey *trust_key_read_private(const void *pem, gsize size, const char *passph
 void trust_key_free(TrustKey *key)
 {
     if (key != NULL) {
+        EVP_PKEY_free(key->signer);
         EVP_PKEY_free(key->key);
         g_free(key);
     }
@@ -244,7 +280,7 @@ void trust_key_free(TrustKey *key)
 
 gboolean trust_key_is_private(const TrustKey *key)
 {
-    return key->is_private;
+    return key->signer != NULL;
 }
 
 const IngotDigest *trust_key_fingerprint(const TrustKey *key)
@@ -284,9 +320,9 @@ static X509_SIG *key_encrypt(PKCS8_PRIV_KEY_INFO *plain, const char *passphrase)
 
 char *trust_key_private_pem(const TrustKey *key, const char *passphrase, GError **error)
 {
-    g_return_val_if_fail(key->is_private, NULL);
+    g_return_val_if_fail(key->signer != NULL, NULL);
     g_autoptr(BIO) bio = BIO_new(BIO_s_secmem());
-    g_autoptr(PKCS8_PRIV_KEY_INFO) plain = EVP_PKEY2PKCS8(key->key);
+    g_autoptr(PKCS8_PRIV_KEY_INFO) plain = EVP_PKEY2PKCS8(key->signer);
     gboolean written = FALSE;
     if (bio != NULL && plain != NULL && *passphrase == '\0') {
         written = PEM_write_bio_PKCS8_PRIV_KEY_INFO(bio, plain) == 1;
@@ -295,19 +331,6 @@ char *trust_key_private_pem(const TrustKey *key, const char *passphrase, GError 
         written = encrypted != NULL && PEM_write_bio_PKCS8(bio, encrypted) == 1;
     }
     return written ? key_bio_text(bio) : key_fails(error, "writing the private key");
-}
-
-GBytes *trust_key_sign(const TrustKey *key, const void *data, gsize size, GError **error)
-{
-    g_return_val_if_fail(key->is_private, NULL);
-    g_autoptr(EVP_MD_CTX) context = EVP_MD_CTX_new();
-    unsigned char signature[SIGNATURE_MAX];
-    size_t length = sizeof signature;
-    if (context == NULL || EVP_DigestSignInit(context, NULL, EVP_sha256(), NULL, key->key) != 1 ||
-        EVP_DigestSign(context, signature, &length, data, size) != 1) {
-        return key_fails(error, "signing");
-    }
-    return g_bytes_new(signature, length);
 }
 
 gboolean trust_key_verify(const TrustKey *key, const IngotDigest *signed_digest, const void *signature, gsize size)
@@ -322,4 +345,24 @@ gboolean trust_key_verify(const TrustKey *key, const IngotDigest *signed_digest,
                     EVP_PKEY_verify(context, signature, size, signed_digest->bytes, sizeof signed_digest->bytes) == 1;
     ERR_clear_error();
     return fits;
+}
+
+GBytes *trust_key_sign(const TrustKey *key, const void *data, gsize size, GError **error)
+{
+    g_return_val_if_fail(key->signer != NULL, NULL);
+    g_autoptr(EVP_MD_CTX) context = EVP_MD_CTX_new();
+    unsigned char signature[SIGNATURE_MAX];
+    size_t length = sizeof signature;
+    if (context == NULL || EVP_DigestSignInit(context, NULL, EVP_sha256(), NULL, key->signer) != 1 ||
+        EVP_DigestSign(context, signature, &length, data, size) != 1) {
+        return key_fails(error, "signing");
+    }
+    IngotDigest digest;
+    ingot_digest_of(data, size, &digest);
+    if (!trust_key_verify(key, &digest, signature, length)) {
+        g_set_error(error, INGOT_ERROR, INGOT_ERROR_FAILED,
+                    "signing: the signature is not one of the public key: the token has another key's public part");
+        return NULL;
+    }
+    return g_bytes_new(signature, length);
 }

@@ -10,6 +10,7 @@
 
 #include "base/file.h"
 #include "base/prompt.h"
+#include "trust/keystore.h"
 
 #define PASSPHRASE_MAX 1024u /* bytes: PEM's own bound */
 #define ENVIRONMENT "INGOT_PASSPHRASE"
@@ -40,6 +41,19 @@ static char *passphrase_ask(const char *prompt, GError **error)
     char *typed = ingot_prompt_secret(prompt, error);
     return typed != NULL && strlen(typed) >= PASSPHRASE_MAX ? passphrase_bad(typed, error, "has more than 1023 bytes")
                                                             : typed;
+}
+
+/* Of a key that is there. */
+static char *passphrase_of(const char *shown, GError **error)
+{
+    GError *problem = NULL;
+    g_autofree char *prompt = g_strdup_printf("Passphrase of %s: ", shown);
+    char *passphrase = passphrase_given(&problem);
+    if (problem != NULL) {
+        g_propagate_error(error, problem);
+        return NULL;
+    }
+    return passphrase != NULL ? passphrase : passphrase_ask(prompt, error);
 }
 
 /* For a new key: typed twice. */
@@ -104,6 +118,14 @@ static gboolean keyfile_write(const TrustKey *key, const char *path, const char 
 
 TrustKey *trust_keyfile_generate(const char *path, const TrustKeyOptions *options, GError **error)
 {
+    if (trust_keystore_is_uri(path)) {
+        g_autofree char *shown = trust_keystore_shown(path);
+        g_set_error(error, INGOT_ERROR, INGOT_ERROR_INVALID,
+                    "%s: a key is made in a file alone; one in a token is made by the token's own tools (pkcs11-tool, "
+                    "p11tool). A file of this name is written ./NAME",
+                    shown);
+        return NULL;
+    }
     g_autofree char *public_path = g_strconcat(path, ".pub", NULL);
     if (!options->replace && !keyfile_reserve(path, public_path, error)) {
         return NULL;
@@ -135,8 +157,30 @@ static gboolean keyfile_check_private(const char *path, GError **error)
     return TRUE;
 }
 
+/* The path of a file: URI, as OpenSSL takes it; NULL: of another scheme. */
+static const char *keyfile_of_uri(const char *uri)
+{
+    if (strcmp(g_uri_peek_scheme(uri), "file") != 0) {
+        return NULL;
+    }
+    const char *path = uri + strlen("file:"), *host = "//localhost";
+    return g_ascii_strncasecmp(path, host, strlen(host)) == 0 ? path + strlen(host)
+           : g_str_has_prefix(path, "//")                     ? path + 2
+                                                              : path;
+}
+
+static TrustKey *keyfile_read_uri(const char *uri, GError **error)
+{
+    const char *path = keyfile_of_uri(uri);
+    g_autoptr(TrustKey) key = trust_keystore_read_private(uri, passphrase_of, error);
+    return key != NULL && (path == NULL || keyfile_check_private(path, error)) ? g_steal_pointer(&key) : NULL;
+}
+
 TrustKey *trust_keyfile_read_private(const char *path, GError **error)
 {
+    if (trust_keystore_is_uri(path)) {
+        return keyfile_read_uri(path, error);
+    }
     g_autoptr(GBytes) text = ingot_file_read(path, TRUST_KEY_MAX, error);
     if (text == NULL) {
         return NULL;
@@ -152,14 +196,9 @@ TrustKey *trust_keyfile_read_private(const char *path, GError **error)
     }
     g_autoptr(IngotSecret) passphrase = NULL;
     if (size > 0 && trust_key_is_encrypted(pem, size)) {
-        GError *problem = NULL;
-        g_autofree char *prompt = g_strdup_printf("Passphrase of %s: ", path);
-        passphrase = passphrase_given(&problem);
-        if (passphrase == NULL && problem == NULL) {
-            passphrase = passphrase_ask(prompt, &problem);
-        }
-        if (problem != NULL) {
-            g_propagate_prefixed_error(error, problem, "%s: ", path);
+        passphrase = passphrase_of(path, error);
+        if (passphrase == NULL) {
+            g_prefix_error(error, "%s: ", path);
             return NULL;
         }
     }
@@ -168,6 +207,9 @@ TrustKey *trust_keyfile_read_private(const char *path, GError **error)
 
 TrustKey *trust_keyfile_read_public(const char *path, GError **error)
 {
+    if (trust_keystore_is_uri(path)) {
+        return trust_keystore_read_public(path, passphrase_of, error);
+    }
     g_autoptr(GBytes) text = ingot_file_read(path, TRUST_KEY_MAX, error);
     return text == NULL ? NULL
                         : trust_key_read_public(g_bytes_get_data(text, NULL), g_bytes_get_size(text), path, error);
@@ -176,7 +218,7 @@ TrustKey *trust_keyfile_read_public(const char *path, GError **error)
 TrustKey *trust_keyfile_read_any(const char *path, GError **error)
 {
     g_autofree char *public_path = g_strconcat(path, ".pub", NULL);
-    if (g_str_has_suffix(path, ".pub")) {
+    if (trust_keystore_is_uri(path) || g_str_has_suffix(path, ".pub")) {
         return trust_keyfile_read_public(path, error);
     }
     if (keyfile_is_there(public_path)) {

@@ -1,6 +1,8 @@
 /* Keys in files: FILE has the private one, which its owner alone may read, FILE.pub beside it the public one.
  *
- * The passphrase is $INGOT_PASSPHRASE, or typed at the terminal; an empty one has to be asked for. */
+ * In place of a file's path stands a URI (trust/keystore.h) where the key is elsewhere, but for a new key.
+ *
+ * The passphrase or PIN is $INGOT_PASSPHRASE, or typed at the terminal; an empty one has to be asked for. */
 #pragma once
 
 #include "trust/key.h"
@@ -16,7 +18,7 @@ TrustKey *trust_keyfile_generate(const char *path, const TrustKeyOptions *option
 TrustKey *trust_keyfile_read_private(const char *path, GError **error);
 TrustKey *trust_keyfile_read_public(const char *path, GError **error);
 /* Whichever of both the file has, for what it tells of its public key: no passphrase is asked for where FILE.pub is
- * there. */
+ * there. Of a URI, the public key or the certificate. */
 TrustKey *trust_keyfile_read_any(const char *path, GError **error);
 /* All of these public keys: GPtrArray of TrustKey. */
 GPtrArray *trust_keyfile_read_all(char *const *paths, GError **error);

@@ -58,6 +58,62 @@ expect 2 ingot verify web:1.0.0 --key p384.pub
 grep -q P-256 err || fail "a key of P-384: $(cat err)"
 ok "keys are made once, kept for their owner, and of one kind"
 
+# Keys that a URI names: a file's, and a token's where this machine has what it takes.
+ingot pack -q --store "$TMP/uris" web.raw web:1.0.0 >/dev/null
+# by STATUS VERB... : with a store of its own, and nothing but OpenSSL's own providers.
+: >none.cnf
+by() {
+    local wanted=$1
+    shift
+    OPENSSL_CONF=$TMP/none.cnf expect "$wanted" ingot "$@" --store "$TMP/uris"
+}
+by 0 sign web:1.0.0 --key "file:$TMP/my.key"
+by 0 verify web:1.0.0 --key "file:$TMP/my.key.pub"
+[ "$(ingot key show -q "file:$TMP/my.key.pub")" = "$(ingot key show -q my.key)" ] || fail "a URI's key has another fingerprint"
+INGOT_PASSPHRASE=wrong by 1 sign web:1.0.0 --key "file:$TMP/my.key"
+grep -q "file:$TMP/my.key: .*passphrase" err || fail "a wrong passphrase of a URI's key: $(cat err)"
+chmod 644 my.key
+by 1 sign web:1.0.0 --key "file://$TMP/my.key"
+grep -q 'chmod 600' err || fail "a URI's key that others can read: $(cat err)"
+chmod 600 my.key
+by 2 sign web:1.0.0 --key "file:$TMP/p384.key"
+grep -q P-256 err || fail "a URI's key of P-384: $(cat err)"
+by 2 sign web:1.0.0 --key 'pkcs11:object=release?pin-value=1234'
+grep -q 'install pkcs11-provider and name it in openssl.cnf' err || fail "no provider of PKCS#11: $(cat err)"
+! grep -q 1234 err || fail "a PIN is shown: $(cat err)"
+expect 2 ingot key generate "file:$TMP/token.key"
+[ ! -e token.key ] && [ ! -e "file:$TMP" ] || fail "a key was made at a URI"
+ok "a URI names a key, and what is missing for PKCS#11 is told"
+
+# token: a SoftHSM token that has my.key.
+token() {
+    mkdir tokens
+    echo "directories.tokendir = $TMP/tokens" >softhsm2.conf
+    export SOFTHSM2_CONF=$TMP/softhsm2.conf
+    openssl pkcs8 -topk8 -nocrypt -in my.key -passin "pass:$INGOT_PASSPHRASE" -out plain.key
+    softhsm2-util --module "$1" --init-token --free --label ingot --pin 1234 --so-pin 12345678 >/dev/null
+    softhsm2-util --module "$1" --import plain.key --token ingot --label release --id 01 --pin 1234 >/dev/null
+    printf '%s\n' 'openssl_conf = openssl_init' '[openssl_init]' 'providers = provider_sect' '[provider_sect]' \
+        'default = default_sect' 'pkcs11 = pkcs11_sect' '[default_sect]' 'activate = 1' '[pkcs11_sect]' "module = $2" \
+        "pkcs11-module-path = $1" 'pkcs11-module-quirks = no-deinit' 'activate = 1' >token.cnf
+}
+module=${SOFTHSM2_MODULE:-/usr/lib/softhsm/libsofthsm2.so}
+provider=${PKCS11_PROVIDER:-$(openssl version -m | sed 's/.*"\(.*\)"/\1/')/pkcs11.so}
+if command -v softhsm2-util >/dev/null && [ -e "$module" ] && [ -e "$provider" ]; then
+    token "$module" "$provider"
+    key='pkcs11:token=ingot;object=release'
+    ingot pack -q --store "$TMP/token" web.raw web:1.0.0 >/dev/null
+    export OPENSSL_CONF=$TMP/token.cnf
+    INGOT_PASSPHRASE=4321 expect 1 ingot sign --store "$TMP/token" web:1.0.0 --key "$key"
+    INGOT_PASSPHRASE=1234 expect 0 ingot sign --store "$TMP/token" web:1.0.0 --key "$key"
+    [ "$(ingot key show -q "$key")" = "$(ingot key show -q my.key.pub)" ] || fail "a token's key has another fingerprint"
+    unset OPENSSL_CONF
+    expect 0 ingot verify --store "$TMP/token" web:1.0.0 --key my.key.pub
+    ok "a token signs by PKCS#11"
+else
+    echo "left out: softhsm2 or OpenSSL's pkcs11-provider is not installed"
+fi
+
 # What is signed verifies by openssl alone: the bundle as it lies in the store.
 expect 3 ingot verify web:1.0.0 --key my.key.pub
 grep -q 'nothing is signed' err || fail "an unsigned image: $(cat err)"

@@ -6,10 +6,15 @@
 #include <string.h>
 
 #include <cmocka.h>
+#include <glib/gstdio.h>
 #include <ingot/error.h>
+#include <openssl/core_names.h>
+#include <openssl/ec.h>
+#include <openssl/evp.h>
 
 #include "base/prompt.h"
 #include "trust/key.h"
+#include "trust/keystore.h"
 
 /* openssl genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-384 | openssl pkey -pubout */
 static const char p384[] = "-----BEGIN PUBLIC KEY-----\n"
@@ -129,6 +134,144 @@ static void only_this_signature_counts(void **state)
     }
 }
 
+/* --- keys that a URI names --- */
+
+static char *right_passphrase(const char *shown, GError **error)
+{
+    (void)shown;
+    (void)error;
+    return g_strdup("right");
+}
+
+static char *wrong_passphrase(const char *shown, GError **error)
+{
+    (void)shown;
+    (void)error;
+    return g_strdup("wrong");
+}
+
+static char *no_passphrase(const char *shown, GError **error)
+{
+    g_set_error(error, INGOT_ERROR, INGOT_ERROR_INVALID, "nobody answers for %s", shown);
+    return NULL;
+}
+
+/* The URI of a file with this text, which uri_remove removes. */
+static char *uri_of(const char *text)
+{
+    g_autofree char *path = NULL;
+    int fd = g_file_open_tmp("ingot-key-XXXXXX", &path, NULL);
+    assert_true(fd >= 0 && g_close(fd, NULL));
+    assert_true(g_file_set_contents(path, text, -1, NULL));
+    return g_strconcat("file:", path, NULL);
+}
+
+static void uri_remove(char *uri)
+{
+    g_unlink(uri + strlen("file:"));
+    g_free(uri);
+}
+
+static void private_refuses(const char *uri, TrustKeyAsk ask, IngotError code, const char *why)
+{
+    g_autoptr(GError) error = NULL;
+    assert_null(trust_keystore_read_private(uri, ask, &error));
+    assert_true(g_error_matches(error, INGOT_ERROR, code));
+    if (strstr(error->message, why) == NULL) {
+        fail_msg("%s", error->message);
+    }
+}
+
+static void uris_name_keys(void **state)
+{
+    (void)state;
+    g_autoptr(TrustKey) key = trust_key_generate(NULL);
+    g_autofree char *public = trust_key_public_pem(key);
+    g_autoptr(IngotSecret) private = trust_key_private_pem(key, "right", NULL);
+    char *private_uri = uri_of(private), *public_uri = uri_of(public);
+    g_autoptr(TrustKey) signer = trust_keystore_read_private(private_uri, right_passphrase, NULL);
+    g_autoptr(TrustKey) verifier = trust_keystore_read_public(public_uri, no_passphrase, NULL);
+    assert_true(trust_key_is_private(signer) && !trust_key_is_private(verifier));
+    assert_true(ingot_digest_equal(trust_key_fingerprint(key), trust_key_fingerprint(signer)));
+    assert_true(ingot_digest_equal(trust_key_fingerprint(key), trust_key_fingerprint(verifier)));
+    g_autoptr(GBytes) signature = trust_key_sign(signer, "text", 4, NULL);
+    IngotDigest digest;
+    ingot_digest_of("text", 4, &digest);
+    assert_true(trust_key_verify(verifier, &digest, g_bytes_get_data(signature, NULL), g_bytes_get_size(signature)));
+    private_refuses(private_uri, wrong_passphrase, INGOT_ERROR_DENIED, "passphrase or PIN");
+    private_refuses(private_uri, no_passphrase, INGOT_ERROR_INVALID, "nobody answers for file:");
+    private_refuses(public_uri, no_passphrase, INGOT_ERROR_INVALID, "there is no private key");
+    uri_remove(private_uri);
+    uri_remove(public_uri);
+}
+
+static void uris_of_other_things_are_refused(void **state)
+{
+    (void)state;
+    g_autoptr(TrustKey) one = trust_key_generate(NULL), two = trust_key_generate(NULL);
+    g_autoptr(IngotSecret) first = trust_key_private_pem(one, "", NULL), second = trust_key_private_pem(two, "", NULL);
+    g_autofree char *both = g_strconcat(first, second, NULL);
+    char *several = uri_of(both), *other = uri_of(p384), *junk = uri_of("junk");
+    g_autoptr(GError) error = NULL;
+    private_refuses(several, no_passphrase, INGOT_ERROR_INVALID, "it names 2 keys");
+    private_refuses(junk, no_passphrase, INGOT_ERROR_INVALID, "there is no private key");
+    private_refuses("file:/nowhere/my.key", no_passphrase, INGOT_ERROR_FAILED, "No such file");
+    private_refuses("unheard-of:x?pin-value=1234", no_passphrase, INGOT_ERROR_INVALID, "scheme 'unheard-of'");
+    private_refuses("unheard-of:x?pin-value=1234", no_passphrase, INGOT_ERROR_INVALID, "x?pin-value=...: ");
+    assert_null(trust_keystore_read_public(other, no_passphrase, &error));
+    assert_non_null(strstr(error->message, "P-256"));
+    uri_remove(several);
+    uri_remove(other);
+    uri_remove(junk);
+}
+
+static void names_are_uris_by_their_scheme(void **state)
+{
+    static const char *const uris[] = {"pkcs11:token=a;object=b", "file:/a", "PKCS11:x"};
+    static const char *const paths[] = {"my.key", "/a:b", "./pkcs11:x", "c:key", ":x", ""};
+    (void)state;
+    for (guint i = 0; i < G_N_ELEMENTS(uris); i++) {
+        assert_true(trust_keystore_is_uri(uris[i]));
+    }
+    for (guint i = 0; i < G_N_ELEMENTS(paths); i++) {
+        assert_false(trust_keystore_is_uri(paths[i]));
+    }
+}
+
+static void pins_are_not_shown(void **state)
+{
+    static const char *const names[][2] = {
+        {"pkcs11:object=a?pin-value=1234", "pkcs11:object=a?pin-value=..."},
+        {"pkcs11:object=a?pin-value=1234&module-name=b", "pkcs11:object=a?pin-value=...&module-name=b"},
+        {"pkcs11:object=a?pin-value=1&pin-value=2", "pkcs11:object=a?pin-value=...&pin-value=..."},
+        {"pkcs11:object=a?pin-source=file:/b", "pkcs11:object=a?pin-source=file:/b"},
+        {"./pin-value=1", "./pin-value=1"},
+    };
+    (void)state;
+    for (guint i = 0; i < G_N_ELEMENTS(names); i++) {
+        g_autofree char *shown = trust_keystore_shown(names[i][0]);
+        assert_string_equal(shown, names[i][1]);
+    }
+}
+
+/* Tokens that spell the curve out have the same key as those that name it. */
+static void one_key_has_one_fingerprint(void **state)
+{
+    (void)state;
+    EVP_PKEY *key = EVP_EC_gen("prime256v1");
+    g_autoptr(TrustKey) named = trust_key_copy(key, TRUE, "k", NULL);
+    assert_int_equal(EVP_PKEY_set_utf8_string_param(key, OSSL_PKEY_PARAM_EC_ENCODING, OSSL_PKEY_EC_ENCODING_EXPLICIT),
+                     1);
+    assert_int_equal(EVP_PKEY_set_utf8_string_param(key, OSSL_PKEY_PARAM_EC_POINT_CONVERSION_FORMAT,
+                                                    OSSL_PKEY_EC_POINT_CONVERSION_FORMAT_COMPRESSED),
+                     1);
+    g_autoptr(TrustKey) spelled = trust_key_copy(key, TRUE, "k", NULL);
+    EVP_PKEY_free(key);
+    assert_true(ingot_digest_equal(trust_key_fingerprint(named), trust_key_fingerprint(spelled)));
+    g_autoptr(GBytes) signature = trust_key_sign(spelled, "text", 4, NULL);
+    assert_non_null(signature);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -138,6 +281,11 @@ int main(void)
         cmocka_unit_test(other_kinds_are_refused),
         cmocka_unit_test(private_keys_of_cosign_are_told),
         cmocka_unit_test(only_this_signature_counts),
+        cmocka_unit_test(uris_name_keys),
+        cmocka_unit_test(uris_of_other_things_are_refused),
+        cmocka_unit_test(names_are_uris_by_their_scheme),
+        cmocka_unit_test(pins_are_not_shown),
+        cmocka_unit_test(one_key_has_one_fingerprint),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
