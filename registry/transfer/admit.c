@@ -86,6 +86,22 @@ static gboolean admission_begin(Admission *admission, const IngotPullOptions *op
     return TRUE;
 }
 
+gboolean admit_asks(const IngotReference *asked, const IngotRemoteOptions *options)
+{
+    g_autofree char *scope = NULL;
+    g_autoptr(Policy) policy = options->policy == NULL ? NULL : policy_read(options->policy, NULL);
+    if (policy == NULL) {
+        return options->policy != NULL;
+    }
+    const GPtrArray *demands = policy_find(policy, asked, &scope);
+    for (guint i = 0; demands != NULL && i < demands->len; i++) {
+        if (((const Demand *)g_ptr_array_index(demands, i))->kind != DEMAND_NOTHING) {
+            return TRUE;
+        }
+    }
+    return FALSE;
+}
+
 /* *why: of a signature by a right key, else of the first one. */
 static gboolean admission_one_counts(const Admission *admission, const Demand *demand, const GPtrArray *keys,
                                      const GPtrArray *signatures, char **why)

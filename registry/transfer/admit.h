@@ -7,6 +7,8 @@
 
 #include <ingot/transfer.h>
 
+/* Whether the policy asks anything of that image, or can't be read. */
+gboolean admit_asks(const IngotReference *asked, const IngotRemoteOptions *options);
 /* Before the disk is fetched: by the signatures that are attached in the store or in the registry. */
 gboolean admit_pull(IngotStore *store, IngotRemote *remote, const IngotReference *asked, const IngotDigest *image,
                     const IngotPullOptions *options, GError **error);

@@ -164,11 +164,53 @@ grep -q "$bare:1.0.0: refused by the policy" err || fail "from: $(cat err)"
 sed -i "s,from: .*},from: \"$bare@$image\"}," app.yaml
 expect 3 ingot build app.yaml
 ingot export -q "$web:1.0.0" -o out.raw && cmp out.raw web.raw || fail "a signed image is not exported"
-# In the place of curl, under Vagrant: the box is not downloaded whole instead.
-status=0
-INGOT_VAGRANT=/dev/null "$OLDPWD/$B/libexec/front/curl" -sf --continue-at - --output box "http://$REGISTRY/formats/bare/web/$image/vagrant-libvirt/libvirt.box" 2>err || status=$?
-[ $status = 22 ] && [ ! -e box ] && grep -q 'not signed' err || fail "a box of what is refused (status $status): $(cat err)"
-ok "run, export, from: and Vagrant's boxes are judged as a pull is"
+ok "run, export and from: are judged as a pull is"
+
+# In the place of curl, under Vagrant. front URL [OPTION...], as Vagrant calls it.
+front() {
+    local url=$1
+    shift
+    rm -f box
+    INGOT_VAGRANT=/dev/null "$OLDPWD/$B/libexec/front/curl" -sf "$@" --output box "$url"
+}
+# no_box WORDS URL [OPTION...]: nothing is there for Vagrant, and it is told why.
+no_box() {
+    local words=$1
+    shift
+    expect 22 front "$@"
+    [ ! -e box ] && grep -q "$words" err || fail "$* is refused by other words than '$words', or there is a box: $(cat err)"
+}
+box_of() { echo "http://$1/$image/vagrant-libvirt/libvirt.box"; }
+view "$(box_of "$REGISTRY/formats/team/web")" >whole.box
+docker "$REGISTRY" "$(signed)"
+for way in '' '--continue-at -'; do
+    # shellcheck disable=SC2086
+    no_box 'not signed' "$(box_of "$REGISTRY/formats/bare/web")" $way
+    # shellcheck disable=SC2086
+    front "$(box_of "$REGISTRY/formats/team/web")" $way && cmp box whole.box || fail "no box of a signed image ($way)"
+done
+no_box 'by its digest' "http://$REGISTRY/formats/bare/web/1.0.0/vagrant-libvirt/libvirt.box"
+INGOT_PLAIN_HTTP=none no_box 'by the scheme' "$(box_of "$REGISTRY/formats/bare/web")"
+INGOT_STORE=/dev/null/x no_box 'null' "$(box_of "$REGISTRY/formats/bare/web")" --continue-at -
+docker "$upstream" "$(signed)" insecureAcceptAnything
+printf '%s\n' '/referrers/ status 403' >rules
+no_box 'status 403' "$(box_of "$upstream/formats/bare/web")" --continue-at -
+: >rules
+front "$(box_of "$REGISTRY/formats/bare/web")" && cmp box whole.box || fail "no box of an image of which the policy asks nothing"
+ok "a box is judged as a pull is, and the registry's own is never taken instead, whatever fails"
+
+# A catalogue is not signed.
+catalogue() { printf '%s\n' "/vagrant/ body {\"versions\":[{\"version\":\"1.0.0\",\"providers\":[{\"name\":\"libvirt\",\"url\":\"$1\"}]}]}" >rules; }
+for url in "http://$upstream/evil.box" "$(box_of "$upstream/formats/team/db")" "$(box_of "$REGISTRY/formats/team/web")" "http://$upstream/formats/team/web/1.0.0/vagrant-libvirt/libvirt.box"; do
+    catalogue "$url"
+    no_box "names $url" "http://$upstream/vagrant/team/web@dev"
+done
+printf '%s\n' '/vagrant/ html' >rules
+no_box "catalogue can't be read" "http://$upstream/vagrant/team/web"
+: >rules
+front "http://$upstream/vagrant/team/web" && grep -q "$(box_of "$upstream/formats/team/web")" box || fail "the registry's own catalogue is refused: $(cat box)"
+expect 22 front "http://$upstream/vagrant/no/such"
+ok "a catalogue of a name that the policy speaks of names boxes that are judged, and no others"
 
 policy '' reject
 ingot export -q web:1.0.0 -o here.raw && cmp here.raw web.raw || fail "an image of this machine is refused"

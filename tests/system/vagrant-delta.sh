@@ -239,6 +239,20 @@ for constraint in '' '--box-version=4.0.0'; do
 done
 ok "Ctrl-C ends all of it, leaves nothing, and the next time goes on"
 
+# Under a policy Vagrant gets the whole box from here, or none.
+ingot key generate -q --no-passphrase "$TMP/release.key" >/dev/null
+printf '{"default":[{"type":"sigstoreSigned","keyPath":"%s"}]}' "$TMP/release.key.pub" >"$TMP/signed.json"
+run vagrant box remove --force --all team/web
+: >"$TMP/ingotd.log"
+INGOT_POLICY=$TMP/signed.json expect 1 ingot vagrant box add --provider libvirt "$catalogue"
+grep -q 'it is not signed' "$TMP/err" || fail "not told: $(cat "$TMP/err")"
+! vagrant box list | grep -q team/web || fail "a box that is not signed is there: $(vagrant box list)"
+ingot sign -q --key "$TMP/release.key" "$REGISTRY/team/web:4.0.0" >/dev/null
+INGOT_POLICY=$TMP/signed.json run ingot vagrant box add --provider libvirt "$catalogue"
+[ "$(sent formats)" = 0 ] || fail "the registry's box is asked for: $(cat "$TMP/ingotd.log")"
+installed 4
+ok "under a policy, boxes of signed images alone, and none of the registry's own files"
+
 # --- private, and by TLS ---
 
 twice() { printf '%s\n%s\n' "$1" "$1"; }

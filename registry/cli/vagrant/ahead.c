@@ -17,8 +17,6 @@
 #include "remote/environment.h"
 #include "remote/ours.h"
 
-#define CATALOGUE_MAX (16u << 20) /* bytes */
-#define CATALOGUE_VALUES (1u << 18)
 #define URL_MAX 4096u
 
 /* What will be asked for, as far as it is known. */

@@ -4,11 +4,14 @@
 #include <fcntl.h>
 #include <ingot/credentials.h>
 #include <ingot/error.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/command.h"
@@ -20,6 +23,7 @@
 #include "cli/vagrant/ahead.h"
 #include "cli/vagrant/await.h"
 #include "cli/vagrant/fetch.h"
+#include "cli/vagrant/judge.h"
 
 /* What Vagrant's command line says, as far as it matters here. */
 typedef struct {
@@ -30,6 +34,7 @@ typedef struct {
     gboolean resumes;   /* what is at output is to be gone on with */
     gboolean has_login; /* name and password are given */
     gboolean trusts;    /* redirections are told the login */
+    Judged judged;      /* what the policy asks of the download */
 } Call;
 
 gboolean curl_is_called(const char *program)
@@ -85,7 +90,7 @@ static gboolean make_file(const Call *call, const FetchPlace *place, IngotProgre
             return FALSE;
         }
     }
-    return shorten(call->output, error);
+    return call->judged == JUDGED_BOX || shorten(call->output, error);
 }
 
 /* Our words go past Vagrant, which reads curl's: *made tells whether there is a file to go on with, *refused (free it)
@@ -103,7 +108,7 @@ static gboolean prepare(const Call *call, const FetchPlace *place, gboolean *mad
     *made = make_file(call, place, progress, &error);
     ingot_progress_free(progress);
     gboolean interrupted = !ingot_interrupt_check(NULL);
-    if (error != NULL && g_error_matches(error, INGOT_ERROR, INGOT_ERROR_REFUSED)) {
+    if (error != NULL && (call->judged == JUDGED_BOX || g_error_matches(error, INGOT_ERROR, INGOT_ERROR_REFUSED))) {
         *refused = ingot_text_line(error->message);
     } else if (error != NULL && !interrupted) {
         g_autofree char *why = ingot_text_line(error->message);
@@ -157,18 +162,6 @@ static char *write_login(const IngotCredentials *login)
     return ok ? g_strdup_printf("/proc/self/fd/%d", fd) : NULL;
 }
 
-/* What follows the door of ours that a path goes through: a name, and more; NULL: it goes through none. */
-static const char *behind_door(const char *path)
-{
-    static const char *const doors[] = {"/vagrant/", "/api/v2/vagrant/", "/formats/"};
-    for (guint i = 0; i < G_N_ELEMENTS(doors); i++) {
-        if (g_str_has_prefix(path, doors[i])) {
-            return path + strlen(doors[i]);
-        }
-    }
-    return NULL;
-}
-
 /* Whoever has logged in by `ingot login` need not tell Vagrant once more; nor what certificates are good. */
 static void add_what_is_kept(const Call *call, Additions *additions)
 {
@@ -176,7 +169,7 @@ static void add_what_is_kept(const Call *call, Additions *additions)
     g_autoptr(IngotCredentials) login = NULL;
     g_autoptr(IngotRemoteOptions) options = ingot_remote_options_from_environment();
     gboolean known = call->url != NULL && fetch_address(call->url, &host, &path);
-    const char *name = known ? behind_door(path) : NULL, *ca = g_getenv("INGOT_CA");
+    const char *name = known ? fetch_behind_door(path) : NULL, *ca = g_getenv("INGOT_CA");
     if (name == NULL) {
         return;
     }
@@ -245,12 +238,61 @@ static int become_curl(int argc, char **argv, const Call *call, const Additions 
     return 2;
 }
 
+/* --- both --- */
+
+#define GO_ON (-1) /* with the real curl */
+
+/* As of what a server refuses. */
+static int refuse(const char *why)
+{
+    fprintf(stderr, "curl: (22) ingot: %s\n", why);
+    return 22;
+}
+
+/* The box, from the store. The exit status, or GO_ON: *made tells with what. */
+static int make_box(const Call *call, const FetchPlace *place, gboolean *made)
+{
+    g_autofree char *refused = NULL;
+    if (call->bearer != NULL) {
+        g_setenv("INGOT_TOKEN", call->bearer, TRUE); /* it is for the URL that stands beside it, and no other */
+        g_setenv("INGOT_TOKEN_HOST", place->host, TRUE);
+    }
+    ingot_interrupt_install();
+    return !prepare(call, place, made, &refused) ? 130
+           : refused != NULL                     ? refuse(refused)
+           : call->judged == JUDGED_BOX          ? 0
+                                                 : GO_ON;
+}
+
+/* The real curl's, and whether it may be taken. The exit status. */
+static int judge_download(int argc, char **argv, const Call *call, const Additions *additions)
+{
+    int status;
+    pid_t child = fork();
+    if (child == 0) {
+        prctl(PR_SET_PDEATHSIG, SIGTERM); /* Vagrant ends this process alone */
+        _exit(become_curl(argc, argv, call, additions, FALSE));
+    }
+    if (child < 0 || waitpid(child, &status, 0) < 0) {
+        return refuse(g_strerror(errno));
+    }
+    if (!WIFEXITED(status) || WEXITSTATUS(status) != 0) {
+        return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+    }
+    g_autoptr(GError) error = NULL;
+    if (judge_catalogue(call->url, call->output, &error)) {
+        return 0;
+    }
+    g_autofree char *why = ingot_text_line(error->message);
+    unlink(call->output);
+    return refuse(why);
+}
+
 int curl_run(int argc, char **argv)
 {
     Call call = read_call(argc, argv);
     g_auto(FetchPlace) place = {0};
     g_auto(Additions) additions = {0};
-    g_autofree char *refused = NULL;
     gboolean made = FALSE, is_box = FALSE;
     if (g_getenv(CURL_VARIABLE) == NULL) {
         return become_curl(argc, argv, &call, &additions, FALSE);
@@ -262,18 +304,16 @@ int curl_run(int argc, char **argv)
         g_setenv("INGOT_PLAIN_HTTP", "none", TRUE); /* this process asks no other registry */
     }
     is_box = call.url != NULL && fetch_parse(call.url, &place);
-    if (is_box && call.output != NULL && call.resumes) {
-        if (call.bearer != NULL) {
-            g_setenv("INGOT_TOKEN", call.bearer, TRUE); /* it is for the URL that stands beside it, and no other */
-            g_setenv("INGOT_TOKEN_HOST", place.host, TRUE);
-        }
-        ingot_interrupt_install();
-        if (!prepare(&call, &place, &made, &refused)) {
-            return 130;
-        }
-        if (refused != NULL) {
-            fprintf(stderr, "curl: (22) ingot: %s\n", refused);
-            return 22; /* as of what a server refuses */
+    call.judged = call.url == NULL || call.output == NULL ? JUDGED_NOT : judge_url(call.url);
+    if (call.judged == JUDGED_BOX && !is_box) {
+        return refuse(
+            "a policy speaks of this box's image: it is taken by its digest alone, as catalogues name it, and "
+            "by the scheme that `ingot pull` would take");
+    }
+    if (is_box && call.output != NULL && (call.resumes || call.judged == JUDGED_BOX)) {
+        int status = make_box(&call, &place, &made);
+        if (status != GO_ON) {
+            return status;
         }
     }
     if (made) {
@@ -281,5 +321,6 @@ int curl_run(int argc, char **argv)
         additions.range = g_strconcat("If-Range: ", tag, NULL);
     }
     add_what_is_kept(&call, &additions);
-    return become_curl(argc, argv, &call, &additions, is_box);
+    return call.judged == JUDGED_CATALOGUE ? judge_download(argc, argv, &call, &additions)
+                                           : become_curl(argc, argv, &call, &additions, is_box);
 }

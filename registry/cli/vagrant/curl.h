@@ -5,7 +5,8 @@
  * chunks that are missing there (fetch.h). Then the real curl takes its place, always, with Vagrant's own arguments,
  * and goes on with the file as with a download that was cut off: the registry gives the last byte, if what it has is
  * that very file, and says what it says to anybody of whom may have it. Where no file could be made, curl downloads the
- * whole. So nothing is known here of versions, constraints, providers, or names of Vagrant's temporary files. */
+ * whole. Where a policy asks something of the image, the real curl has no part in it (judge.h). So nothing is known
+ * here of versions, constraints, providers, or names of Vagrant's temporary files. */
 #pragma once
 
 #include <glib.h>

@@ -20,23 +20,72 @@ void fetch_place_clear(FetchPlace *place)
     g_free(place->file);
 }
 
-gboolean fetch_address(const char *url, char **host, char **path)
+/* host: HOST[:PORT]; free it. */
+static GUri *address_read(const char *url, char **host)
 {
     g_autoptr(GUri) uri = g_uri_parse(url, G_URI_FLAGS_ENCODED_PATH, NULL);
     const char *name = uri == NULL ? NULL : g_uri_get_host(uri);
     if (name == NULL || *name == '\0') {
-        return FALSE;
+        return NULL;
     }
     g_autofree char *bare = g_strdup_printf(strchr(name, ':') == NULL ? "%s" : "[%s]", name);
-    g_autofree char *full =
-        g_uri_get_port(uri) < 0 ? g_strdup(bare) : g_strdup_printf("%s:%d", bare, g_uri_get_port(uri));
+    *host = g_uri_get_port(uri) < 0 ? g_strdup(bare) : g_strdup_printf("%s:%d", bare, g_uri_get_port(uri));
+    return g_steal_pointer(&uri);
+}
+
+gboolean fetch_address(const char *url, char **host, char **path)
+{
+    g_autofree char *full = NULL;
+    g_autoptr(GUri) uri = address_read(url, &full);
     g_autoptr(IngotRemoteOptions) options = ingot_remote_options_from_environment();
-    if (strcmp(g_uri_get_scheme(uri), ingot_remote_scheme(options, full)) != 0) {
+    if (uri == NULL || strcmp(g_uri_get_scheme(uri), ingot_remote_scheme(options, full)) != 0) {
         return FALSE;
     }
     *host = g_steal_pointer(&full);
     *path = g_strdup(g_uri_get_path(uri));
     return TRUE;
+}
+
+const char *fetch_behind_door(const char *path)
+{
+    static const char *const doors[] = {"/vagrant/", "/api/v2/vagrant/", PREFIX};
+    for (guint i = 0; i < G_N_ELEMENTS(doors); i++) {
+        if (g_str_has_prefix(path, doors[i])) {
+            return path + strlen(doors[i]);
+        }
+    }
+    return NULL;
+}
+
+/* NAME/TAG-OR-DIGEST/FORMAT/FILE, of which the name may have slashes: *which (free it) is the second. Free the name;
+ * NULL: it is too short. */
+static char *split_box(const char *text, char **which, char **format, char **file)
+{
+    g_auto(GStrv) parts = g_strsplit(text, "/", -1);
+    guint count = g_strv_length(parts);
+    if (count < 4) {
+        return NULL;
+    }
+    *file = g_steal_pointer(&parts[count - 1]);
+    *format = g_steal_pointer(&parts[count - 2]);
+    *which = g_steal_pointer(&parts[count - 3]); /* the name is what stands before it */
+    return g_strjoinv("/", parts);
+}
+
+IngotReference *fetch_image(const char *url, gboolean *is_box)
+{
+    g_autofree char *host = NULL, *name = NULL, *which = NULL, *format = NULL, *file = NULL;
+    g_autoptr(GUri) uri = address_read(url, &host);
+    const char *path = uri == NULL ? NULL : g_uri_get_path(uri), *rest = path == NULL ? NULL : fetch_behind_door(path);
+    *is_box = path != NULL && g_str_has_prefix(path, PREFIX);
+    if (rest != NULL) { /* a catalogue is NAME or NAME@CHANNEL */
+        name = *is_box ? split_box(rest, &which, &format, &file) : g_strndup(rest, strcspn(rest, "@"));
+    }
+    if (name == NULL || !ingot_name_check(name, NULL)) {
+        return NULL;
+    }
+    gboolean pinned = which != NULL && strchr(which, ':') != NULL;
+    return ingot_reference_new(host, name, pinned ? NULL : which == NULL ? TAG : which, pinned ? which : NULL);
 }
 
 gboolean fetch_parse(const char *url, FetchPlace *place)
@@ -47,16 +96,9 @@ gboolean fetch_parse(const char *url, FetchPlace *place)
     if (!fetch_address(url, &place->host, &path) || !g_str_has_prefix(path, PREFIX)) {
         return FALSE;
     }
-    g_auto(GStrv) parts = g_strsplit(path + strlen(PREFIX), "/", -1);
-    guint count = g_strv_length(parts);
-    if (count < 4 || !ingot_digest_parse(parts[count - 3], &digest, NULL)) {
-        return FALSE;
-    }
-    place->file = g_steal_pointer(&parts[count - 1]);
-    place->format = g_steal_pointer(&parts[count - 2]);
-    place->digest = g_steal_pointer(&parts[count - 3]); /* the name is what stands before it */
-    place->name = g_strjoinv("/", parts);
-    return ingot_name_check(place->name, NULL);
+    place->name = split_box(path + strlen(PREFIX), &place->digest, &place->format, &place->file);
+    return place->name != NULL && ingot_digest_parse(place->digest, &digest, NULL) &&
+           ingot_name_check(place->name, NULL);
 }
 
 /* --- the image --- */

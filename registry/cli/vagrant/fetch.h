@@ -6,6 +6,10 @@
 #include <ingot/remote.h>
 #include <ingot/store.h>
 
+/* What a catalogue may have. */
+#define CATALOGUE_MAX (16u << 20) /* bytes */
+#define CATALOGUE_VALUES (1u << 18)
+
 typedef struct {
     char *host, *name;
     char *digest; /* of the manifest, "sha256:…" */
@@ -13,6 +17,11 @@ typedef struct {
 } FetchPlace;
 /* HOST[:PORT] and path of a URL; free them. FALSE: it is none, or `ingot` would reach that host by another scheme. */
 gboolean fetch_address(const char *url, char **host, char **path);
+/* What follows the door of ours that a path goes through: a name, and more; NULL: it goes through none. */
+const char *fetch_behind_door(const char *path);
+/* The image of which a URL names a box, by tag or digest, or else the catalogue; NULL: no registry of Ingot's has such
+ * a URL. Whether `ingot` would reach that host by that scheme does not matter. */
+IngotReference *fetch_image(const char *url, gboolean *is_box);
 /* What a URL names; FALSE: no such file, or none of a registry that `ingot` would reach. */
 gboolean fetch_parse(const char *url, FetchPlace *place);
 void fetch_place_clear(FetchPlace *place);

@@ -68,7 +68,8 @@ const IngotVerb verb_vagrant = {
     "the chunks that the store lacks cross the network, and the rest of the box is worked out from the store; Vagrant\n"
     "goes on with that file as with a download that was cut off, and checks its sum. The image stays in the store (as\n"
     "HOST/NAME:vagrant, until the box's next version has come), so that the next update is small too. Where something\n"
-    "is amiss, Vagrant downloads the whole box. Ingot's own options stand before the first argument.\n\n"
+    "is amiss, Vagrant downloads the whole box, unless a policy asks something of its image. Ingot's own options\n"
+    "stand before the first argument.\n\n"
     "Examples:\n  ingot vagrant box add https://registry.example/vagrant/team/web\n"
     "  ingot vagrant box update\n"
     "  alias vagrant='ingot vagrant'\n",
