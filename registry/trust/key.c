@@ -11,6 +11,8 @@
 #include <openssl/x509.h>
 #include <string.h>
 
+#include "trust/pem.h"
+
 #define CURVE "prime256v1"
 #define SALT_SIZE 16     /* bytes */
 #define SCRYPT_N 16384u  /* OpenSSL reads back no key that takes more than 32 MiB */
@@ -99,7 +101,7 @@ TrustKey *trust_key_read_public(const void *pem, gsize size, const char *what, G
         return NULL;
     }
     g_autoptr(BIO) bio = BIO_new_mem_buf(pem, (int)size);
-    EVP_PKEY *key = bio == NULL ? NULL : PEM_read_bio_PUBKEY(bio, NULL, NULL, NULL);
+    EVP_PKEY *key = bio == NULL ? NULL : PEM_read_bio_PUBKEY(bio, NULL, pem_passphrase, (gpointer) "");
     ERR_clear_error();
     if (key == NULL) {
         g_set_error(error, INGOT_ERROR, INGOT_ERROR_INVALID, "%s: not a public key in PEM (BEGIN PUBLIC KEY)%s", what,
@@ -200,19 +202,6 @@ gboolean trust_key_read_list(const void *pem, gsize size, const char *what, GPtr
     return keys->len > before;
 }
 
-/* PEM's own question for a passphrase: -1 where there is none, so that nobody is asked at a terminal. */
-static int key_passphrase(char *buffer, int size, int writing, void *user)
-{
-    const char *passphrase = user;
-    gsize length = strlen(passphrase);
-    (void)writing;
-    if (length == 0 || length > (gsize)size) {
-        return -1;
-    }
-    memcpy(buffer, passphrase, length); // NOLINT(bugprone-not-null-terminated-result): its length is told
-    return (int)length;
-}
-
 /* PEM's lines around JSON that only cosign reads, the older one last. */
 static const char *const cosign_heads[] = {"-----BEGIN ENCRYPTED SIGSTORE PRIVATE KEY-----",
                                            "-----BEGIN ENCRYPTED COSIGN PRIVATE KEY-----"};
@@ -251,7 +240,7 @@ TrustKey *trust_key_read_private(const void *pem, gsize size, const char *passph
     }
     g_autoptr(BIO) bio = BIO_new_mem_buf(pem, (int)size);
     EVP_PKEY *key =
-        bio == NULL ? NULL : PEM_read_bio_PrivateKey(bio, NULL, key_passphrase, (gpointer)(gsize)passphrase);
+        bio == NULL ? NULL : PEM_read_bio_PrivateKey(bio, NULL, pem_passphrase, (gpointer)(gsize)passphrase);
     ERR_clear_error();
     if (key != NULL) {
         return key_new(key, TRUE, what, error);

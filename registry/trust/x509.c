@@ -5,6 +5,7 @@
 #include <openssl/pem.h>
 
 #include "trust/base64.h"
+#include "trust/pem.h"
 
 #define CERTIFICATE_MOST 65536u /* bytes of DER */
 
@@ -35,7 +36,7 @@ X509 *x509_read_pem(GBytes *pem)
     gsize size;
     const void *text = g_bytes_get_data(pem, &size);
     g_autoptr(BIO) bio = BIO_new_mem_buf(text, (int)size);
-    X509 *certificate = bio == NULL ? NULL : PEM_read_bio_X509(bio, NULL, NULL, NULL);
+    X509 *certificate = bio == NULL ? NULL : PEM_read_bio_X509(bio, NULL, pem_passphrase, (gpointer) "");
     ERR_clear_error();
     return certificate;
 }

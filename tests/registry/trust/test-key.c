@@ -4,6 +4,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 #include <glib/gstdio.h>
@@ -15,6 +16,7 @@
 #include "base/prompt.h"
 #include "trust/key.h"
 #include "trust/keystore.h"
+#include "trust/x509.h"
 
 /* openssl genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-384 | openssl pkey -pubout */
 static const char p384[] = "-----BEGIN PUBLIC KEY-----\n"
@@ -272,6 +274,29 @@ static void one_key_has_one_fingerprint(void **state)
     assert_non_null(signature);
 }
 
+/* A block that says that it is encrypted, whatever it is, is not read: nobody is asked, and standard input is whole. */
+static void nobody_is_asked(void **state)
+{
+    static const char block[] =
+        "Proc-Type: 4,ENCRYPTED\nDEK-Info: AES-256-CBC,00112233445566778899AABBCCDDEEFF\n\neHh4\n";
+    g_autofree char *key = g_strdup_printf("-----BEGIN PUBLIC KEY-----\n%s-----END PUBLIC KEY-----\n", block);
+    char *pem = g_strdup_printf("-----BEGIN CERTIFICATE-----\n%s-----END CERTIFICATE-----\n", block);
+    g_autoptr(GBytes) certificate = g_bytes_new_take(pem, strlen(pem));
+    char line[8];
+    int ends[2], input = dup(STDIN_FILENO);
+    (void)state;
+    assert_int_equal(pipe(ends), 0);
+    assert_int_equal(write(ends[1], "word\n", 5), 5);
+    close(ends[1]);
+    assert_int_equal(dup2(ends[0], STDIN_FILENO), STDIN_FILENO);
+    assert_null(trust_key_read_public(key, strlen(key), "a key", NULL));
+    assert_null(x509_read_pem(certificate));
+    assert_int_equal(read(STDIN_FILENO, line, sizeof line), 5);
+    assert_int_equal(dup2(input, STDIN_FILENO), STDIN_FILENO);
+    close(ends[0]);
+    close(input);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -286,6 +311,7 @@ int main(void)
         cmocka_unit_test(names_are_uris_by_their_scheme),
         cmocka_unit_test(pins_are_not_shown),
         cmocka_unit_test(one_key_has_one_fingerprint),
+        cmocka_unit_test(nobody_is_asked),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
