@@ -449,8 +449,8 @@ static void put_variable(Expansion *expansion, const Variable *variable, const c
         complain(expansion, reference, "the secret '%s' may be used in the texts of steps and tests only", reference);
     } else if (variable->unknown) {
         complain(expansion, reference,
-                 "'%s': the value that the image was built with is not kept with the image: set it by --var or in a "
-                 "--var-file",
+                 "'%s': the value that the image was built with is not kept with the image: set it in a "
+                 "--var-file or by --var (the environment does not count)",
                  reference);
     } else if (variable->missing) {
         expansion->ok = FALSE;
