@@ -211,7 +211,7 @@ static void an_image_is_tested_with_its_own_values(void **state)
     assert_int_equal(json_integer_value(json_object_get(item(given->tree, "tests", 0), "port")), 90);
     /* Neither the default of then nor today's counts for what is not known. */
     bad(text, &(RecipeInputs){.kept = kept},
-        "'${pass}': the value that the image was built with is not kept with the image: set it by --var");
+        "'${pass}': the value that the image was built with is not kept with the image: set it in a --var-file");
     bad(text, &(RecipeInputs){.vars = ports, .kept = none}, "'${date}': what it stood for when the image was built");
     bad(TOP "session: {password: \"***\"}\n", &(RecipeInputs){.kept = none}, "'password': it is a secret");
     bad(TOP "session: {user: u, key: /etc/passwd}\n", &(RecipeInputs){.kept = none, .within = folder},
