@@ -111,14 +111,18 @@ gboolean record_rows_each(Connection *connection, const char *kind, const char *
     return record_rows_walk(rows, func, user, error);
 }
 
+/* Those of which the channel was not looked up yet are looked at one by one; both searches go by the index, and are
+ * merged as they go. */
 static gboolean record_rows_of_channel(Connection *connection, const char *name, const char *channel, const char *below,
                                        RecordRowFunc func, gpointer user, GError **error)
 {
-    g_autoptr(sqlite3_stmt) rows =
-        database_query(connection,
-                       COLUMNS "INDEXED BY moves_by_channel WHERE kind='move' AND name=? AND channel=? AND"
-                               " key<? ORDER BY key DESC",
-                       "ttt", name, channel, below);
+    g_autoptr(sqlite3_stmt) rows = database_query(
+        connection,
+        COLUMNS "INDEXED BY moves_by_channel WHERE kind='move' AND name=?1 AND channel=?2 AND key<?3 UNION ALL " COLUMNS
+                "INDEXED BY moves_by_channel WHERE kind='move' AND name=?1 AND channel IS NULL AND key<?3 AND"
+                " coalesce(CASE WHEN json_valid(body) THEN json_extract(body, '$.tag') END, '')=?2"
+                " ORDER BY key DESC",
+        "ttt", name, channel, below);
     return record_rows_walk(rows, func, user, error);
 }
 

@@ -66,7 +66,7 @@ void row_check(Connection *connection, RowCheckTell tell, gpointer user)
     check_texts(connection, "PRAGMA integrity_check", tell, user);
     check_texts(connection, "SELECT 'a reference of the table '||\"table\" FROM pragma_foreign_key_check", tell, user);
     check_texts(connection,
-                "SELECT 'the channel of move '||key||' of '||name FROM records WHERE kind='move' AND channel IS NOT"
+                "SELECT 'the channel of move '||key||' of '||name FROM records WHERE kind='move' AND channel<>"
                 " coalesce(CASE WHEN json_valid(body) THEN json_extract(body, '$.tag') END, '')",
                 tell, user);
     for (guint i = 0; i < G_N_ELEMENTS(kinds); i++) {

@@ -173,7 +173,8 @@ static const char named_bases[] = "ALTER TABLE bases ADD COLUMN name TEXT;"
                                   "ALTER TABLE bases ADD COLUMN name_sum INTEGER;";
 
 /* The channel of a record that is a move, "" where none can be read in it, so that a channel's moves are found however
- * many the name's others have made. */
+ * many the name's others have made. NULL: not looked up yet, as in what an older server writes that still
+ * has the folder open. (A trigger can't look it up: with trusted_schema off, SQLite lets none read JSON.) */
 static const char moves_by_channel[] =
     "ALTER TABLE records ADD COLUMN channel TEXT;"
     "UPDATE records SET channel=coalesce(CASE WHEN json_valid(body) THEN json_extract(body, '$.tag') END, '')"

@@ -236,6 +236,25 @@ static void a_channel_is_asked_for_its_own_moves_alone(void **state)
     assert_damaged(prod, "a move 00000000000000000001");
 }
 
+/* A server of an older version that has the folder open leaves the channel out of what it writes. */
+static void a_channel_has_the_moves_of_older_servers(void **state)
+{
+    g_autoptr(Storage) storage = open_storage(state);
+    g_autoptr(GError) error = NULL;
+    fill_moves(storage);
+    put_manifest(storage, "a", "prod", "one", NULL, 0);
+    put_manifest(storage, "a", "dev", "one", NULL, 0);
+    in_catalogue(state, "UPDATE records SET channel=NULL WHERE kind='move' AND name='a' AND substr(key, -1) IN"
+                        " ('2', '5', '6')");
+    assert_moves_of(storage, "dev", 0, "6 dev push; 4 dev remove; 2 dev push; 1 dev push; ");
+    assert_moves_of(storage, "dev", 6, "4 dev remove; 2 dev push; 1 dev push; ");
+    assert_moves_of(storage, "prod", 0, "5 prod push; 3 prod push; ");
+    assert_moves_of(storage, "made-up", 0, "");
+    in_catalogue(state, "UPDATE records SET body='{\"tag' WHERE kind='move' AND name='a' AND key LIKE '%2'");
+    assert_null(storage_moves(storage, "a", "prod", 0, 1, &error));
+    assert_damaged(error, "a move 00000000000000000002");
+}
+
 /* A row that is not found under its name any more: the number is given again, and a rebuild has both moves. */
 static void no_move_is_lost_by_its_number(void **state)
 {
@@ -316,6 +335,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_number_is_given_once, set_up, tear_down),
         cmocka_unit_test_setup_teardown(no_move_is_lost_by_its_number, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_channel_is_asked_for_its_own_moves_alone, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_channel_has_the_moves_of_older_servers, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_rebuild_and_a_backup_have_all_moves, set_up, tear_down),
         cmocka_unit_test_setup_teardown(no_checkpoint_is_made_without_a_damaged_record, set_up, tear_down),
     };
