@@ -119,7 +119,7 @@ ok "a push to a cache may count on what a HEAD there has told"
 start_cache promoted "http://$upstream" --upstream-absent 1s
 [ "$(code /v2/team/web/manifests/1 -I)" = 200 ] || fail "HEAD of what the upstream has"
 expect 1 ingot promote "$cache/team/web" 1 dev
-grep -q "names $blob, which is not here): pull it from this registry first" "$TMP/err" || fail "what is here in part: $(cat "$TMP/err")"
+grep -q "names $blob, which is not here): .*for all platforms; GET /v2/team/web/blobs/$blob from this" "$TMP/err" || fail "what is here in part: $(cat "$TMP/err")"
 [ "$(code /v2/team/web/manifests/dev)" = 404 ] || fail "it was promoted: $(cat "$TMP/head")"
 pulls 1 || fail "$(cat "$TMP/head")"
 expect 0 ingot promote "$cache/team/web" 1 dev

@@ -16,6 +16,7 @@
 #include "server/pipeline/pipeline.h"
 #include "server/storage/blobcache.h"
 #include "server/storage/keptmanifests.h"
+#include "server/storage/mentions.h"
 #include "server/storage/notes.h"
 #include "server/storage/proof.h"
 #include "server/storage/storage.h"
@@ -126,10 +127,10 @@ gint64 names_repository(Connection *connection, const char *name, gboolean make,
 gint64 names_blob(Connection *connection, const IngotDigest *digest, GError **error); /* likewise */
 gboolean names_link(Change *change, const char *name, gint64 blob, const IngotDigest *digest, GError **error);
 
-/* Whether the repository has all that a manifest of it mentions (GArray of Mention), as that says; NOT_FOUND, INVALID.
- */
-gboolean names_has_mentioned(Change *change, const char *name, gint64 repository, const GArray *mentions,
-                             GError **error);
+/* Whether the repository has all that a manifest of it mentions (GArray of Mention), as that says; NOT_FOUND, INVALID,
+ * where *wrong receives the mention. */
+gboolean names_has_mentioned(Storage *storage, Connection *connection, const char *name, gint64 repository,
+                             const GArray *mentions, const Mention **wrong, GError **error);
 gboolean names_manifest(Change *change, const char *name, gint64 blob, const IngotDigest *digest,
                         const StorageManifest *manifest, GError **error);
 /* cached: as an upstream has it. Such a tag leaves alone what was pushed; any other makes its manifest one that was

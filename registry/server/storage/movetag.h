@@ -13,5 +13,6 @@ typedef struct {
 } StorageMoving;
 
 /* EXISTS: the tag names something else by now. NOT_FOUND: the repository has no such manifest, or, as a cache that was
- * asked for the manifest alone, not all that it needs, the manifests within it too. */
+ * asked for the manifest alone, not all that it needs, the manifests within it too. LIMIT: it needs more than 65536
+ * blobs and manifests, or its manifests are more than 64 MiB together. */
 gboolean storage_move_tag(Storage *storage, const StorageMoving *moving, GError **error);

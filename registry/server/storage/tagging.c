@@ -106,18 +106,19 @@ static gboolean check_mentions(Storage *storage, const char *name, const Storage
     return had || (mentions != NULL && check_all_whole(reader, repository, mentions, error));
 }
 
-gboolean names_has_mentioned(Change *change, const char *name, gint64 repository, const GArray *mentions,
-                             GError **error)
+gboolean names_has_mentioned(Storage *storage, Connection *connection, const char *name, gint64 repository,
+                             const GArray *mentions, const Mention **wrong, GError **error)
 {
     g_autofree IngotDigest *digests = list_digests(mentions);
     g_autofree gint64 *sizes = g_new(gint64, mentions->len);
-    if (!links_sizes(change->writer, repository, digests, mentions->len, sizes, error)) {
+    if (!links_sizes(connection, repository, digests, mentions->len, sizes, error)) {
         return FALSE;
     }
     for (guint i = 0; i < mentions->len; i++) {
         const Mention *mention = &g_array_index(mentions, Mention, i);
-        gboolean may_lack = mention->elsewhere || (mention->manifest && storage_is_sparse(change->storage, name));
+        gboolean may_lack = mention->elsewhere || (mention->manifest && storage_is_sparse(storage, name));
         if ((sizes[i] >= 0 || !may_lack) && !check_mention(mention, sizes[i], error)) {
+            *wrong = mention;
             return FALSE;
         }
     }
@@ -216,12 +217,14 @@ gboolean names_manifest(Change *change, const char *name, gint64 blob, const Ing
                         const StorageManifest *manifest, GError **error)
 {
     gboolean changed, had;
+    const Mention *wrong;
     g_autoptr(GArray) mentions = resolve_mentions(change->writer, manifest->mentions, error);
     gint64 repository = mentions == NULL ? -1 : repositories_make(change->writer, name, error);
     g_autofree char *type =
         repository < 0 ? NULL : choose_type(change, name, repository, blob, digest, manifest, error);
     if (type == NULL || !manifest_rows_has(change->writer, repository, blob, &had, error) ||
-        (!manifest->partial && !names_has_mentioned(change, name, repository, mentions, error)) ||
+        (!manifest->partial &&
+         !names_has_mentioned(change->storage, change->writer, name, repository, mentions, &wrong, error)) ||
         !manifest_rows_put(change->writer, repository, blob, type, manifest->subject, manifest->artifact,
                            change_time(change), &changed, error) ||
         !note_origin(change, repository, digest, manifest->cached, had, &changed, error) ||

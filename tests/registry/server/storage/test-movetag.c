@@ -84,6 +84,84 @@ static void nor_is_an_index_of_such(void **state)
     assert_lacks(storage, &outer, NULL);
 }
 
+/* An index of two images that name so many layers each, beginning with that one. */
+static IngotDigest put_crowd(Storage *storage, guint first, guint count, gboolean same)
+{
+    g_autoptr(GString) entries = g_string_new(NULL);
+    for (guint image = 0; image < 2; image++) {
+        g_autoptr(GString) layers = g_string_new(NULL);
+        for (guint i = 0; i < count; i++) {
+            guint number = same ? first : first + image * count + i;
+            IngotDigest layer;
+            ingot_digest_of(&number, sizeof number, &layer);
+            g_autofree char *text = ingot_digest_to_text(&layer);
+            g_string_append_printf(layers, "%s{\"digest\":\"%s\"}", i == 0 ? "" : ",", text);
+        }
+        g_string_append_printf(layers, ",{\"digest\":\"sha256:%064u\",\"urls\":[\"https://r.example/\"]}", image);
+        IngotDigest digest = put_part(storage, MANIFEST, "layers", layers->str);
+        g_autofree char *entry = descriptor(MANIFEST, &digest, "");
+        g_string_append_printf(entries, "%s%s", image == 0 ? "" : ",", entry);
+    }
+    return put_part(storage, INDEX, "manifests", entries->str);
+}
+
+/* An index of so many images, each of almost 4 MiB. */
+static IngotDigest put_bulk(Storage *storage, guint count)
+{
+    g_autofree char *padding = g_strnfill(4000 << 10, 'x');
+    g_autoptr(GString) entries = g_string_new(NULL);
+    for (guint image = 0; image < count; image++) {
+        g_autofree char *layer =
+            g_strdup_printf("{\"digest\":\"sha256:%064u\",\"urls\":[\"https://r.example/%s\"]}", image, padding);
+        IngotDigest digest = put_part(storage, MANIFEST, "layers", layer);
+        g_autofree char *entry = descriptor(MANIFEST, &digest, "");
+        g_string_append_printf(entries, "%s%s", image == 0 ? "" : ",", entry);
+    }
+    return put_part(storage, INDEX, "manifests", entries->str);
+}
+
+static void assert_too_much(Storage *storage, const IngotDigest *to)
+{
+    g_autoptr(GError) error = NULL;
+    const StorageMoving moving = {.name = "a", .tag = "prod", .to = to};
+    assert_false(storage_move_tag(storage, &moving, &error));
+    assert_true(g_error_matches(error, INGOT_ERROR, INGOT_ERROR_LIMIT));
+}
+
+/* What one promotion looks at is bounded, and what is named again and again counts once. */
+static void what_needs_too_much_is_not_promoted(void **state)
+{
+    g_autoptr(Storage) storage = open_storage(state);
+    g_autoptr(GByteArray) bytes = g_byte_array_new();
+    guint number = 1;
+    g_byte_array_append(bytes, (const guint8 *)&number, sizeof number);
+    IngotDigest many = put_crowd(storage, 2, 1u << 15, FALSE), bulk = put_bulk(storage, 17);
+    assert_too_much(storage, &many);
+    assert_too_much(storage, &bulk);
+    push(storage, "a", bytes);
+    IngotDigest again = put_crowd(storage, number, 1u << 15, TRUE);
+    assert_lacks(storage, &again, NULL);
+}
+
+/* Whoever is refused is told the request that brings what lacks, a manifest's or a blob's. */
+static void what_helps_is_told(void **state)
+{
+    static const char *const kinds[] = {"blobs", "manifests"};
+    g_autoptr(Storage) storage = open_storage(state);
+    IngotDigest nowhere = {{1}};
+    g_autofree char *text = ingot_digest_to_text(&nowhere), *layer = descriptor("a/b", &nowhere, "");
+    g_autofree char *entry = descriptor(MANIFEST, &nowhere, "");
+    const IngotDigest lacking[] = {put_part(storage, MANIFEST, "layers", layer),
+                                   put_part(storage, INDEX, "manifests", entry)};
+    for (guint i = 0; i < G_N_ELEMENTS(kinds); i++) {
+        g_autoptr(GError) error = NULL;
+        const StorageMoving moving = {.name = "a", .tag = "prod", .to = &lacking[i]};
+        g_autofree char *request = g_strdup_printf("for all platforms; GET /v2/a/%s/%s from", kinds[i], text);
+        assert_false(storage_move_tag(storage, &moving, &error));
+        assert_non_null(strstr(error->message, request));
+    }
+}
+
 /* An index of a repository that may lack manifests, and layers that lie elsewhere. */
 static void what_may_lack_is_promoted(void **state)
 {
@@ -104,6 +182,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(what_is_here_in_part_is_not_promoted, set_up, tear_down),
         cmocka_unit_test_setup_teardown(nor_is_an_index_of_such, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(what_needs_too_much_is_not_promoted, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(what_helps_is_told, set_up, tear_down),
         cmocka_unit_test_setup_teardown(what_may_lack_is_promoted, set_up, tear_down),
     };
     return cmocka_run_group_tests_name("movetag", tests, NULL, NULL);
