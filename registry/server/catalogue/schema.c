@@ -189,8 +189,18 @@ static const char promoted[] =
     " (SELECT repositories.id, json_extract(body, '$.digest') FROM records JOIN repositories USING (name) WHERE"
     " kind='move' AND CASE WHEN json_valid(body) THEN json_extract(body, '$.how') IN ('promote', 'rollback') END);";
 
+/* So does what an older server promotes that still has the folder open. */
+#define PUSHED                                                                                                         \
+    " BEGIN DELETE FROM cached WHERE repository=new.repository AND manifest="                                          \
+    "(SELECT digest FROM blobs WHERE id=new.blob); END;"
+static const char pushed_tags[] =
+    "DELETE FROM cached WHERE (repository, manifest) IN (SELECT repository, digest FROM tags JOIN blobs ON"
+    " blobs.id=tags.blob WHERE tags.cached=0);"
+    "CREATE TRIGGER tags_pushed_added AFTER INSERT ON tags WHEN new.cached=0" PUSHED
+    "CREATE TRIGGER tags_pushed_moved AFTER UPDATE OF blob, cached ON tags WHEN new.cached=0" PUSHED;
+
 const char *const schema_migrations[] = {
-    first,          second,      leases,           events,  mentions_by_digest, used,       windows, counters, diary,
-    cached,         cached_tags, uploads,          aliases, artifacts,          named_tags, spared,  bases,    records,
-    records_by_key, named_bases, moves_by_channel, promoted};
+    first,          second,      leases,           events,   mentions_by_digest, used,       windows, counters, diary,
+    cached,         cached_tags, uploads,          aliases,  artifacts,          named_tags, spared,  bases,    records,
+    records_by_key, named_bases, moves_by_channel, promoted, pushed_tags};
 const unsigned schema_count = sizeof schema_migrations / sizeof schema_migrations[0];

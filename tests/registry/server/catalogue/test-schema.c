@@ -162,6 +162,44 @@ static void what_was_promoted_is_not_cached(void **state)
     assert_int_equal(number(reader, "SELECT count(*) FROM cached WHERE repository=2"), 1);
 }
 
+static void older_server_tags(Database *old, const char *tag, gint64 blob, gint64 cached)
+{
+    assert_true(database_change(old, NULL, NULL,
+                                "INSERT INTO tags (repository, name, blob, made, sum, cached) VALUES (1, ?, ?, 0, 0, ?)"
+                                " ON CONFLICT (repository, name) DO UPDATE SET blob=excluded.blob,"
+                                " cached=excluded.cached",
+                                "tii", tag, blob, cached));
+}
+
+/* Nor is what an older server promotes that still has the folder open: a1 was before this version came, prod is made
+ * for a2 and moves to a3 after it; a4 came to a channel by its upstream. */
+static void what_an_older_server_promotes_is_not_cached(void **state)
+{
+    g_autofree char *path = ingot_workdir_file(*state, "catalogue.sqlite");
+    g_autoptr(Database) old = database_open(path, DATABASE_PLAIN, schema_migrations, 22, NULL);
+    Connection *writer = database_begin(old, NULL);
+    run(writer, "INSERT INTO packs VALUES (1, 0)");
+    run(writer, "INSERT INTO repositories VALUES (1, 'a', 0), (2, 'b', 0)");
+    run(writer, "INSERT INTO blobs (id, digest, size, pack, pieces, sum) VALUES (1, x'a1', 1, 1, x'', 0),"
+                " (2, x'a2', 1, 1, x'', 0), (3, x'a3', 1, 1, x'', 0), (4, x'a4', 1, 1, x'', 0)");
+    run(writer, "INSERT INTO links VALUES (1, 1, 0, 0), (1, 2, 0, 0), (1, 3, 0, 0), (1, 4, 0, 0)");
+    run(writer, "INSERT INTO manifests (repository, blob, type, made, sum) SELECT 1, id, 't', 0, 0 FROM blobs");
+    run(writer, "INSERT INTO cached SELECT repositories.id, digest FROM repositories JOIN blobs");
+    assert_true(database_end(old, TRUE, NULL));
+    older_server_tags(old, "test", 1, 0);
+    g_autoptr(Database) now = database_open(path, DATABASE_PLAIN, schema_migrations, schema_count, NULL);
+    assert_non_null(now);
+    g_autoptr(Connection) reader = database_reader(now, NULL);
+    assert_int_equal(number(reader, "SELECT count(*) FROM cached WHERE manifest=x'a1'"), 1);
+    older_server_tags(old, "prod", 2, 0);
+    assert_int_equal(number(reader, "SELECT count(*) FROM cached WHERE manifest=x'a2'"), 1);
+    older_server_tags(old, "prod", 3, 0);
+    assert_int_equal(number(reader, "SELECT count(*) FROM cached WHERE manifest=x'a3'"), 1);
+    older_server_tags(old, "dev", 4, 1);
+    assert_int_equal(number(reader, "SELECT count(*) FROM cached WHERE manifest=x'a4'"), 2);
+    assert_int_equal(number(reader, "SELECT count(*) FROM cached WHERE repository=2"), 4);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -170,6 +208,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(moves_are_found_by_channel, set_up, tear_down),
         cmocka_unit_test_setup_teardown(older_moves_have_their_channel, set_up, tear_down),
         cmocka_unit_test_setup_teardown(what_was_promoted_is_not_cached, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(what_an_older_server_promotes_is_not_cached, set_up, tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
