@@ -49,7 +49,8 @@ static inline char *serve_receive(GSocket *connection, gsize most, gsize *sent)
     gsize size = length == NULL ? 0 : (gsize)g_ascii_strtoull(length + strlen("Content-Length: "), NULL, 10);
     *sent = all->len - (gsize)(end + 4 - all->str);
     size = most > 0 ? MIN(size, most) : size;
-    while (*sent < size && (got = g_socket_receive(connection, bytes, sizeof bytes, NULL, NULL)) > 0) {
+    while (*sent < size &&
+           (got = g_socket_receive(connection, bytes, MIN(sizeof bytes, size - *sent), NULL, NULL)) > 0) {
         *sent += (gsize)got;
     }
     return g_strndup(all->str, (gsize)(end - all->str));

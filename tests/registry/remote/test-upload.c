@@ -90,8 +90,7 @@ static char *answer(const char *request, gsize sent, gpointer user)
     if (g_str_has_prefix(request, "PATCH")) {
         char *last;
         guint64 from = g_ascii_strtoull(range + strlen("Content-Range: "), &last, 10);
-        /* In KiB, rounded to 64: a connection that is broken off has taken a buffer more or less. */
-        g_string_append_printf(registry->log, "C%" G_GUINT64_FORMAT, from >> 16 << 6);
+        g_string_append_printf(registry->log, "C%" G_GUINT64_FORMAT, from >> 10);
         return take_piece(registry, from, g_ascii_strtoull(last + 1, NULL, 10) + 1 - from, sent);
     }
     if (g_str_has_prefix(request, "PUT")) {
