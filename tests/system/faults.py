@@ -5,8 +5,6 @@ states is kept for it until the next start tells which. FOLDER has the frames th
 """
 import collections
 import glob
-import hashlib
-import http.client
 import json
 import os
 import random
@@ -18,6 +16,7 @@ import threading
 import time
 
 import lossy
+from killed import Failure, Killed, Server, Wire, check, digest_of
 
 FOLDER, KILLS, SEED = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
 LIBRARY = sys.argv[4] if len(sys.argv) > 4 else None
@@ -27,22 +26,8 @@ SLOW = float(os.environ.get("SLOW", "1"))  # how many times, under a sanitizer
 TYPE = "application/vnd.oci.image.manifest.v1+json"
 DISK = lossy.Disk(LIBRARY, DATA, os.path.join(FOLDER, "disk"), random.Random(SEED)) if LIBRARY else None
 ENVIRONMENT = DISK.environment if DISK else None
-ERRORS = (OSError, http.client.HTTPException)
 acknowledged = collections.Counter()
 counting = threading.Lock()
-
-
-class Failure(Exception):
-    pass
-
-
-class Killed(Exception):
-    pass
-
-
-def check(condition, *what):
-    if not condition:
-        raise Failure(" ".join(str(one) for one in what))
 
 
 def count(kind):
@@ -50,43 +35,8 @@ def count(kind):
         acknowledged[kind] += 1
 
 
-def digest_of(data):
-    return "sha256:" + hashlib.sha256(data).hexdigest()
-
-
-class Server:
-    def __init__(self, data=DATA):
-        self.killing = False
-        self.log = open(os.path.join(FOLDER, "ingotd.log"), "ab")
-        self.process = subprocess.Popen(["ingotd", "--data", data, "--listen", "127.0.0.1:0", "--checkpoint", "2K"], stdout=subprocess.PIPE, stderr=self.log, env=ENVIRONMENT)
-        line = self.process.stdout.readline().decode()
-        check("http://" in line, "ingotd does not start:", line)
-        self.host = line.split("http://")[1].strip()
-
-    def end(self, number):
-        self.killing = True
-        self.process.send_signal(number)
-        self.process.wait()
-        self.process.stdout.close()
-        self.log.close()
-
-
-class Wire:
-    """A connection that is opened anew where it has to be. An error is Killed after the kill, before it a failure."""
-
-    def __init__(self, server):
-        self.server = server
-        self.connection = http.client.HTTPConnection(server.host, timeout=60)
-
-    def ask(self, method, path, body=None, headers=None):
-        try:
-            self.connection.request(method, path, body, headers or {})
-            answer = self.connection.getresponse()
-            return answer.status, answer.read(), answer
-        except ERRORS as error:
-            if self.server.killing:
-                raise Killed() from error
-            raise Failure(f"{method} {path}: {error!r} from a server that nobody has killed") from error
+def serve(data=DATA):
+    return Server(FOLDER, data, "2K", ENVIRONMENT)
 
 
 class Client:
@@ -337,7 +287,7 @@ def verify_rebuilt(clients, keep_old):
             os.unlink(path)
     status, text = ingotd("rebuild", "--data", copy)
     check(status == 0, "rebuild:", text)
-    server = Server(copy)
+    server = serve(copy)
     try:
         verify(clients, server, keep=False)
         status, text = ingotd("scrub", "--data", copy)
@@ -407,7 +357,7 @@ def one_round(clients, server, number):
         kill_a_collection()
     if number % 10 == 7:
         kill_a_rebuild()
-    server = Server()
+    server = serve()
     try:
         verify(clients, server)
         if not collecting:
@@ -431,7 +381,7 @@ def main():
     if DISK:
         os.makedirs(DATA)
         DISK.begin()
-    server = Server()
+    server = serve()
     for number in range(1, KILLS + 1):
         server = one_round(clients, server, number)
     try:

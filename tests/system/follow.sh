@@ -15,15 +15,6 @@ done
 digest() { cat "$TMP/digest.$1"; }
 move() { ingot promote -q "$where" "$1.0.0" dev >/dev/null; }
 
-# until_true WORDS...: a condition that comes within a minute.
-until_true() {
-    local _
-    for _ in $(seq 600); do
-        "$@" && return
-        sleep 0.1
-    done
-    fail "not within a minute: $*; $(cat "$TMP"/*.log)"
-}
 # start_follower NAME COMMAND [OPTION...]
 start_follower() {
     local name=$1 command=$2

@@ -64,6 +64,16 @@ mounted() {
         exit $status' "$@"
 }
 
+# until_true WORDS...: a condition that comes within a minute; else the ends of all logs in $TMP are shown.
+until_true() {
+    local _
+    for _ in $(seq 600); do
+        "$@" && return
+        sleep 0.1
+    done
+    fail "not within a minute: $*; $(tail -n 40 "$TMP"/*.log)"
+}
+
 # start_server COMMAND...: an ingotd, whatever stands before it. SERVER is its process, SERVED the first URL at which it listens ("" where
 # that is no address), the log goes on in LOG.
 LOG=$TMP/ingotd.log
@@ -83,6 +93,15 @@ start_server() {
 start_ingotd() {
     start_server ingotd --data "${1:-$TMP/registry}" --listen 127.0.0.1:0
     export REGISTRY=${SERVED#*//}
+}
+
+# put_blob NAME FILE: sends it to $REGISTRY.
+put_blob() {
+    local at
+    at=$(curl -sf -o /dev/null -w '%header{location}' -X POST "http://$REGISTRY/v2/$1/blobs/uploads/")
+    [[ $at == http* ]] || at=http://$REGISTRY$at
+    if [[ $at == *\?* ]]; then at="$at&"; else at="$at?"; fi
+    curl -sf -o /dev/null -X PUT -H 'content-type: application/octet-stream' --data-binary "@$2" "${at}digest=sha256:$(sha256sum <"$2" | cut -d' ' -f1)"
 }
 
 # start_upstream REGISTRY: what stands between a cache and its upstream, doing as $TMP/rules says; each request is a line of

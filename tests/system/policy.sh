@@ -109,13 +109,6 @@ refused "$upstream/team/web:1.0.0" 'not all of its signatures could be read' 1
 ok "what a registry denies beside the image is no signature, and one that it denies is not passed over"
 
 # A signature of another image, and of another name, attached to this one.
-put_blob() {
-    local at
-    at=$(curl -sf -o /dev/null -w '%header{location}' -X POST "http://$REGISTRY/v2/$1/blobs/uploads/")
-    [[ $at == http* ]] || at=http://$REGISTRY$at
-    if [[ $at == *\?* ]]; then at="$at&"; else at="$at?"; fi
-    curl -sf -o /dev/null -X PUT -H 'content-type: application/octet-stream' --data-binary "@$2" "${at}digest=sha256:$(sha256sum <"$2" | cut -d' ' -f1)"
-}
 # attach NAME BUNDLE: to the image.
 attach() {
     local size sum

@@ -5,8 +5,6 @@ After each, tags, channels, moves and events must agree, and every move that was
 """
 import collections
 import glob
-import hashlib
-import http.client
 import json
 import os
 import random
@@ -18,6 +16,7 @@ import threading
 import time
 
 import lossy
+from killed import Failure, Killed, Server, Wire, check, digest_of
 
 FOLDER, ROUNDS, SEED = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
 LIBRARY = sys.argv[4] if len(sys.argv) > 4 else None
@@ -29,32 +28,14 @@ NAMES = {"team/plain": ["dev", "test", "prod"], "team/piped": ["edge", "live"]} 
 PIPELINES = {"pipelines": {"team/piped": {"channels": [{"name": "edge"}, {"name": "live", "from": "edge"}]}}}
 DISK = lossy.Disk(LIBRARY, DATA, os.path.join(FOLDER, "disk"), random.Random(SEED)) if LIBRARY else None
 ENVIRONMENT = DISK.environment if DISK else None
-ERRORS = (OSError, http.client.HTTPException)
 counted = collections.Counter()
 lock = threading.Lock()
 failures = []
 
 
-class Failure(Exception):
-    pass
-
-
-class Killed(Exception):
-    pass
-
-
-def check(condition, *what):
-    if not condition:
-        raise Failure(" ".join(str(one) for one in what))
-
-
 def count(kind):
     with lock:
         counted[kind] += 1
-
-
-def digest_of(data):
-    return "sha256:" + hashlib.sha256(data).hexdigest()
 
 
 def ingotd(*arguments):
@@ -63,40 +44,16 @@ def ingotd(*arguments):
     return done.stdout
 
 
-class Server:
-    def __init__(self, data=DATA):
-        self.killing = False
-        with open(os.path.join(FOLDER, "ingotd.log"), "ab") as log:
-            self.process = subprocess.Popen(["ingotd", "--data", data, "--listen", "127.0.0.1:0", "--checkpoint", "8K"],
-                                            stdout=subprocess.PIPE, stderr=log, env=ENVIRONMENT)
-        line = self.process.stdout.readline().decode()
-        check("http://" in line, "ingotd does not start:", line)
-        self.host = line.split("http://")[1].strip()
-
-    def end(self, number):
-        self.killing = True
-        self.process.send_signal(number)
-        self.process.wait()
-        self.process.stdout.close()
+def serve(data=DATA):
+    return Server(FOLDER, data, "8K", ENVIRONMENT)
 
 
-class Wire:
-    """An error is Killed after the kill, before it a failure."""
-
-    def __init__(self, server):
-        self.server = server
-        self.connection = http.client.HTTPConnection(server.host, timeout=60)
+class Caller(Wire):
+    """Asks with JSON, too."""
 
     def ask(self, method, path, body=None, kind="application/json"):
         data = json.dumps(body).encode() if isinstance(body, dict) else body
-        try:
-            self.connection.request(method, path, data, {} if data is None else {"Content-Type": kind})
-            answer = self.connection.getresponse()
-            return answer.status, answer.read()
-        except ERRORS as error:
-            if self.server.killing:
-                raise Killed() from error
-            raise Failure(f"{method} {path}: {error!r} from a server that nobody has killed") from error
+        return super().ask(method, path, data, {} if data is None else {"Content-Type": kind})[:2]
 
     def get(self, path):
         status, text = self.ask("GET", path)
@@ -149,7 +106,7 @@ class Mover:
             count("move that was none" if status == 200 else "move that was refused")
 
     def work(self, server):
-        wire = Wire(server)
+        wire = Caller(server)
         try:
             while True:
                 self.move(wire)
@@ -159,7 +116,7 @@ class Mover:
 
 def push_on(server, number):
     """The load beside the moves: uploads and manifests of a name that has no channels set."""
-    wire, n = Wire(server), 0
+    wire, n = Caller(server), 0
     try:
         while True:
             n += 1
@@ -240,7 +197,7 @@ def verify_events(data, name, moves):
 
 
 def verify(movers, server, known):
-    wire = Wire(server)
+    wire = Caller(server)
     for name in NAMES:
         moves = moves_of(wire, name)
         verify_moves(movers, name, moves, known.get(name, []))
@@ -267,9 +224,9 @@ def verify_rebuilt(known):
     for path in glob.glob(os.path.join(copy, "catalogue.sqlite*")):
         os.unlink(path)
     ingotd("rebuild", "--data", copy)
-    server = Server(copy)
+    server = serve(copy)
     try:
-        wire = Wire(server)
+        wire = Caller(server)
         for name, moves in known.items():
             check(moves_of(wire, name) == moves, name, "has other moves after a rebuild:", moves_of(wire, name), moves)
             verify_channels(wire, name, moves)
@@ -321,7 +278,7 @@ def work_until_killed(movers, server):
 
 
 def set_up(server):
-    wire = Wire(server)
+    wire = Caller(server)
     status, text = wire.ask("PUT", "/api/v1/pipelines", PIPELINES)
     check(status == 200, "pipelines:", status, text)
     for name in NAMES:
@@ -335,7 +292,7 @@ def main():
     os.makedirs(DATA)
     if DISK:
         DISK.begin()
-    server = Server()
+    server = serve()
     try:
         set_up(server)
         for number in range(1, ROUNDS + 1):
@@ -343,7 +300,7 @@ def main():
             if DISK and number % 2 == 0:
                 DISK.cut()
                 count("power cut")
-            server = Server()
+            server = serve()
             verify(movers, server, known)
             head = verify_head(head)
             if number % 4 == 0:
@@ -351,7 +308,7 @@ def main():
             if number % 20 == 0 or number == ROUNDS:
                 server.end(signal.SIGTERM)
                 verify_rebuilt(known)
-                server = Server()
+                server = serve()
     finally:
         server.end(signal.SIGTERM)
     counted["checkpoint"] = len(glob.glob(os.path.join(DATA, "names.log.0*")))

@@ -30,14 +30,6 @@ rules() {
     printf 'pipelines:\n  team/*:\n    channels:\n      - name: dev\n        rollout: %s\n' "$1" >"$TMP/pipelines.yaml"
     ingot pipeline apply -q "$REGISTRY" "$TMP/pipelines.yaml" >/dev/null
 }
-until_true() {
-    local _
-    for _ in $(seq 600); do
-        "$@" && return
-        sleep 0.1
-    done
-    fail "not within a minute: $*; $(cat "$TMP"/*.log)"
-}
 follow() {
     local name=$1
     shift

@@ -156,13 +156,6 @@ envelope() {
     printf '{"mediaType":"%s","verificationMaterial":{"publicKey":{"hint":"x"},"tlogEntries":[]},"dsseEnvelope":{"payload":"%s","payloadType":"%s","signatures":[{"sig":"%s"}]}}' \
         $BUNDLE "$(base64 -w0 <"$1")" "$type" "$(base64 -w0 <sig)"
 }
-put_blob() {
-    local at
-    at=$(curl -sf -o /dev/null -w '%header{location}' -X POST "http://$REGISTRY/v2/$1/blobs/uploads/")
-    [[ $at == http* ]] || at=http://$REGISTRY$at
-    if [[ $at == *\?* ]]; then at="$at&"; else at="$at?"; fi
-    curl -sf -o /dev/null -X PUT -H 'content-type: application/octet-stream' --data-binary "@$2" "${at}digest=sha256:$(sha256sum <"$2" | cut -d' ' -f1)"
-}
 # attach NAME SUBJECT FILE: as a referrer.
 attach() {
     local size

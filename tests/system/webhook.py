@@ -1,4 +1,4 @@
-"""A receiver of webhooks and a server that checks: FOLDER. On standard output its port; each request that was taken is a line of FOLDER/taken.
+"""A receiver of webhooks and a server that checks: FOLDER. On standard output its port; each request that was taken is a line of FOLDER/taken.log.
 
 By the path: /take takes; /fail fails as long as FOLDER/failing is there; /hang never answers; /redirect sends elsewhere; /huge answers 1 GB; /check answers
 as FOLDER/check says, a JSON object whose member "how" may be right, tampered, replayed, unsigned, other-secret, hang, redirect, huge, words or status."""
@@ -26,7 +26,7 @@ class Receiver(http.server.BaseHTTPRequestHandler):
         pass
 
     def note(self, body, right):
-        with LOCK, open(f"{FOLDER}/taken", "a") as file:
+        with LOCK, open(f"{FOLDER}/taken.log", "a") as file:
             file.write(json.dumps({"path": self.path, "right": right, "id": self.headers["X-Ingot-Delivery"], "body": json.loads(body)}) + "\n")
 
     def give(self, status, body=b"", **headers):

@@ -7,17 +7,9 @@ cd "$(dirname "$0")/../.."
 . tests/system/lib.sh
 data=$TMP/registry
 echo "a secret of both sides" >"$TMP/secret"
-python3 tests/system/webhook.py "$TMP" >"$TMP/port" 2>"$TMP/receiver.err" &
+python3 tests/system/webhook.py "$TMP" >"$TMP/port" 2>"$TMP/receiver.log" &
 ENDING+=("$!")
-until_true() {
-    local _
-    for _ in $(seq 600); do
-        "$@" && return
-        sleep 0.1
-    done
-    fail "not within a minute: $*; $(tail -20 "$LOG"); $(cat "$TMP/taken" "$TMP/receiver.err")"
-}
-touch "$TMP/taken"
+touch "$TMP/taken.log"
 until_true test -s "$TMP/port"
 receiver=http://127.0.0.1:$(cat "$TMP/port")
 start_ingotd
@@ -33,7 +25,7 @@ push() {
 }
 # taken PATH CODE: whether the lines of that path (`all`: their bodies) are as the code of Python says.
 taken() {
-    python3 - "$TMP/taken" "$1" "$2" <<'PY'
+    python3 - "$TMP/taken.log" "$1" "$2" <<'PY'
 import json, sys
 lines = [json.loads(line) for line in open(sys.argv[1])]
 lines = [line for line in lines if line["path"] == sys.argv[2]]
@@ -60,7 +52,7 @@ ingot promote -q "$where" 1.0.0 dev --reason "it is good" >/dev/null
 ingot promote -q "$where" dev test >/dev/null
 ingot deprecate "$where:1.0.0" --reason "old" >/dev/null 2>&1 || fail "deprecate"
 until_true taken /take '[(one["kind"], one.get("channel"), one.get("tag")) for one in all if one["kind"] != "test"] == [("push", None, "1.0.0"), ("push", None, "2.0.0"), ("promote", "dev", None), ("promote", "test", None), ("deprecate", None, None)]'
-taken /take 'all[3]["reason"] == "it is good" and all[3]["name"] == "team/web" and all[3]["version"] == "1.0.0" and all[3]["digest"].startswith("sha256:")' || fail "$(cat "$TMP/taken")"
+taken /take 'all[3]["reason"] == "it is good" and all[3]["name"] == "team/web" and all[3]["version"] == "1.0.0" and all[3]["digest"].startswith("sha256:")' || fail "$(cat "$TMP/taken.log")"
 until_true taken /fail '[one["channel"] for one in all] == ["dev", "test"]'
 ok "each event is told once, signed, with what belongs to it, whatever another receiver does"
 
@@ -80,7 +72,7 @@ until_true failing
 rm "$TMP/failing"
 ingot promote -q "$where" test prod >/dev/null
 until_true taken /fail '[(one["kind"], one["channel"]) for one in all[2:]] == [("promote", "dev"), ("promote", "test"), ("rollback", "dev"), ("promote", "prod")]'
-taken /fail '[int(one["id"].split("-")[1]) for one in all] == sorted(int(one["id"].split("-")[1]) for one in all)' || fail "the order: $(cat "$TMP/taken")"
+taken /fail '[int(one["id"].split("-")[1]) for one in all] == sorted(int(one["id"].split("-")[1]) for one in all)' || fail "the order: $(cat "$TMP/taken.log")"
 until_true grep -q "webhook $moves ($receiver/fail) takes events again" "$LOG"
 ok "a receiver that fails gets all in order once it takes them, though the server was killed between"
 
@@ -108,13 +100,13 @@ refused() {
     expect 1 ingotd webhook test --data "$data" "$1"
     grep -q "$2" "$TMP/err" || fail "$2: $(cat "$TMP/err")"
 }
-checked() { grep -c '"/check"' "$TMP/taken" || true; }
+checked() { grep -c '"/check"' "$TMP/taken.log" || true; }
 lines=$(checked)
 refused "$redirected" 'status 307'
 refused "$private" '127.0.0.1, an address that is not public'
 refused "$named" 'an address that is not public'
 refused "$plainly" 'is not https'
-[ "$(checked)" = "$lines" ] || fail "something came: $(tail -3 "$TMP/taken")"
+[ "$(checked)" = "$lines" ] || fail "something came: $(tail -3 "$TMP/taken.log")"
 hook test "$huge" >"$TMP/out" || fail "an answer of 1 GB"
 [ "$(wc -c <"$TMP/out")" -lt 500 ] || fail "the answer is not cut"
 for number in "$redirected" "$huge" "$private" "$named" "$plainly"; do hook rm "$number"; done
@@ -161,7 +153,7 @@ grep -q -- '--url URL is needed' "$TMP/err" || fail "$(cat "$TMP/err")"
 check=(--url "$receiver/check" --name 'team/*')
 hook secret --secret-file "$TMP/secret" "${check[@]}" --allow-http release
 checks 3 'could not be asked: .* an address that is not public'
-checked() { grep -c '"/check"' "$TMP/taken" || true; }
+checked() { grep -c '"/check"' "$TMP/taken.log" || true; }
 lines=$(checked)
 for other in "--url $receiver/check/" "--url $receiver/ --name team/*" "--url $receiver/check --name team/we"; do
     set -f
@@ -170,13 +162,13 @@ for other in "--url $receiver/check/" "--url $receiver/ --name team/*" "--url $r
     set +f
     checks 3 "could not be asked: the secret 'release' is not for $receiver/check and team/web"
 done
-[ "$(checked)" = "$lines" ] || fail "a secret for something else was used: $(tail -3 "$TMP/taken")"
+[ "$(checked)" = "$lines" ] || fail "a secret for something else was used: $(tail -3 "$TMP/taken.log")"
 hook secret "${check[@]}" "${open[@]}" release <"$TMP/secret"
 [ "$(hook secret-ls | tr -s ' ')" = "release team/* $receiver/check --allow-private --allow-http" ] || fail "the secrets: $(hook secret-ls)"
 how right '"passed": false, "why": "the change has no ticket", "mend": "open one"'
 checks 3 'the change has no ticket'
 grep -q 'open one' "$TMP/out" || fail "$(cat "$TMP/out")"
-taken /check 'all[-1]["name"] == "team/web" and all[-1]["channel"] == "prod" and all[-1]["version"] == "1.0.0" and all[-1]["kind"] == "check"' || fail "$(tail -1 "$TMP/taken")"
+taken /check 'all[-1]["name"] == "team/web" and all[-1]["channel"] == "prod" and all[-1]["version"] == "1.0.0" and all[-1]["kind"] == "check"' || fail "$(tail -1 "$TMP/taken.log")"
 how right '"passed": true, "why": "ticket 17"'
 checks 0 'ticket 17'
 for one in tampered replayed unsigned other-secret; do
