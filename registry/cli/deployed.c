@@ -20,22 +20,14 @@ char *deployed_marker(const char *folder)
     return g_build_filename(folder, "done", NULL);
 }
 
-static gboolean read_marker(const char *marker, IngotDigest *digest)
-{
-    g_autoptr(GBytes) bytes = ingot_file_read_regular(marker, DONE_MAX, NULL);
-    if (bytes == NULL) {
-        return FALSE;
-    }
-    gsize size = 0;
-    const char *data = g_bytes_get_data(bytes, &size);
-    g_autofree char *text = g_strndup(data, size);
-    return ingot_digest_parse(g_strstrip(text), digest, NULL);
-}
-
 gboolean deployed_last(const char *folder, IngotDigest *digest, GError **error)
 {
+    gsize size = 0;
     g_autofree char *marker = deployed_marker(folder);
-    if (!read_marker(marker, digest)) {
+    g_autoptr(GBytes) bytes = ingot_file_read_regular(marker, DONE_MAX, NULL);
+    const char *data = bytes == NULL ? NULL : g_bytes_get_data(bytes, &size);
+    g_autofree char *text = g_strndup(data == NULL ? "" : data, size);
+    if (!ingot_digest_parse(g_strstrip(text), digest, NULL)) {
         g_set_error(error, INGOT_ERROR, INGOT_ERROR_NOT_FOUND, "%s: no follower has deployed an image from there",
                     folder);
         return FALSE;

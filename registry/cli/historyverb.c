@@ -30,7 +30,7 @@ static json_t *moves_to(const IngotReference *reference, GError **error)
     return g_steal_pointer(&own);
 }
 
-/* "from, soak, signed passed; tested did not: there is no report" */
+/* "from, soak, signed passed; tested refused: no test report about it counts" */
 static char *describe_gates(const json_t *gates)
 {
     g_autoptr(GString) passed = g_string_new(NULL), refused = g_string_new(NULL);
