@@ -13,6 +13,7 @@
 #include "base/process.h"
 #include "guest/extract.h"
 #include "store/attached.h"
+#include "transfer/place.h"
 
 #define CONFIG_MAX (16u << 20)
 #define TAR_MAX ((gsize)2 * RECIPE_TAR_MAX) /* with what a tar needs besides the files' bytes */
@@ -35,31 +36,6 @@ static gboolean path_is_within(const char *path)
     return within;
 }
 
-/* Where an image and what is attached to it lie: a store, or a name in a registry. */
-typedef struct {
-    IngotStore *store; /* NULL: in the registry */
-    IngotRemote *remote;
-    const char *name;
-} KeptPlace;
-
-static GBytes *place_manifest(const KeptPlace *place, const IngotDigest *digest, GError **error)
-{
-    if (place->store != NULL) {
-        return ingot_store_read(place->store, digest, INGOT_MANIFEST_MAX, error);
-    }
-    IngotDescriptor descriptor;
-    char text[INGOT_DIGEST_TEXT_SIZE];
-    g_autofree char *type = NULL;
-    ingot_digest_write_text(digest, text);
-    return ingot_remote_get_manifest(place->remote, place->name, text, &descriptor, &type, error);
-}
-
-static GBytes *place_blob(const KeptPlace *place, const IngotDigest *digest, gsize most, GError **error)
-{
-    return place->store != NULL ? ingot_store_read(place->store, digest, most, error)
-                                : ingot_remote_get_blob(place->remote, place->name, digest, most, error);
-}
-
 static void digests_add(GArray *digests, const char *type, const IngotDigest *digest)
 {
     if (g_strcmp0(type, RECIPE_TAR_TYPE) == 0) {
@@ -67,7 +43,7 @@ static void digests_add(GArray *digests, const char *type, const IngotDigest *di
     }
 }
 
-static gboolean place_list_store(const KeptPlace *place, const IngotDigest *image, GArray *found, GError **error)
+static gboolean place_list_store(const ImagePlace *place, const IngotDigest *image, GArray *found, GError **error)
 {
     g_autoptr(GPtrArray) all = attached_list(place->store, image, error);
     for (guint i = 0; all != NULL && i < all->len; i++) {
@@ -77,7 +53,7 @@ static gboolean place_list_store(const KeptPlace *place, const IngotDigest *imag
     return all != NULL;
 }
 
-static gboolean place_list_registry(const KeptPlace *place, const IngotDigest *image, GArray *found, GError **error)
+static gboolean place_list_registry(const ImagePlace *place, const IngotDigest *image, GArray *found, GError **error)
 {
     g_autoptr(json_t) all = ingot_remote_referrers(place->remote, place->name, image, error);
     for (size_t i = 0; i < json_array_size(all); i++) {
@@ -92,7 +68,7 @@ static gboolean place_list_registry(const KeptPlace *place, const IngotDigest *i
 }
 
 /* The manifests that call themselves a recipe of the image: of IngotDigest. */
-static GArray *place_list(const KeptPlace *place, const IngotDigest *image, GError **error)
+static GArray *place_list(const ImagePlace *place, const IngotDigest *image, GError **error)
 {
     g_autoptr(GArray) found = g_array_new(FALSE, FALSE, sizeof(IngotDigest));
     gboolean ok = place->store != NULL ? place_list_store(place, image, found, error)
@@ -101,13 +77,14 @@ static GArray *place_list(const KeptPlace *place, const IngotDigest *image, GErr
 }
 
 /* The config of an image. */
-static json_t *place_config(const KeptPlace *place, const IngotDigest *image, GError **error)
+static json_t *place_config(const ImagePlace *place, const IngotDigest *image, GError **error)
 {
-    g_autoptr(GBytes) text = place_manifest(place, image, error);
+    g_autoptr(GBytes) text = image_place_manifest(place, image, error);
     g_autoptr(IngotManifest) manifest =
         text == NULL ? NULL
                      : ingot_manifest_parse(g_bytes_get_data(text, NULL), g_bytes_get_size(text), "the image", error);
-    g_autoptr(GBytes) config = manifest == NULL ? NULL : place_blob(place, &manifest->config.digest, CONFIG_MAX, error);
+    g_autoptr(GBytes) config =
+        manifest == NULL ? NULL : image_place_blob(place, &manifest->config.digest, CONFIG_MAX, error);
     return config == NULL ? NULL
                           : ingot_config_parse(g_bytes_get_data(config, NULL), g_bytes_get_size(config),
                                                "the image's config", error);
@@ -120,7 +97,7 @@ static gboolean has_digest(const json_t *recipe, const char *key, IngotDigest *d
 }
 
 /* What the image's config says of its recipe. *known: it says anything. */
-static gboolean recipe_expect(const KeptPlace *place, const IngotDigest *image, KeptRecipe *out, gboolean *known,
+static gboolean recipe_expect(const ImagePlace *place, const IngotDigest *image, KeptRecipe *out, gboolean *known,
                               GError **error)
 {
     g_autoptr(json_t) config = place_config(place, image, error);
@@ -233,17 +210,17 @@ static gboolean tar_check(const KeptRecipe *recipe, GError **error)
 }
 
 /* One attachment that calls itself the recipe: into out, which has what the config says. */
-static gboolean recipe_take(const KeptPlace *place, const IngotDigest *attached, KeptRecipe *out, GError **error)
+static gboolean recipe_take(const ImagePlace *place, const IngotDigest *attached, KeptRecipe *out, GError **error)
 {
     IngotDigest layer;
     g_clear_pointer(&out->path, g_free);
     g_clear_pointer(&out->left_out, g_free);
     g_clear_pointer(&out->tar, g_bytes_unref);
-    g_autoptr(GBytes) manifest = place_manifest(place, attached, error);
+    g_autoptr(GBytes) manifest = image_place_manifest(place, attached, error);
     if (manifest == NULL || !recipe_read(manifest, out, &layer, error)) {
         return FALSE;
     }
-    out->tar = place_blob(place, &layer, TAR_MAX, error);
+    out->tar = image_place_blob(place, &layer, TAR_MAX, error);
     return out->tar != NULL && tar_check(out, error);
 }
 
@@ -255,7 +232,7 @@ static gboolean recipe_is_missing(GError **error)
 }
 
 /* Whoever may push can attach a recipe: one that cannot be had counts more than those that are not the image's own. */
-static gboolean recipe_find(const KeptPlace *place, const IngotDigest *image, KeptRecipe *out, GError **error)
+static gboolean recipe_find(const ImagePlace *place, const IngotDigest *image, KeptRecipe *out, GError **error)
 {
     gboolean known;
     g_autoptr(GArray) all = recipe_expect(place, image, out, &known, error) ? place_list(place, image, error) : NULL;
@@ -288,14 +265,14 @@ static gboolean recipe_find(const KeptPlace *place, const IngotDigest *image, Ke
 
 gboolean kept_recipe_of_store(IngotStore *store, const IngotDescriptor *image, KeptRecipe *out, GError **error)
 {
-    const KeptPlace place = {.store = store};
+    const ImagePlace place = {.store = store};
     return recipe_find(&place, &image->digest, out, error);
 }
 
 gboolean kept_recipe_of_registry(IngotRemote *remote, const char *name, const IngotDigest *image, KeptRecipe *out,
                                  GError **error)
 {
-    const KeptPlace place = {.remote = remote, .name = name};
+    const ImagePlace place = {.remote = remote, .name = name};
     return recipe_find(&place, image, out, error);
 }
 

@@ -16,20 +16,8 @@
 #define RECIPE_LEFT_OUT "vnd.ingot.recipe.left-out"
 #define TYPES_MOST 8u
 
-static GBytes *evidence_manifest(const EvidencePlace *place, const IngotDigest *digest, GError **error)
-{
-    if (place->store != NULL) {
-        return ingot_store_read(place->store, digest, INGOT_MANIFEST_MAX, error);
-    }
-    char text[INGOT_DIGEST_TEXT_SIZE];
-    ingot_digest_write_text(digest, text);
-    IngotDescriptor descriptor;
-    g_autofree char *type = NULL;
-    return ingot_remote_get_manifest(place->remote, place->name, text, &descriptor, &type, error);
-}
-
 /* The first layer, of at most that many bytes. */
-static GBytes *evidence_content(const EvidencePlace *place, const json_t *root, gsize limit, GError **error)
+static GBytes *evidence_content(const ImagePlace *place, const json_t *root, gsize limit, GError **error)
 {
     const json_t *layer = json_array_get(json_object_get(root, "layers"), 0);
     const char *text = json_string_value(json_object_get(layer, "digest"));
@@ -41,8 +29,7 @@ static GBytes *evidence_content(const EvidencePlace *place, const json_t *root, 
     if (!ingot_digest_parse(text, &digest, error)) {
         return NULL;
     }
-    return place->store != NULL ? ingot_store_read(place->store, &digest, limit, error)
-                                : ingot_remote_get_blob(place->remote, place->name, &digest, limit, error);
+    return image_place_blob(place, &digest, limit, error);
 }
 
 /* --- packages --- */
@@ -156,7 +143,7 @@ static const char *kind_of(const char *type)
                                                      : "other";
 }
 
-static gboolean evidence_describe(json_t *one, const EvidencePlace *place, const json_t *root, const IngotDigest *image,
+static gboolean evidence_describe(json_t *one, const ImagePlace *place, const json_t *root, const IngotDigest *image,
                                   GError **error)
 {
     const char *type = attached_type(root);
@@ -178,13 +165,13 @@ static gboolean evidence_describe(json_t *one, const EvidencePlace *place, const
                                            : signature_describe(one, content, image, error));
 }
 
-json_t *evidence_of(const EvidencePlace *place, const IngotDigest *attached, const IngotDigest *image)
+json_t *evidence_of(const ImagePlace *place, const IngotDigest *attached, const IngotDigest *image)
 {
     char text[INGOT_DIGEST_TEXT_SIZE];
     ingot_digest_write_text(attached, text);
     json_t *one = ingot_json_pack("{s:s, s:s}", "digest", text, "kind", "other");
     g_autoptr(GError) problem = NULL;
-    g_autoptr(GBytes) bytes = evidence_manifest(place, attached, &problem);
+    g_autoptr(GBytes) bytes = image_place_manifest(place, attached, &problem);
     g_autoptr(json_t) root = ingot_json_parse_bytes(bytes, "attachment", INGOT_MANIFEST_VALUES, &problem);
     if (root == NULL || !evidence_describe(one, place, root, image, &problem)) {
         ingot_json_set_string(one, "problem", problem->message);
@@ -192,12 +179,12 @@ json_t *evidence_of(const EvidencePlace *place, const IngotDigest *attached, con
     return one;
 }
 
-GBytes *evidence_read(const EvidencePlace *place, const IngotDigest *attached, const IngotDigest *image, gsize most,
+GBytes *evidence_read(const ImagePlace *place, const IngotDigest *attached, const IngotDigest *image, gsize most,
                       char **type, GError **error)
 {
     char text[INGOT_DIGEST_TEXT_SIZE];
     ingot_digest_write_text(image, text);
-    g_autoptr(GBytes) bytes = evidence_manifest(place, attached, error);
+    g_autoptr(GBytes) bytes = image_place_manifest(place, attached, error);
     g_autoptr(json_t) root = ingot_json_parse_bytes(bytes, "attachment", INGOT_MANIFEST_VALUES, error);
     if (root == NULL) {
         return NULL;

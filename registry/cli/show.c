@@ -57,7 +57,7 @@ static json_t *show_local(const IngotReference *reference, GError **error)
         const IngotDescriptor *one = g_ptr_array_index(found, i);
         json_array_append_new(attached, attached_type_of(store, &one->digest));
     }
-    const EvidencePlace place = {.store = store};
+    const ImagePlace place = {.store = store};
     g_autoptr(json_t) evidence = json_array();
     for (guint i = 0; i < found->len; i++) {
         const IngotDescriptor *one = g_ptr_array_index(found, i);
@@ -75,7 +75,7 @@ static json_t *show_local(const IngotReference *reference, GError **error)
 /* Of what a registry lists as attached to an image; what can't be read says so. */
 static json_t *remote_evidence(IngotRemote *remote, const char *name, const json_t *referrers, const IngotDigest *image)
 {
-    const EvidencePlace place = {.remote = remote, .name = name};
+    const ImagePlace place = {.remote = remote, .name = name};
     json_t *evidence = json_array();
     if (json_array_size(referrers) > EVIDENCE_MOST) {
         ingot_progress_message(ingot_command_progress(), "of %u attachments, the first %u are read",

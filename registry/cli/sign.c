@@ -140,7 +140,7 @@ static char *sign_content(Signing *signing, GBytes *content, const char *kind, c
     return g_strndup(bytes, size);
 }
 
-static char *sign_attached(Signing *signing, const EvidencePlace *place, const char *name, GError **error)
+static char *sign_attached(Signing *signing, const ImagePlace *place, const char *name, GError **error)
 {
     const char *digest = signing->options->statement;
     g_autofree char *kind = NULL;
@@ -157,7 +157,7 @@ static char *sign_attached(Signing *signing, const EvidencePlace *place, const c
 }
 
 /* The bundle about the image, signed. */
-static gboolean sign_make(Signing *signing, const EvidencePlace *place, const IngotReference *reference, GError **error)
+static gboolean sign_make(Signing *signing, const ImagePlace *place, const IngotReference *reference, GError **error)
 {
     const SignOptions *options = signing->options;
     g_autofree char *name = sign_name(reference), *statement = NULL;
@@ -186,7 +186,7 @@ static gboolean sign_in_store(Signing *signing, IngotReference *reference, GErro
     if (reference->tag == NULL && reference->digest == NULL) {
         reference->tag = g_strdup(image->entry->tag);
     }
-    const EvidencePlace place = {.store = store};
+    const ImagePlace place = {.store = store};
     return sign_make(signing, &place, reference, error) && signature_put_store(store, &signing->made, error);
 }
 
@@ -207,7 +207,7 @@ static gboolean sign_in_registry(Signing *signing, IngotReference *reference, GE
     g_autoptr(IngotRemote) remote = environment_remote(reference->host, error);
     g_autoptr(GBytes) manifest =
         remote == NULL ? NULL : ingot_transfer_image_manifest(remote, reference, &signing->image, error);
-    const EvidencePlace place = {.remote = remote, .name = reference->name};
+    const ImagePlace place = {.remote = remote, .name = reference->name};
     if (manifest == NULL || !sign_make(signing, &place, reference, error) ||
         !signature_put_registry(remote, reference->name, &signing->made, error)) {
         return FALSE;

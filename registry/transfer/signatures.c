@@ -12,14 +12,13 @@
 #include "store/lacking.h"
 #include "store/reach.h"
 #include "transfer/cosign.h"
+#include "transfer/place.h"
 #include "transfer/send.h"
 #include "trust/simplesigning.h"
 
 /* A list in the making, and where it comes from. */
 typedef struct {
-    IngotStore *store;   /* NULL: the registry's */
-    IngotRemote *remote; /* NULL: the store's */
-    const char *name;    /* in the registry */
+    ImagePlace place;
     GPtrArray *list;
     gsize bytes;  /* of what the list has */
     guint passed; /* that are not looked at */
@@ -38,8 +37,7 @@ static void signature_free(gpointer data)
 
 static Reading reading_begin(IngotStore *store, IngotRemote *remote, const char *name)
 {
-    return (Reading){
-        .store = store, .remote = remote, .name = name, .list = g_ptr_array_new_with_free_func(signature_free)};
+    return (Reading){.place = {store, remote, name}, .list = g_ptr_array_new_with_free_func(signature_free)};
 }
 
 /* Takes bytes and problem, one of which is NULL. */
@@ -69,7 +67,7 @@ static gboolean reading_blames_it(const Reading *reading, const GError *problem)
 {
     return g_error_matches(problem, INGOT_ERROR, INGOT_ERROR_INVALID) ||
            g_error_matches(problem, INGOT_ERROR, INGOT_ERROR_LIMIT) ||
-           (reading->remote != NULL && g_error_matches(problem, INGOT_ERROR, INGOT_ERROR_NOT_FOUND));
+           (reading->place.store == NULL && g_error_matches(problem, INGOT_ERROR, INGOT_ERROR_NOT_FOUND));
 }
 
 /* Takes bytes and problem, one of which is NULL. */
@@ -87,11 +85,10 @@ static json_t *reading_manifest(const Reading *reading, const char *digest, GErr
     if (!ingot_digest_parse(digest, &parsed, error)) {
         return NULL;
     }
-    if (reading->store != NULL) {
-        return reach_read(reading->store, &parsed, NULL, error);
+    if (reading->place.store != NULL) {
+        return reach_read(reading->place.store, &parsed, NULL, error);
     }
-    IngotDescriptor own;
-    g_autoptr(GBytes) bytes = ingot_remote_get_manifest(reading->remote, reading->name, digest, &own, NULL, error);
+    g_autoptr(GBytes) bytes = image_place_manifest(&reading->place, &parsed, error);
     return ingot_json_parse_bytes(bytes, "a signature's manifest", INGOT_MANIFEST_VALUES, error);
 }
 
@@ -106,8 +103,7 @@ static GBytes *reading_blob(const Reading *reading, const json_t *layer, gsize m
                     "it is not a signature: its manifest names no layer of at most %s", largest);
         return NULL;
     }
-    return reading->store != NULL ? ingot_store_read(reading->store, &digest, most, error)
-                                  : ingot_remote_get_blob(reading->remote, reading->name, &digest, most, error);
+    return image_place_blob(&reading->place, &digest, most, error);
 }
 
 static void reading_bundle(Reading *reading, const char *digest)
@@ -171,7 +167,7 @@ static GPtrArray *reading_end(Reading *reading, GError **error)
 /* What no pull could have. */
 static void reading_left_behind(Reading *reading, const IngotDigest *image)
 {
-    g_autoptr(json_t) lacking = lacking_load(reading->store, image);
+    g_autoptr(json_t) lacking = lacking_load(reading->place.store, image);
     for (size_t i = 0; i < json_array_size(lacking); i++) {
         const json_t *one = json_array_get(lacking, i);
         const char *why = json_string_value(json_object_get(one, "problem"));
