@@ -15,6 +15,7 @@ declare -A allowed=(
     [store]="base image"
     [remote]="base image"
     [evidence]="base"
+    [vagrant]="base"
     [trust]="base image"
     [transfer]="base image store remote trust"
     [yaml]="base"
@@ -36,7 +37,7 @@ declare -A allowed=(
     [server/pipeline]="base image"
     [server/storage]="base image server/catalogue server/events server/packs server/pipeline"
     [server/upkeep]="base remote server/http server/mirror server/storage"
-    [server/views]="base format image server server/auth server/channel server/http server/mirror server/storage"
+    [server/views]="base format image server server/auth server/channel server/http server/mirror server/storage vagrant"
     [server/webhook]="base image server/catalogue server/http server/storage"
     # The builder's.
     [recipe]="base image format yaml ~seal"

@@ -13,17 +13,10 @@
 #include "server/views/patience.h"
 #include "server/views/versions.h"
 #include "server/views/view.h"
+#include "vagrant/providers.h"
 
 #define FETCHING                                                                                                       \
     (20 * G_TIME_SPAN_SECOND) /* for versions that are new to a pull-through cache; others come the next time */
-
-/* Vagrant's providers, and the formats that are for them. */
-static const struct {
-    const char *provider, *format, *file;
-} boxes[] = {{"libvirt", "vagrant-libvirt", "libvirt.box"},
-             {"qemu", "vagrant-qemu", "qemu.box"},
-             {"virtualbox", "vagrant-virtualbox", "virtualbox.box"},
-             {"vmware_desktop", "vagrant-vmware", "vmware_desktop.box"}};
 
 /* What a catalogue lists. */
 typedef struct {
@@ -56,8 +49,8 @@ static char *box_url(const Listing *listing, const char *reference, guint box)
 {
     const Request *request = listing->request;
     const char *shown = request_header(request, MHD_HTTP_HEADER_AUTHORIZATION);
-    g_autofree char *path =
-        g_strdup_printf("/formats/%s/%s/%s/%s", listing->name, reference, boxes[box].format, boxes[box].file);
+    g_autofree char *path = g_strdup_printf("/formats/%s/%s/%s/%s", listing->name, reference, vagrant_forms[box].format,
+                                            vagrant_forms[box].file);
     if (shown == NULL || g_ascii_strncasecmp(shown, "Basic ", strlen("Basic ")) != 0 ||
         access_may_anybody(request, ACCESS_PULL)) {
         return g_strconcat(listing->base, path, NULL);
@@ -68,8 +61,8 @@ static char *box_url(const Listing *listing, const char *reference, guint box)
 
 static gboolean find_sum(const Listing *listing, const char *reference, guint box, IngotDigest *sum, GError **error)
 {
-    g_autoptr(View) view = views_open(listing->request->server->views, listing->name, reference, boxes[box].format,
-                                      boxes[box].file, error);
+    g_autoptr(View) view = views_open(listing->request->server->views, listing->name, reference,
+                                      vagrant_forms[box].format, vagrant_forms[box].file, error);
     return view != NULL && view_digest(view, sum, error);
 }
 
@@ -81,8 +74,11 @@ static gboolean add_sum(const Listing *listing, const char *reference, guint box
     g_autoptr(GError) error = NULL;
     gboolean known = find_sum(listing, reference, box, &sum, &error);
     if (!known && g_error_matches(error, VIEW_ERROR, VIEW_ERROR_UNMEASURED)) {
-        const WarmWish wish = {
-            .name = listing->name, .reference = reference, .format = boxes[box].format, .sums = TRUE, .listed = TRUE};
+        const WarmWish wish = {.name = listing->name,
+                               .reference = reference,
+                               .format = vagrant_forms[box].format,
+                               .sums = TRUE,
+                               .listed = TRUE};
         WarmAnswer answer = patience_wait(listing->request, &wish, listing->until, NULL);
         if (answer == WARM_LATER) {
             return TRUE;
@@ -105,8 +101,8 @@ static json_t *describe_provider(Listing *listing, const IngotDigest *image, gui
 {
     g_autofree char *reference = ingot_digest_to_text(image);
     g_autoptr(GError) error = NULL;
-    g_autoptr(json_t) config =
-        views_config_meant(listing->request->server->views, listing->name, reference, boxes[box].format, &error);
+    g_autoptr(json_t) config = views_config_meant(listing->request->server->views, listing->name, reference,
+                                                  vagrant_forms[box].format, &error);
     listing->busy = listing->busy || g_error_matches(error, VIEW_ERROR, VIEW_ERROR_BUSY);
     if (config == NULL) {
         return NULL;
@@ -116,7 +112,7 @@ static json_t *describe_provider(Listing *listing, const IngotDigest *image, gui
     /* The default is what a machine of another architecture takes too: only what most machines can run. */
     gboolean is_default = architecture == NULL || strcmp(architecture, "amd64") == 0;
     g_autoptr(json_t) provider =
-        json_pack("{s:s, s:s, s:s, s:b}", "name", boxes[box].provider, "url", url, "architecture",
+        json_pack("{s:s, s:s, s:s, s:b}", "name", vagrant_forms[box].provider, "url", url, "architecture",
                   architecture == NULL ? "unknown" : architecture, "default_architecture", (int)is_default);
     return add_sum(listing, reference, box, provider) ? g_steal_pointer(&provider) : NULL;
 }
@@ -131,7 +127,7 @@ static json_t *describe_version(Listing *listing, const ListedVersion *version)
                        : !version->is_here) {
         return NULL;
     }
-    for (guint i = 0; i < G_N_ELEMENTS(boxes); i++) {
+    for (guint i = 0; i < VAGRANT_FORMS; i++) {
         json_t *provider = describe_provider(listing, &image, i);
         if (provider != NULL) {
             json_array_append_new(providers, provider);

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "server/storage/storage.h"
+#include "vagrant/version.h"
 
 static int newest_first(const void *a, const void *b)
 {
@@ -22,20 +23,6 @@ static GHashTable *of_channel(const Server *server, const char *name, const char
     g_hash_table_add(digests, g_memdup2(current, sizeof *current));
     storage_tag_history(server->storage, name, channel, digests);
     return digests;
-}
-
-/* Whether Vagrant can read the version (Ruby's Gem::Version): one that it can't would spoil the whole list for it.
- * Behind the numbers it takes words of letters, digits and dashes, with single dots between them. */
-static gboolean is_readable(const char *version)
-{
-    const char *dash = strchr(version, '-');
-    g_auto(GStrv) words = g_strsplit(dash == NULL ? "x" : dash + 1, ".", -1);
-    for (guint i = 0; words[i] != NULL; i++) {
-        if (*words[i] == '\0' || words[i][strspn(words[i], G_CSET_A_2_Z G_CSET_a_2_z G_CSET_DIGITS "-")] != '\0') {
-            return FALSE;
-        }
-    }
-    return words[0] != NULL;
 }
 
 static void version_clear(gpointer data)
@@ -56,7 +43,7 @@ static GArray *sort_versions(char **tags, const GArray *ours)
     }
     qsort(tags, g_strv_length(tags), sizeof *tags, newest_first);
     for (guint i = 0; tags[i] != NULL; i++) {
-        if (ingot_tag_is_version(tags[i]) && is_readable(tags[i])) {
+        if (ingot_tag_is_version(tags[i]) && vagrant_version_is_readable(tags[i])) {
             const IngotDigest *digest = g_hash_table_lookup(here, tags[i]);
             ListedVersion version = {.tag = g_strdup(tags[i]), .is_here = digest != NULL};
             if (digest != NULL) {
