@@ -59,6 +59,23 @@ gboolean alias_rows_find(Connection *connection, const IngotDigest *digest, OciD
     return alias_take(row, alias, &known, found, error);
 }
 
+gboolean alias_rows_are_whole(Connection *connection, const IngotDigest *digest, gboolean *whole, GError **error)
+{
+    OciDigest alias;
+    IngotDigest known;
+    GError *problem = NULL;
+    g_autoptr(sqlite3_stmt) rows = database_query(
+        connection, "SELECT key, sha512, digest, sum FROM aliases WHERE digest=?1 OR key=?1", "d", digest);
+    *whole = TRUE;
+    while (database_step(rows, &problem)) {
+        *whole = alias_row_read(rows, 0, &alias, &known) && *whole;
+    }
+    if (problem != NULL) {
+        g_propagate_error(error, problem);
+    }
+    return problem == NULL;
+}
+
 /* What was mentioned before it came. */
 static gboolean mentions_resolve(Connection *connection, const OciDigest *alias, const IngotDigest *digest,
                                  GError **error)

@@ -13,6 +13,8 @@ gboolean alias_rows_resolve(Connection *connection, const OciDigest *named, Ingo
 /* The SHA-512 of a blob; *found: whether it is known. */
 gboolean alias_rows_find(Connection *connection, const IngotDigest *digest, OciDigest *alias, gboolean *found,
                          GError **error);
+/* Whether all rows that have it as a SHA-256, or as the key of a SHA-512, are whole. */
+gboolean alias_rows_are_whole(Connection *connection, const IngotDigest *digest, gboolean *whole, GError **error);
 /* *added: it was not known. */
 gboolean alias_rows_add(Connection *connection, const OciDigest *alias, const IngotDigest *digest, gboolean *added,
                         GError **error);

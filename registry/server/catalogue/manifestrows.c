@@ -1,5 +1,7 @@
 #include "server/catalogue/manifestrows.h"
 
+#include <ingot/error.h>
+
 #include "server/catalogue/aliasrows.h"
 #include "server/catalogue/rowsum.h"
 
@@ -124,19 +126,24 @@ static gboolean subject_names(Connection *connection, const IngotDigest *subject
     return TRUE;
 }
 
-/* The row's columns: repository, blob, type, subject, sum, artifact, artifact_sum, digest, size, and an alias. */
+/* The row's columns: repository, blob, type, subject, sum, artifact, artifact_sum, digest. */
+static gboolean referrer_is_whole(sqlite3_stmt *row, IngotDigest *digest)
+{
+    return manifest_is_whole(row, 0) && database_digest(row, 7, digest) && sqlite3_column_type(row, 5) != SQLITE_NULL &&
+           sqlite3_column_int64(row, 6) == artifact_sum(sqlite3_column_int64(row, 0), sqlite3_column_int64(row, 1),
+                                                        (const char *)sqlite3_column_text(row, 5));
+}
+
+/* The same columns, then size, and an alias. */
 static gboolean referrer_take(sqlite3_stmt *row, ReferrerRowFunc func, gpointer user)
 {
     OciDigest alias;
     IngotDigest known;
-    const char *artifact = (const char *)sqlite3_column_text(row, 5);
     ReferrerRow found = {.type = (const char *)sqlite3_column_text(row, 2),
-                         .artifact = artifact,
+                         .artifact = (const char *)sqlite3_column_text(row, 5),
                          .size = (guint64)sqlite3_column_int64(row, 8)};
     found.alias = sqlite3_column_type(row, 9) != SQLITE_NULL && alias_row_read(row, 9, &alias, &known) ? &alias : NULL;
-    gboolean whole = manifest_is_whole(row, 0) && database_digest(row, 7, &found.digest) &&
-                     sqlite3_column_int64(row, 6) ==
-                         artifact_sum(sqlite3_column_int64(row, 0), sqlite3_column_int64(row, 1), artifact);
+    gboolean whole = referrer_is_whole(row, &found.digest);
     if (whole) {
         func(&found, user);
     }
@@ -162,6 +169,46 @@ gboolean manifest_rows_referrers(Connection *connection, const char *name, const
         "tddtd", name, &names[0], &names[1], artifact, after);
     for (guint count = 0; count < most && database_step(rows, &problem);) {
         count += referrer_take(rows, func, user) ? 1 : 0;
+    }
+    if (problem != NULL) {
+        g_propagate_error(error, problem);
+    }
+    return problem == NULL;
+}
+
+/* The row's columns are those of referrer_is_whole. */
+static gboolean referrers_damaged(sqlite3_stmt *row, GError **error)
+{
+    IngotDigest digest;
+    g_autofree char *text = database_digest(row, 7, &digest) ? ingot_digest_to_text(&digest) : NULL;
+    g_set_error(error, INGOT_ERROR, INGOT_ERROR_CORRUPT,
+                "%s is attached to it, and is damaged, or its row in the catalogue is: `ingotd rebuild` makes the row"
+                " again, another push both",
+                text == NULL ? "something" : text);
+    return FALSE;
+}
+
+gboolean manifest_rows_check_referrers(Connection *connection, const char *name, const IngotDigest *subject,
+                                       GError **error)
+{
+    IngotDigest names[2], digest;
+    GError *problem = NULL;
+    gboolean whole;
+    if (!subject_names(connection, subject, names, error) ||
+        !alias_rows_are_whole(connection, subject, &whole, error)) {
+        return FALSE;
+    }
+    g_autoptr(sqlite3_stmt) rows = database_query(
+        connection,
+        "SELECT manifests.repository, manifests.blob, type, subject, manifests.sum, artifact, artifact_sum,"
+        " blobs.digest FROM repositories JOIN manifests ON manifests.repository=repositories.id LEFT JOIN blobs ON"
+        " blobs.id=manifests.blob WHERE repositories.name=? AND subject IN (?, ?)",
+        "tdd", name, &names[0], &names[1]);
+    while (whole && database_step(rows, &problem)) {
+        whole = referrer_is_whole(rows, &digest);
+    }
+    if (problem == NULL && !whole) {
+        return referrers_damaged(rows, error);
     }
     if (problem != NULL) {
         g_propagate_error(error, problem);

@@ -39,6 +39,9 @@ typedef void (*ReferrerRowFunc)(const ReferrerRow *row, gpointer user);
 gboolean manifest_rows_referrers(Connection *connection, const char *name, const IngotDigest *subject,
                                  const char *artifact, const IngotDigest *after, guint most, ReferrerRowFunc func,
                                  gpointer user, GError **error);
+/* CORRUPT: the row of one is damaged, or its kind is not known, so that the lists above may lack it. */
+gboolean manifest_rows_check_referrers(Connection *connection, const char *name, const IngotDigest *subject,
+                                       GError **error);
 /* GArray of IngotDigest: those whose kind is not known yet. */
 GArray *manifest_rows_unsorted(Connection *connection, const char *name, const IngotDigest *subject, GError **error);
 /* Notes its kind. */

@@ -127,6 +127,9 @@ static gboolean take_one(const Taking *taking, const IngotDigest *attachment, Ev
 static gboolean take_all(const Taking *taking, const char *artifact, EvidenceTake take, GError **error)
 {
     const GateCase *its = taking->its;
+    if (!storage_check_referrers(its->storage, its->name, &its->digest, error)) {
+        return FALSE;
+    }
     g_autoptr(GArray) referrers =
         storage_referrers(its->storage, its->name, &its->digest, artifact, NULL, EVIDENCE_MOST + 1, error);
     if (referrers == NULL) {

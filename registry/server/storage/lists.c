@@ -1,4 +1,5 @@
-/* Lists of names: tags, repositories, who has a blob, who refers to a manifest. A row whose sum is wrong is in none. */
+/* Lists of names: tags, repositories, who has a blob, who refers to a manifest. A row whose sum is wrong is in
+ * none. */
 #include <ingot/reference.h>
 
 #include "server/catalogue/links.h"
@@ -153,20 +154,30 @@ static GArray *find_unsorted(Storage *storage, const char *name, const IngotDige
     return reader == NULL ? NULL : manifest_rows_unsorted(reader, name, subject, error);
 }
 
+/* Sorts them first. */
+static Connection *referrers_reader(Storage *storage, const char *name, const IngotDigest *subject, GError **error)
+{
+    g_autoptr(GArray) unsorted = find_unsorted(storage, name, subject, error);
+    gboolean sorted = unsorted != NULL && (unsorted->len == 0 || sort_referrers(storage, name, unsorted, error));
+    return sorted ? database_reader(storage->catalogue, error) : NULL;
+}
+
 GArray *storage_referrers(Storage *storage, const char *name, const IngotDigest *subject, const char *artifact,
                           const IngotDigest *after, guint most, GError **error)
 {
     g_autoptr(GArray) list = g_array_new(FALSE, FALSE, sizeof(StorageReferrer));
-    g_autoptr(GArray) unsorted = find_unsorted(storage, name, subject, error);
+    g_autoptr(Connection) reader = referrers_reader(storage, name, subject, error);
     g_array_set_clear_func(list, referrer_clear);
-    if (unsorted == NULL || (unsorted->len > 0 && !sort_referrers(storage, name, unsorted, error))) {
-        return NULL;
-    }
-    g_autoptr(Connection) reader = database_reader(storage->catalogue, error);
     return reader != NULL &&
                    manifest_rows_referrers(reader, name, subject, artifact, after, most, referrer_take, list, error)
                ? g_steal_pointer(&list)
                : NULL;
+}
+
+gboolean storage_check_referrers(Storage *storage, const char *name, const IngotDigest *subject, GError **error)
+{
+    g_autoptr(Connection) reader = referrers_reader(storage, name, subject, error);
+    return reader != NULL && manifest_rows_check_referrers(reader, name, subject, error);
 }
 
 void storage_tag_history(Storage *storage, const char *name, const char *tag, GHashTable *digests)

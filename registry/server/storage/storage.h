@@ -252,6 +252,9 @@ typedef struct {
  * their digests: those behind `after` (NULL: from the first), of that kind (NULL: any). */
 GArray *storage_referrers(Storage *storage, const char *name, const IngotDigest *subject, const char *artifact,
                           const IngotDigest *after, guint most, GError **error);
+/* For whoever has to know of all: CORRUPT where one may be missing in these lists, since it is damaged in the
+ * catalogue. */
+gboolean storage_check_referrers(Storage *storage, const char *name, const IngotDigest *subject, GError **error);
 
 typedef struct {
     char *tag;

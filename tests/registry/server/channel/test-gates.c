@@ -228,6 +228,22 @@ static void test_damage(void **state)
     assert_non_null(error);
 }
 
+/* So may be what the catalogue's row of it is. */
+static void test_damaged_row(void **state)
+{
+    g_autoptr(Storage) storage = open_storage(state);
+    g_autoptr(GPtrArray) none = g_ptr_array_new();
+    g_autoptr(GError) error = NULL;
+    IngotDigest image = put_manifest(storage, "a", "1.0.0", "one", NULL, 0);
+    report(storage, &image, &image, "FAILED", "web.yaml", "2026-11-02T00:00:00Z", NULL);
+    in_catalogue(state, "UPDATE manifests SET sum=sum+1 WHERE artifact='" STATEMENT_TYPE "'");
+    report(storage, &image, &image, "PASSED", "web.yaml", "2026-11-01T00:00:00Z", NULL);
+    const GateCase its = {storage, "a", "prod", image, "alice", NOW, none};
+    GateVerdict verdict = {0};
+    assert_false(gate_find("tested")->judge(&its, NULL, &verdict, &error));
+    assert_true(g_error_matches(error, INGOT_ERROR, INGOT_ERROR_CORRUPT));
+}
+
 static IngotDigest put_by(Storage *storage, const char *user, const char *text, const char *type,
                           const IngotDigest *subject)
 {
@@ -314,6 +330,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_signed, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_packages, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_damage, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_damaged_row, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_budget, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_approved, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_window, set_up, tear_down),

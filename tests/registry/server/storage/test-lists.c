@@ -145,6 +145,39 @@ static void older_referrers_are_sorted_once(void **state)
     assert_int_equal(count(storage, &subject, "text/x"), 2);
 }
 
+static void attach_two(Storage *storage, const IngotDigest *subject)
+{
+    attach(storage, subject, "text/x", 0);
+    attach(storage, subject, "text/y", 1);
+    assert_true(storage_check_referrers(storage, "a", subject, NULL));
+}
+
+/* A list that leaves out what is damaged is no answer for those who have to know of all. */
+static void a_damaged_referrer_is_told(void **state)
+{
+    static const char *const damages[] = {
+        "UPDATE manifests SET sum=sum+1 WHERE artifact='text/x'",
+        "UPDATE manifests SET artifact='text/z' WHERE artifact='text/x'",
+        "UPDATE manifests SET artifact_sum=artifact_sum+1 WHERE artifact='text/x'",
+        "UPDATE manifests SET type='text/html' WHERE artifact='text/x'",
+        /* of an older version, and not to be read */
+        "UPDATE manifests SET artifact=NULL, artifact_sum=NULL, type='text/html' WHERE artifact='text/x'",
+        "UPDATE aliases SET sum=sum+1 WHERE digest=(SELECT digest FROM blobs JOIN tags ON blob=id)",
+    };
+    for (guint i = 0; i < G_N_ELEMENTS(damages); i++) {
+        g_autoptr(Storage) storage = open_storage(state);
+        g_autoptr(GError) error = NULL;
+        IngotDigest subject = put_manifest(storage, "a", "1.0.0", "subject", NULL, 0);
+        assert_true(storage_find_alias(storage, NULL, "a", &subject, NULL));
+        attach_two(storage, &subject);
+        change_rows(state, damages[i]);
+        assert_false(storage_check_referrers(storage, "a", &subject, &error));
+        assert_true(g_error_matches(error, INGOT_ERROR, INGOT_ERROR_CORRUPT));
+        tear_down(state);
+        set_up(state);
+    }
+}
+
 /* The same kind: a media type that a flipped bit has changed is mended by the next push. */
 static void a_damaged_manifest_row_is_mended(void **state)
 {
@@ -163,6 +196,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_tag_says_what_it_names, set_up, tear_down),
         cmocka_unit_test_setup_teardown(referrers_come_by_kind_and_by_pages, set_up, tear_down),
         cmocka_unit_test_setup_teardown(older_referrers_are_sorted_once, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_damaged_referrer_is_told, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_damaged_manifest_row_is_mended, set_up, tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
