@@ -82,6 +82,7 @@ def report(result, when, recipe="web.yaml"):
 
 
 TEST = "https://in-toto.io/attestation/test-result/v0.1"
+SLSA = "https://slsa.dev/provenance/v1"
 
 
 def gates(*entries):
@@ -187,6 +188,11 @@ def required_report(result, when, recipe):
     return statement(required, TEST, report(result, when) | {"configuration": [{"name": "cis.yaml", "digest": {"sha256": digest_of(recipe).split(":")[1]}}]})
 
 
+def built_for(subject, requirement):
+    said = {"recipe": {"path": "web.yaml"}, "required": {"digest": {"sha256": requirement.split(":")[1]}}}
+    return statement(subject, SLSA, {"buildDefinition": {"buildType": "urn:ingot:recipe:v1", "externalParameters": said}})
+
+
 assert requires("required")[0] == 200
 refuses("required", "not built with", "1.0.0")
 refuses("required", "another requirement", "1.0.2")
@@ -195,12 +201,25 @@ attach(required, STATEMENT, required_report("PASSED", "2026-01-01T00:00:00Z", b"
 refuses("required", "no test report", "1.0.1")
 attach(required, STATEMENT, required_report("PASSED", "2026-01-01T00:00:00Z", cis.encode()))
 passes("required", "1.0.1")
-assert requires({"required": {"keys": [open(f"{FOLDER}/release.pub").read()]}})[0] == 200
-refuses("required", "no test report", "1.0.1")
+assert requires({"required": {"keys": keys}})[0] == 200
 attach(required, BUNDLE, bundle(required_report("PASSED", "2026-01-02T00:00:00Z", cis.encode()), "release"))
+refuses("required", "no provenance", "1.0.1")
+attach(required, STATEMENT, built_for(required, wanted))
+refuses("required", "no provenance", "1.0.1")
+attach(required, BUNDLE, bundle(built_for(required, digest_of(b"")), "release"))
+refuses("required", "does not say", "1.0.1")
+attach(required, BUNDLE, bundle(built_for(required, wanted), "release"))
 passes("required", "1.0.1")
-assert requires("required", body={"outputs": ["raw"]})[0] == 200
+outputs = {"outputs": ["raw"]}
+assert requires("required", body=outputs)[0] == 200
 refuses("required", "another requirement", "1.0.1")
+wanted = digest_of(json.dumps(outputs, separators=(",", ":")).encode())
+built = image("1.0.3", b"outputs", config=json.dumps({"required": {"digest": wanted}}).encode())
+passes("required", "1.0.3")
+assert requires({"required": {"keys": keys}}, body=outputs)[0] == 200
+refuses("required", "no provenance", "1.0.3")
+attach(built, BUNDLE, bundle(built_for(built, wanted), "release"))
+passes("required", "1.0.3")
 for wrong, words in (({"tests": ["cis.yaml"]}, "as `ingot pipeline apply` sends it"), ({}, "names nothing"),
                      ({"tests": [{"name": "../cis.yaml", "text": cis}]}, "without a folder"),
                      ({"tests": [{"name": "a", "text": "x" * 70000}]}, "64 KiB"), ({"outputs": [""]}, "name of a format")):
@@ -267,9 +286,6 @@ passes("signed")
 ok("signed: by identities, whose certificates count by the gate's trusted root")
 
 # --- provenance ---
-SLSA = "https://slsa.dev/provenance/v1"
-
-
 def provenance(repository, clean):
     return {"buildDefinition": {"buildType": "urn:ingot:recipe:v1", "resolvedDependencies": [],
                                 "externalParameters": {"recipe": {"path": "web.yaml", "digest": "sha256:" + "0" * 64},

@@ -1,10 +1,13 @@
 /* required, or required: {keys: [PEM…]}. The image was built with what the pipeline requires of every build today, and
- * each of the required tests has passed. */
+ * each of the required tests has passed. By what it was built is in its config, which whoever pushes it writes: with
+ * keys, provenance that one of them has signed must say so too. */
 #include <ingot/error.h>
 #include <ingot/manifest.h>
 
 #include "base/json.h"
+#include "evidence/provenance.h"
 #include "evidence/requirement.h"
+#include "server/channel/gateevidence.h"
 #include "server/channel/gatekinds.h"
 #include "server/channel/gatesettings.h"
 
@@ -45,12 +48,18 @@ static json_t *required_config(const GateCase *its, GError **error)
     return config == NULL ? json_null() : config;
 }
 
-/* Whether the image was built with today's requirement. */
-static gboolean judge_build(const GateCase *its, const json_t *config, GateVerdict *verdict)
+/* The requirement's digest, as an image says it. Free it. */
+static char *required_today(const GateCase *its)
 {
     IngotDigest wanted;
     requirement_digest(its->require, &wanted);
-    g_autofree char *today = ingot_digest_to_text(&wanted);
+    return ingot_digest_to_text(&wanted);
+}
+
+/* Whether the image's config says that it was built with today's requirement. */
+static gboolean judge_config(const GateCase *its, const json_t *config, GateVerdict *verdict)
+{
+    g_autofree char *today = required_today(its);
     const char *said = json_string_value(json_object_get(json_object_get(config, REQUIREMENT_CONFIG_KEY), "digest"));
     if (g_strcmp0(said, today) == 0) {
         return TRUE;
@@ -60,6 +69,47 @@ static gboolean judge_build(const GateCase *its, const json_t *config, GateVerdi
                                                   said, today);
     verdict->mend = g_strdup_printf("build it with `ingot build --for HOST/%s RECIPE`, and push that", its->name);
     return FALSE;
+}
+
+/* What signed provenance says of the build. */
+typedef struct {
+    const char *today;
+    guint count;
+    gboolean proved;
+} Proof;
+
+static void note_proof(const Evidence *one, gpointer user)
+{
+    Proof *proof = user;
+    g_autoptr(Provenance) provenance = provenance_read(one->statement, NULL);
+    proof->count++;
+    proof->proved |= provenance != NULL && g_strcmp0(provenance->required, proof->today) == 0;
+}
+
+/* Whether one of the keys, where there are any, has signed the same. *proved: it has. */
+static gboolean judge_proof(const GateCase *its, const json_t *settings, gboolean *proved, GateVerdict *verdict,
+                            GError **error)
+{
+    g_auto(EvidenceReading) reading = {0};
+    g_autoptr(GPtrArray) keys = settings_read_keys(settings, "keys");
+    g_autofree char *today = required_today(its);
+    Proof proof = {.today = today, .proved = keys == NULL};
+    if (keys != NULL && !evidence_statements(its, PROVENANCE_PREDICATE, keys, &reading, note_proof, &proof, error)) {
+        return FALSE;
+    }
+    *proved = proof.proved;
+    if (proof.proved) {
+        return TRUE;
+    }
+    g_autofree char *refusals = evidence_refusals(&reading);
+    verdict->why =
+        proof.count == 0
+            ? g_strdup_printf("no provenance about it that one of the gate's keys has signed counts%s", refusals)
+            : g_strdup_printf("its signed provenance does not say that it was built with what the pipeline"
+                              " requires today (%.19s)",
+                              today);
+    verdict->mend = evidence_sign(its, "provenance");
+    return TRUE;
 }
 
 /* The settings by which the gate `tested` asks for each required test. */
@@ -90,8 +140,15 @@ static gboolean required_judge(const GateCase *its, const json_t *settings, Gate
         return TRUE;
     }
     g_autoptr(json_t) config = required_config(its, error);
-    if (config == NULL || !judge_build(its, config, verdict)) {
+    if (config == NULL || !judge_config(its, config, verdict)) {
         return config != NULL;
+    }
+    gboolean proved;
+    if (!judge_proof(its, settings, &proved, verdict, error)) {
+        return FALSE;
+    }
+    if (!proved) {
+        return TRUE;
     }
     g_autoptr(json_t) tests = required_tests(its, settings);
     if (json_array_size(json_object_get(tests, "recipes")) > 0) {
