@@ -7,7 +7,9 @@
 static gboolean run(int argc, char **argv, GError **error)
 {
     g_autofree char *reason = NULL;
+    gboolean withdraw = FALSE;
     const GOptionEntry entries[] = {
+        {"withdraw", 0, 0, G_OPTION_ARG_NONE, &withdraw, "take your approval back", NULL},
         {"reason", 0, 0, G_OPTION_ARG_STRING, &reason, "why: it stays in the log", "TEXT"},
         G_OPTION_ENTRY_NULL,
     };
@@ -19,6 +21,9 @@ static gboolean run(int argc, char **argv, GError **error)
     }
     g_autoptr(json_t) body = ingot_json_pack("{s:s}", "digest", argv[3]);
     ingot_json_set_string(body, "reason", reason);
+    if (withdraw) {
+        json_object_set_new(body, "withdraw", json_true());
+    }
     g_autofree char *path = g_strdup_printf("approvals/%s", argv[2]);
     g_autoptr(json_t) answer = name_api_ask(argv[1], "POST", path, body, &status, error);
     if (answer != NULL) {
@@ -32,6 +37,9 @@ const IngotVerb verb_approve = {
     "approve", "HOST/NAME CHANNEL DIGEST", "approve an image for a channel",
     "One person's approval of that digest, whatever a tag names later: the gate `approved` counts them. It needs the "
     "right\n"
-    "promote; whoever pushed the image does not count.\n\n"
-    "Example:\n  ingot approve registry.example/team/web prod sha256:0123… --reason 'read and tried'\n",
+    "promote, then and when the image is promoted; whoever pushed the image does not count. --withdraw takes your own\n"
+    "back.\n\n"
+    "Examples:\n"
+    "  ingot approve registry.example/team/web prod sha256:0123… --reason 'read and tried'\n"
+    "  ingot approve registry.example/team/web prod sha256:0123… --withdraw --reason 'it was another digest'\n",
     run};

@@ -345,8 +345,8 @@ ok("base")
 gates({"approved": {"count": 1, "not_promoter": True}})
 
 
-def approve(user, digest=two[0]):
-    return ask("POST", f"/api/v1/{NAME}/approvals/prod", {"digest": digest, "reason": "seen"}, user)
+def approve(user, digest=two[0], **more):
+    return ask("POST", f"/api/v1/{NAME}/approvals/prod", {"digest": digest, "reason": "seen", **more}, user)
 
 
 refuses("approved", "0 of 1")
@@ -357,6 +357,16 @@ assert approve("otto")[0] == 200
 refuses("approved", "0 of 1")
 assert approve("olga")[0] == 200
 passes("approved")
+assert approve("otto", withdraw=True)[0] == 200
+passes("approved")
+assert json.loads(approve("olga", withdraw=True)[1])["withdrawn"]
+refuses("approved", "0 of 1")
+status, said = approve("olga", withdraw=True)
+assert status == 404 and b"no approval by olga" in said, said
+assert approve("olga")[0] == 200
+passes("approved")
+subprocess.run(["ingotd", "user", "rm", "--data", f"{FOLDER}/registry", "olga"], check=True, capture_output=True)
+refuses("approved", "no user with the right promote any more")
 three = image("3.0.0", b"three", user="root")
 status, said = promote("3.0.0", "dev")
 assert approve("root", three[0])[0] == 200

@@ -24,6 +24,12 @@ ingot log "$REGISTRY/team/web" -n 2 >"$TMP/out" || fail "ingot log -n"
 [ "$(wc -l <"$TMP/out")" = 3 ] || fail "$(cat "$TMP/out")"
 status=0; ingot log "$REGISTRY/team/web" prd >"$TMP/out" 2>&1 || status=$?
 [ $status != 0 ] && grep -q "did you mean 'prod'" "$TMP/out" || fail "an unknown channel: $(cat "$TMP/out")"
+digest=$(ingot channels "$REGISTRY/team/web" --json | python3 -c 'import json,sys; print(json.load(sys.stdin)[0]["digest"])')
+echo "the word of all" | ingot login "$REGISTRY" -u otto --password-stdin >/dev/null 2>&1 || fail "a login"
+ingot approve "$REGISTRY/team/web" prod "$digest" >"$TMP/out" || fail "an approval: $(cat "$TMP/out")"
+ingot approve "$REGISTRY/team/web" prod "$digest" --withdraw >"$TMP/out" || fail "a withdrawal: $(cat "$TMP/out")"
+status=0; ingot approve "$REGISTRY/team/web" prod "$digest" --withdraw >"$TMP/out" 2>&1 || status=$?
+[ $status = 1 ] && grep -q 'no approval by otto' "$TMP/out" || fail "what is not there is withdrawn: $(cat "$TMP/out")"
 ok "what stands where, and how it came there, is told to people and machines"
 
 kill "$SERVER"

@@ -4,6 +4,7 @@
 #include <ingot/digest.h>
 #include <jansson.h>
 
+#include "server/auth/accounts.h"
 #include "server/storage/storage.h"
 
 typedef struct {
@@ -15,6 +16,7 @@ typedef struct {
     const GPtrArray *from;   /* of char *: the channels before it */
     const json_t *require;   /* what the pipeline requires of every build; NULL: nothing */
     struct Database *ledger; /* that has secrets (follow/ledger.h); NULL: none */
+    Accounts *accounts;      /* of those who may approve; NULL: there are none */
 } GateCase;
 
 typedef struct {

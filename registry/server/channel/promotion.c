@@ -167,7 +167,8 @@ static void judge_gate(const Promotion *promotion, const Pipeline *pipeline, con
                           .now = g_get_real_time() / G_USEC_PER_SEC,
                           .from = channel->from,
                           .require = pipeline->require,
-                          .ledger = promotion->ledger};
+                          .ledger = promotion->ledger,
+                          .accounts = promotion->accounts};
     GateVerdict verdict = {0};
     g_autoptr(GError) error = NULL;
     if (gate == NULL) {

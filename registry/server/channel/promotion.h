@@ -7,6 +7,7 @@
 #include <ingot/digest.h>
 #include <jansson.h>
 
+#include "server/auth/accounts.h"
 #include "server/storage/storage.h"
 
 typedef struct {
@@ -19,6 +20,7 @@ typedef struct {
     gboolean dry_run;            /* asks the gates alone */
     gboolean force;              /* moves it whatever they say */
     struct Database *ledger;     /* that has the secrets of gates and what hosts report (follow/ledger.h); NULL: none */
+    Accounts *accounts;          /* of those whose approvals count; NULL: there are none */
 } Promotion;
 
 typedef struct {

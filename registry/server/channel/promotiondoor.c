@@ -1,4 +1,4 @@
-/* The door of promotions: promote, roll back, approve. */
+/* The door of promotions: promote, roll back, approve and withdraw that. */
 #include <ingot/error.h>
 #include <string.h>
 
@@ -115,6 +115,7 @@ static enum MHD_Result run_promotion(Request *request, const RouteMatch *match, 
                                  .from = text_of(body, "from"),
                                  .actor = &actor,
                                  .ledger = request->server->ledger,
+                                 .accounts = request->server->access->accounts,
                                  .expected = expects == NULL ? NULL : &expected,
                                  .dry_run = json_is_true(json_object_get(body, "dry_run")),
                                  .force = json_is_true(json_object_get(body, "force"))};
@@ -164,9 +165,17 @@ static enum MHD_Result answer_rollback(Request *request, const RouteMatch *match
                                  .channel = match->reference,
                                  .from = text_of(body, "to"),
                                  .actor = &actor,
-                                 .ledger = request->server->ledger};
+                                 .ledger = request->server->ledger,
+                                 .accounts = request->server->access->accounts};
     return promotion_roll_back(&promotion, &result, &error) ? answer_result(request, &result, FALSE)
                                                             : refuse_promotion(request, error);
+}
+
+/* Free it. */
+static char *approval_key(const Request *request, const RouteMatch *match, const IngotDigest *digest)
+{
+    g_autofree char *text = ingot_digest_to_text(digest);
+    return g_strdup_printf("%s %s %s", match->reference, text, access_user(request));
 }
 
 /* One person's, for that digest: another approval by the same one takes its place. */
@@ -179,15 +188,37 @@ static gboolean put_approval(Request *request, const RouteMatch *match, const js
         !promotion_find(storage, match->name, text_of(body, "digest"), &digest, error)) {
         return FALSE;
     }
-    g_autofree char *text = ingot_digest_to_text(&digest);
-    g_autofree char *key = g_strdup_printf("%s %s %s", match->reference, text, access_user(request));
+    g_autofree char *key = approval_key(request, match, &digest);
     g_autoptr(json_t) record = json_object();
     return storage_put_record(storage, &actor, RECORD_APPROVAL, match->name, key, record, error);
 }
 
+/* Whoever has approved takes it back, whatever became of the image and the pipeline since. */
+static gboolean withdraw_approval(Request *request, const RouteMatch *match, const json_t *body, GError **error)
+{
+    Storage *storage = request->server->storage;
+    IngotDigest digest;
+    GError *problem = NULL;
+    const StorageActor actor = channel_door_actor(request, text_of(body, "reason"));
+    if (!storage_digest(storage, text_of(body, "digest"), &digest, error)) {
+        return FALSE;
+    }
+    g_autofree char *key = approval_key(request, match, &digest);
+    g_autoptr(json_t) record = storage_record(storage, RECORD_APPROVAL, match->name, key, &problem);
+    if (record != NULL) {
+        return storage_put_record(storage, &actor, RECORD_APPROVAL, match->name, key, NULL, error);
+    }
+    if (problem == NULL) {
+        g_set_error(&problem, INGOT_ERROR, INGOT_ERROR_NOT_FOUND, "%s:%s has no approval by %s of that digest",
+                    match->name, match->reference, access_user(request));
+    }
+    g_propagate_error(error, problem);
+    return FALSE;
+}
+
 static enum MHD_Result answer_approve(Request *request, const RouteMatch *match)
 {
-    static const ChannelMember members[] = {{"digest", JSON_STRING}, {"reason", JSON_STRING}};
+    static const ChannelMember members[] = {{"digest", JSON_STRING}, {"reason", JSON_STRING}, {"withdraw", JSON_TRUE}};
     g_autoptr(GError) error = NULL;
     enum MHD_Result refusal;
     g_autoptr(json_t) body = channel_door_body(request, members, G_N_ELEMENTS(members), &refusal);
@@ -203,11 +234,13 @@ static enum MHD_Result answer_approve(Request *request, const RouteMatch *match)
         return request_refuse(request, MHD_HTTP_BAD_REQUEST, "REQUEST_INVALID",
                               "an approval is a user's, and this registry has no users: `ingotd user add` adds one");
     }
-    if (!put_approval(request, match, body, &error)) {
+    gboolean withdraws = json_is_true(json_object_get(body, "withdraw"));
+    if (!(withdraws ? withdraw_approval : put_approval)(request, match, body, &error)) {
         return refuse_promotion(request, error);
     }
-    g_autoptr(json_t) answer = ingot_json_pack("{s:s, s:s, s:s, s:s}", "channel", match->reference, "digest", digest,
-                                               "by", access_user(request), "name", match->name);
+    g_autoptr(json_t) answer =
+        ingot_json_pack("{s:s, s:s, s:s, s:s, s:b}", "channel", match->reference, "digest", digest, "by",
+                        access_user(request), "name", match->name, "withdrawn", (int)withdraws);
     return channel_door_answer(request, MHD_HTTP_OK, answer);
 }
 

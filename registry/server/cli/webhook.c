@@ -382,8 +382,10 @@ const Verb verb_webhook = {
     "webhook", "add|rm|ls|log|test|secret|secret-rm|secret-ls --data DIR [URL|ID|NAME]",
     "who is told of what happens, and the secrets of external checks",
     "A webhook gets each event from when it was added on as a signed POST of JSON, in order, at least once, and for a\n"
-    "day again where its receiver fails. Kinds: push, promote, rollback, delete, approve, deprecate, disable, revoke,\n"
-    "restore, pipeline. What is changed counts within a second, while the server runs too. ingotd(8) says what is\n"
+    "day again where its receiver fails. Kinds: push, promote, rollback, delete, approve, withdraw, deprecate, "
+    "disable,\n"
+    "revoke, restore, pipeline. What is changed counts within a second, while the server runs too. ingotd(8) says what "
+    "is\n"
     "sent, and how a receiver checks it.\n"
     "secret puts a secret there that the gate `check` of a pipeline names, for one URL.\n\n"
     "Examples:\n  ingotd webhook add --data /srv/ingot --name 'team/*' --event promote --event rollback"

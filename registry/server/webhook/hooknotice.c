@@ -5,8 +5,8 @@
 #include "base/text.h"
 #include "image/lifecycle.h"
 
-static const char *const kinds[] = {"push",    "promote", "rollback", "delete",   "approve", "deprecate",
-                                    "disable", "revoke",  "restore",  "pipeline", NULL};
+static const char *const kinds[] = {"push",      "promote", "rollback", "delete",  "approve",  "withdraw",
+                                    "deprecate", "disable", "revoke",   "restore", "pipeline", NULL};
 
 const char *const *hook_kinds(void)
 {
@@ -72,8 +72,8 @@ static void read_move(HookNotice *notice, const char *key, const json_t *body)
 static void read_approval(HookNotice *notice, const char *key, const json_t *body)
 {
     g_auto(GStrv) words = g_strsplit(key, " ", 3);
-    if (json_is_object(body) && g_strv_length(words) == 3) {
-        notice->kind = "approve";
+    if (g_strv_length(words) == 3) {
+        notice->kind = json_is_object(body) ? "approve" : "withdraw";
         notice->channel = g_strdup(words[0]);
         notice->digest = g_strdup(words[1]);
     }

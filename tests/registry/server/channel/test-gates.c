@@ -2,12 +2,15 @@
 #include "../fixture.h"
 
 #include "evidence/testresult.h"
+#include "server/auth/users.h"
 #include "server/channel/gate.h"
 #include "server/storage/records.h"
 #include "trust/bundle.h"
 #include "trust/intoto.h"
 
 #define NOW 1796000000 /* 2026-11-30, a Monday, 01:33:20 UTC */
+
+static Accounts *accounts; /* NULL: there are no users */
 
 /* Each has a manifest of its own, whatever it holds. */
 static void attach(Storage *storage, const IngotDigest *subject, const char *type, const char *text)
@@ -50,7 +53,7 @@ static void judged(Storage *storage, const IngotDigest *image, const char *gate,
                    gboolean passed, const char *text)
 {
     g_autoptr(GPtrArray) none = g_ptr_array_new();
-    const GateCase its = {storage, "a", "prod", *image, "alice", now, none};
+    const GateCase its = {storage, "a", "prod", *image, "alice", now, none, .accounts = accounts};
     g_autoptr(GString) path = g_string_new(NULL);
     g_autoptr(GError) error = NULL;
     GateVerdict verdict = {0};
@@ -267,11 +270,35 @@ static void approve(Storage *storage, const char *user, const IngotDigest *image
     assert_true(storage_put_record(storage, &actor, RECORD_APPROVAL, "a", key, body, NULL));
 }
 
+static void add_user(const char *name, const char *scope)
+{
+    const char *const scopes[] = {scope, NULL};
+    assert_true(users_add(accounts, name, "a hash", scopes, NULL));
+}
+
+static void open_accounts(void **state)
+{
+    static const char *const names[] = {"anna", "bert", "mallory", "olga"};
+    g_autofree char *path = ingot_workdir_file(*state, "data");
+    accounts = accounts_open(path, NULL);
+    assert_non_null(accounts);
+    for (guint i = 0; i < G_N_ELEMENTS(names); i++) {
+        add_user(names[i], "promote:*");
+    }
+}
+
+static int close_accounts(void **state)
+{
+    g_clear_pointer(&accounts, accounts_close);
+    return tear_down(state);
+}
+
 /* Nobody who has pushed the image counts: whatever it says that it is attached to, and whoever else pushed it as well.
  */
 static void test_approved(void **state)
 {
     g_autoptr(Storage) storage = open_storage(state);
+    open_accounts(state);
     g_autoptr(json_t) settings = json_pack("{s:i}", "count", 1);
     const char *type = "application/vnd.oci.image.manifest.v1+json", *other = "application/vnd.docker.manifest.v2+json";
     IngotDigest image = put_by(storage, "anna", "{\"text\":\"one\"}", type, NULL);
@@ -291,6 +318,27 @@ static void test_approved(void **state)
     judged(storage, &image, "approved", settings, NOW, FALSE, "0 of 1");
     approve(storage, "olga", &image);
     judged(storage, &image, "approved", settings, NOW, TRUE, "by 1 person");
+}
+
+/* An approval is that of a user who is still there and has the right; a name that was given anew is another one's. */
+static void test_approved_by_promoters(void **state)
+{
+    g_autoptr(Storage) storage = open_storage(state);
+    g_autoptr(json_t) settings = json_pack("{s:i}", "count", 1);
+    IngotDigest image = put_manifest(storage, "a", "1.0.0", "one", NULL, 0);
+    approve(storage, "olga", &image);
+    judged(storage, &image, "approved", settings, NOW, FALSE, "0 of 1");
+    open_accounts(state);
+    judged(storage, &image, "approved", settings, NOW, TRUE, "by 1 person");
+    assert_true(users_remove(accounts, "olga", FALSE, NULL));
+    judged(storage, &image, "approved", settings, NOW, FALSE, "no user with the right promote any more");
+    add_user("olga", "promote:b");
+    judged(storage, &image, "approved", settings, NOW, FALSE, "no user with the right promote any more");
+    assert_true(users_remove(accounts, "olga", FALSE, NULL));
+    add_user("olga", "promote:*");
+    assert_true(database_change(accounts_database(accounts), NULL, NULL,
+                                "UPDATE users SET created=created+10 WHERE name='olga'", ""));
+    judged(storage, &image, "approved", settings, NOW, FALSE, "no user with the right promote any more");
 }
 
 static void test_check_settings(void **state)
@@ -332,7 +380,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_damage, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_damaged_row, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_budget, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(test_approved, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_approved, set_up, close_accounts),
+        cmocka_unit_test_setup_teardown(test_approved_by_promoters, set_up, close_accounts),
         cmocka_unit_test_setup_teardown(test_window, set_up, tear_down),
     };
     return cmocka_run_group_tests_name("gates", tests, NULL, NULL);

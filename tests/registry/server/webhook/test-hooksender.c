@@ -426,6 +426,9 @@ static void test_kinds(void **state)
     expect_notice("{\"op\":\"record\",\"name\":\"a\",\"at\":0,\"kind\":\"approval\",\"key\":\"prod " IMAGE
                   " anna\",\"body\":{}}",
                   "approve", "\"digest\":\"" IMAGE "\"");
+    expect_notice("{\"op\":\"record\",\"name\":\"a\",\"at\":0,\"kind\":\"approval\",\"key\":\"prod " IMAGE
+                  " anna\",\"body\":null}",
+                  "withdraw", "\"digest\":\"" IMAGE "\"");
     expect_notice("{\"op\":\"record\",\"name\":\"a\",\"at\":0,\"kind\":\"state\",\"key\":\"" IMAGE
                   "\",\"body\":{\"said\":[{\"state\":\"active\"},{\"state\":\"revoked\",\"reason\":\"a hole\"}]}}",
                   "revoke", "\"reason\":\"a hole\"");
