@@ -136,6 +136,19 @@ wrong_gate({"base": {"newer_than": 30}}, "/newer_than", "duration")
 wrong_gate({"approved": {"count": 0}}, "/count", "whole number")
 ok("a gate that is wrong is refused with its place")
 
+# --- who may not pull all that a pattern stands for hears nothing of its pipeline ---
+hidden = {"secret/project": {"channels": [{"name": "prod", "gates": ["tested"]}]}}
+own = {"public/web": {"channels": [{"name": "prod"}]}}
+status, said = ask("PUT", "/api/v1/pipelines", {"pipelines": hidden | own})
+assert status == 200, said
+assert set(json.loads(ask("GET", "/api/v1/pipelines", user="rita")[1])["pipelines"]) == {"secret/project", "public/web"}
+assert json.loads(ask("GET", "/api/v1/pipelines", user="mallory")[1])["pipelines"] == own
+for query, asked, status in (("", own, 200), ("&prune=1", own, 403), ("", hidden, 403), ("", own | hidden, 403),
+                             ("", {"secret/none": own["public/web"]}, 403), ("", {"*": own["public/web"]}, 403)):
+    answer = ask("PUT", "/api/v1/pipelines?dry_run=1" + query, {"pipelines": asked}, "mallory")
+    assert answer[0] == status and b"secret" not in answer[1], (query, asked, answer)
+ok("a pipeline is told to those alone who may pull what it is for")
+
 one = image("1.0.0", b"one")
 gates()
 status, said = promote("1.0.0", "dev")

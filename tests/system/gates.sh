@@ -6,7 +6,7 @@ cd "$(dirname "$0")/../.."
 # shellcheck source=tests/system/lib.sh
 . tests/system/lib.sh
 data=$TMP/registry
-for user in anna:push:* otto:promote:* olga:promote:* rita:pull:* root:admin:*; do
+for user in anna:push:* otto:promote:* olga:promote:* rita:pull:* mallory:pull:public/* root:admin:*; do
     printf '%s\n%s\n' "the word of all" "the word of all" | ingotd user add --data "$data" --scope "${user#*:}" "${user%%:*}" 2>/dev/null
 done
 for key in release other; do

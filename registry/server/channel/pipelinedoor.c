@@ -1,4 +1,6 @@
-/* The door of pipelines: which ones there are, which one counts for a name, and applying a file of them. */
+/* The door of pipelines: which ones there are, which one counts for a name, and applying a file of them. A pattern may
+ * be the name of a repository, and what is said of it is inside knowledge: whoever may not pull all that it stands for
+ * hears nothing of it here, and not by what applying a file would change either. */
 #include <ingot/error.h>
 #include <string.h>
 
@@ -49,7 +51,9 @@ static enum MHD_Result answer_all(Request *request, const RouteMatch *match)
     json_t *map = json_object();
     for (guint i = 0; i < pipelines->len; i++) {
         const Pipeline *one = g_ptr_array_index(pipelines, i);
-        json_object_set(map, one->pattern, one->body);
+        if (access_sees(one->pattern, request)) { /* a pattern as a name, as scopes_cover has it */
+            json_object_set(map, one->pattern, one->body);
+        }
     }
     g_autoptr(json_t) body = ingot_json_pack("{s:o}", "pipelines", map);
     return channel_door_answer(request, MHD_HTTP_OK, body);
@@ -80,8 +84,15 @@ typedef struct {
     const json_t *document;
     gboolean prune;
     json_t *told;  /* array of {"pattern", "change"} */
-    char *foreign; /* a pattern that the caller may not change; NULL: none */
+    char *foreign; /* a pattern that the caller may not change, or may not know of; NULL: none */
 } Applying;
+
+static void meet_pattern(Applying *applying, const char *pattern)
+{
+    if (applying->foreign == NULL && !access_sees(pattern, applying->request)) {
+        applying->foreign = g_strdup(pattern);
+    }
+}
 
 static const Pipeline *find_pipeline(const GPtrArray *pipelines, const char *pattern)
 {
@@ -95,7 +106,7 @@ static const Pipeline *find_pipeline(const GPtrArray *pipelines, const char *pat
 }
 
 /* What the document changes (told to the caller), and what of it is to be put: a pipeline without channels goes. */
-static GPtrArray *find_changes(const GPtrArray *now, const Applying *applying)
+static GPtrArray *find_changes(const GPtrArray *now, Applying *applying)
 {
     g_autoptr(json_t) none = json_object();
     GPtrArray *changes = g_ptr_array_new_with_free_func((GDestroyNotify)pipeline_unref);
@@ -105,6 +116,7 @@ static GPtrArray *find_changes(const GPtrArray *now, const Applying *applying)
     json_object_foreach((json_t *)map, pattern, body)
     {
         const Pipeline *before = find_pipeline(now, pattern);
+        meet_pattern(applying, pattern);
         if (before == NULL || !json_equal(before->body, body)) {
             add_change(changes, applying->told, pattern, body, before == NULL ? "added" : "changed");
         }
@@ -112,6 +124,7 @@ static GPtrArray *find_changes(const GPtrArray *now, const Applying *applying)
     for (guint i = 0; applying->prune && i < now->len; i++) {
         const Pipeline *one = g_ptr_array_index(now, i);
         if (json_object_get(map, one->pattern) == NULL) {
+            meet_pattern(applying, one->pattern);
             add_change(changes, applying->told, one->pattern, none, "removed");
         }
     }
@@ -134,17 +147,18 @@ static GPtrArray *find_allowed(const GPtrArray *now, gpointer user, GError **err
 {
     Applying *applying = user;
     g_autoptr(GPtrArray) changes = find_changes(now, applying);
-    const char *foreign = find_foreign(applying->request, changes);
-    if (foreign != NULL) {
-        applying->foreign = g_strdup(foreign);
-        g_set_error(error, INGOT_ERROR, INGOT_ERROR_DENIED, "%s is not the caller's to change", foreign);
+    if (applying->foreign == NULL) {
+        applying->foreign = g_strdup(find_foreign(applying->request, changes));
+    }
+    if (applying->foreign != NULL) {
+        g_set_error(error, INGOT_ERROR, INGOT_ERROR_DENIED, "%s is not the caller's to change", applying->foreign);
         return NULL;
     }
     return g_steal_pointer(&changes);
 }
 
 /* A dry run is told the changes, by what other servers have applied too. */
-static gboolean find_dry(Storage *storage, const Applying *applying, GError **error)
+static gboolean find_dry(Storage *storage, Applying *applying, GError **error)
 {
     if (!storage_load_pipelines(storage, error)) {
         return FALSE;
