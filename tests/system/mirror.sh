@@ -46,6 +46,34 @@ ingotd mirror --data "$TMP/second" --json "http://$first" 'team/*' >"$TMP/out" 2
 python3 -c 'import json,sys; o = json.load(open(sys.argv[1])); assert o["tags"] == 0 and o["received"] == 0, o' "$TMP/out" || fail "$(cat "$TMP/out")"
 ok "the next time only what is new crosses the network"
 
+# names HOST TAG: the digest, or nothing.
+names() { curl -sI "http://$1/v2/team/web/manifests/$2" | sed -n 's/^Docker-Content-Digest: *\([^\r]*\).*/\1/ip'; }
+printf 'pipelines:\n  team/*:\n    channels: [{name: prod}]\n' >"$TMP/pipeline.yaml"
+ingot pipeline apply "$second" "$TMP/pipeline.yaml" >/dev/null
+ingot promote -q "$first/team/web" 1.0.0 prod >/dev/null
+expect 0 ingotd mirror --data "$TMP/second" "http://$first" 'team/*'
+grep -q "^kept: team/web:prod stays (there it is $subject): a pipeline guards it" "$TMP/out" || fail "mirror says: $(cat "$TMP/out")"
+grep -q '^1 channels name something else' "$TMP/out" && grep -q ': 0 tags' "$TMP/out" || fail "mirror says: $(cat "$TMP/out")"
+expect 0 ingotd mirror --data "$TMP/second" --json "http://$first" 'team/*'
+python3 -c 'import json,sys; o = json.load(open(sys.argv[1])); assert o["kept"] == 1 and o["tags"] == 0 and o["manifests"] == 0, o' "$TMP/out" || fail "$(cat "$TMP/out")"
+grep -q kept: "$TMP/err" && fail "it is said again: $(cat "$TMP/err")"
+[ "$(names "$second" prod)" = "$digest" ] || fail "a mirror moves a channel past its gates"
+ingot log "$second/team/web" prod --json | python3 -c 'import json,sys; log = json.load(sys.stdin); assert len(log) == 2, log' || fail "ingot log"
+ingot promote -q "$second/team/web" 1.0.0 prod >/dev/null
+expect 0 ingotd mirror --data "$TMP/second" --json "http://$first" 'team/*'
+python3 -c 'import json,sys; o = json.load(open(sys.argv[1])); assert o["kept"] == 0, o' "$TMP/out" || fail "$(cat "$TMP/out")"
+ok "a mirror moves no channel that a pipeline guards, and says so once"
+
+curl -sf -o "$TMP/answer" -X PUT --data '{"pipelines":{}}' "http://$second/api/v1/pipelines?prune=1" || fail "$(cat "$TMP/answer")"
+ingot promote -q "$first/team/web" 2.0.0 prod >/dev/null
+ingot revoke "$second/team/web:2.0.0" --reason 'not here' >/dev/null
+expect 0 ingotd mirror --data "$TMP/second" "http://$first" 'team/*'
+grep -q '^kept: team/web:prod stays .* is revoked' "$TMP/out" && [ "$(names "$second" prod)" = "$subject" ] || fail "a mirror has a channel name what is revoked: $(cat "$TMP/out")"
+ingot restore "$second/team/web:2.0.0" --reason 'here too' >/dev/null
+expect 0 ingotd mirror --data "$TMP/second" "http://$first" 'team/*'
+[ "$(names "$second" prod)" = "$digest" ] || fail "prod does not follow: $(cat "$TMP/out")"
+ok "by a mirror no channel comes to name what is revoked here"
+
 ingotd mirror --data "$TMP/second" --every 1s "http://$first" 'other/*' >"$TMP/out" 2>&1 &
 mirror=$!
 ENDING+=("$mirror")

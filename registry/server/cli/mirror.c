@@ -16,6 +16,10 @@ static void print_outcome(const json_t *outcome, const Job *job)
            " manifests, %" G_GUINT64_FORMAT " blobs copied, %s over the network\n",
            cli_job_number(outcome, "repositories"), cli_job_number(outcome, "tags"),
            cli_job_number(outcome, "manifests"), cli_job_number(outcome, "blobs"), received);
+    guint64 kept = cli_job_number(outcome, "kept");
+    if (kept > 0) {
+        printf("%" G_GUINT64_FORMAT " channels name something else here, and stay\n", kept);
+    }
 }
 
 static gboolean mirror_once(const char *data, const Job *job, gboolean json, GError **error)
@@ -82,6 +86,7 @@ static gboolean run(int argc, char **argv, GError **error)
 const Verb verb_mirror = {
     "mirror", "URL PATTERN", "copy repositories of another registry",
     "Those whose names match the pattern (* is any run of characters), with all tags and what is attached to them.\n"
-    "From an ingotd only what is not here crosses the network. What is here and not there stays.\n\n"
+    "From an ingotd only what is not here crosses the network. What is here and not there stays, and so does\n"
+    "a channel that a pipeline of this registry guards: promote here what has come.\n\n"
     "Example:\n  ingotd mirror --data /srv/ingot --every 5m https://registry.example 'team/*'\n",
     run};

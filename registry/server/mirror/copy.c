@@ -8,6 +8,7 @@
 #include "server/channel/announce.h"
 #include "server/mirror/told.h"
 #include "server/storage/bases.h"
+#include "server/storage/channels.h"
 #include "server/storage/mediatype.h"
 #include "server/storage/mentions.h"
 
@@ -245,12 +246,90 @@ static gboolean is_copied(Copy *copy, const char *name, const char *tag, const O
            has_all(copy, name, digest, partial, 0);
 }
 
+/* --- the tag --- */
+
+/* What becomes of the tag that is to name a manifest here. */
+typedef struct {
+    const char *tag; /* NULL: none is to */
+    const char *set; /* NULL: it stays as it is */
+    char *why;       /* why it stays, and names something else; NULL: it does not */
+} Naming;
+
+static void naming_clear(Naming *naming)
+{
+    g_clear_pointer(&naming->why, g_free);
+}
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Naming, naming_clear)
+
+/* What an upstream's channel names that no pipeline of here guards is answered, or withheld, as it is there: a cache is
+ * never older. */
+static gboolean is_withheld(const Copy *copy, const char *name, const char *tag, const IngotDigest *digest,
+                            gboolean partial, char **why, GError **error)
+{
+    GError *problem = NULL;
+    gboolean withheld = !partial && storage_is_channel(copy->storage, name, tag) &&
+                        state_stands_in_the_way(copy->storage, name, digest, why, &problem);
+    if (problem != NULL) {
+        g_propagate_error(error, problem);
+    }
+    return withheld;
+}
+
+/* Once it is known which manifest it would name. */
+static gboolean naming_settle(Naming *naming, const Copy *copy, const char *name, const IngotDigest *digest,
+                              gboolean partial, GError **error)
+{
+    IngotDigest here;
+    GError *problem = NULL;
+    naming_clear(naming);
+    naming->set = naming->tag;
+    if (naming->tag == NULL) {
+        return TRUE;
+    }
+    if (storage_is_guarded(copy->storage, name, naming->tag)) {
+        naming->why = g_strdup("a pipeline guards it here, and only a promotion moves it");
+    } else if (!is_withheld(copy, name, naming->tag, digest, partial, &naming->why, &problem)) {
+        if (problem != NULL) {
+            g_propagate_error(error, problem);
+        }
+        return problem == NULL;
+    }
+    naming->set = NULL;
+    if (storage_find_tag(copy->storage, name, naming->tag, &here, NULL) && ingot_digest_equal(&here, digest)) {
+        naming_clear(naming);
+    }
+    return TRUE;
+}
+
+/* Of each image once, however often it is mirrored. */
+static void naming_tell(const Naming *naming, Copy *copy, const char *name, const IngotDigest *digest)
+{
+    if (naming->why == NULL) {
+        return;
+    }
+    copy->kept++;
+    g_autofree char *what = g_strdup_printf("kept from %s:%s", name, naming->tag);
+    g_autoptr(GBytes) before = storage_measure(copy->storage, digest, what);
+    if (copy->tell == NULL || before != NULL) {
+        return;
+    }
+    g_autofree char *text = ingot_digest_to_text(digest);
+    g_autofree char *line =
+        g_strdup_printf("kept: %s:%s stays (there it is %s): %s", name, naming->tag, text, naming->why);
+    g_autoptr(GBytes) told = g_bytes_new(line, strlen(line));
+    copy->tell(line, copy->user);
+    storage_keep_measure(copy->storage, digest, what, told);
+}
+
+/* --- one manifest --- */
+
 /* Whether what is named here is what is named there, and whole: then the manifest's bytes need not come, which some
  * registries count. A digest names the same everywhere; of a tag the other registry says what it names, or the bytes
  * come. */
-static gboolean is_current(Copy *copy, const char *name, const char *reference, const char *tag, gboolean partial,
+static gboolean is_current(Copy *copy, const char *name, const char *reference, Naming *naming, gboolean partial,
                            IngotDigest *digest, gboolean *current, GError **error)
 {
+    const char *tag = naming->tag;
     IngotDigest here;
     OciDigest exact;
     gboolean told = FALSE;
@@ -261,7 +340,8 @@ static gboolean is_current(Copy *copy, const char *name, const char *reference, 
                    is_copied(copy, name, NULL, &exact, digest, partial);
         return TRUE;
     }
-    if (tag == NULL || !storage_find_tag(copy->storage, name, tag, &here, NULL)) {
+    if (tag == NULL ||
+        (!storage_find_tag(copy->storage, name, tag, &here, NULL) && !storage_is_guarded(copy->storage, name, tag))) {
         return TRUE;
     }
     if (!ingot_remote_find_tag(copy->remote, copy_there(copy, name), tag, digest, &told, &problem) &&
@@ -271,11 +351,11 @@ static gboolean is_current(Copy *copy, const char *name, const char *reference, 
         g_propagate_error(error, g_steal_pointer(&problem));
         return FALSE;
     }
-    if (told && !copy_said(copy, name, digest, error)) {
+    if (told && (!copy_said(copy, name, digest, error) || !naming_settle(naming, copy, name, digest, partial, error))) {
         return FALSE;
     }
     const OciDigest named = told ? oci_digest_from_sha256(digest) : (OciDigest){0};
-    *current = told && is_copied(copy, name, tag, &named, digest, partial);
+    *current = told && is_copied(copy, name, naming->set, &named, digest, partial);
     return TRUE;
 }
 
@@ -336,13 +416,14 @@ static gboolean put(Copy *copy, const char *name, const char *tag, const OciDige
                                       .actor = &copy_actor,
                                       .partial = partial,
                                       .cached = partial,
+                                      .copied = TRUE,
                                       .promotes = !partial};
     return (partial || copy_mentions(copy, name, mentions, depth, error)) &&
            storage_put_manifest(copy->storage, name, &manifest, &digest, error);
 }
 
 /* Its bytes, and what it needs. */
-static gboolean copy_one(Copy *copy, const char *name, const char *reference, const char *tag, gboolean partial,
+static gboolean copy_one(Copy *copy, const char *name, const char *reference, Naming *naming, gboolean partial,
                          guint depth, IngotDigest *digest, gboolean *changed, GError **error)
 {
     OciDigest named;
@@ -358,11 +439,11 @@ static gboolean copy_one(Copy *copy, const char *name, const char *reference, co
         named = oci_digest_from_sha256(&found.digest);
     }
     *digest = found.digest;
-    if (!copy_said(copy, name, digest, error)) {
+    if (!copy_said(copy, name, digest, error) || !naming_settle(naming, copy, name, digest, partial, error)) {
         return FALSE;
     }
-    *changed = !is_copied(copy, name, tag, &named, digest, partial);
-    if (*changed && !put(copy, name, tag, &named, bytes, type, partial, depth, error)) {
+    *changed = !is_copied(copy, name, naming->set, &named, digest, partial);
+    if (*changed && !put(copy, name, naming->set, &named, bytes, type, partial, depth, error)) {
         return FALSE;
     }
     copy->manifests += *changed;
@@ -375,18 +456,21 @@ static gboolean copy_deep(Copy *copy, const char *name, const char *reference, c
     IngotDescriptor found;
     OciDigest named;
     gboolean current;
+    g_auto(Naming) naming = {.tag = tag};
     copy->given = TRUE;
     if (depth > DEEP) {
         g_set_error(error, INGOT_ERROR, INGOT_ERROR_INVALID, "%s: manifests within manifests, too deep", name);
         return FALSE;
     }
-    if (!is_current(copy, name, reference, tag, partial, &found.digest, &current, error)) {
+    if (!is_current(copy, name, reference, &naming, partial, &found.digest, &current, error)) {
         return FALSE;
     }
     *changed = FALSE;
-    if (!current && !copy_one(copy, name, reference, tag, partial, depth, &found.digest, changed, error)) {
+    if (!current && !copy_one(copy, name, reference, &naming, partial, depth, &found.digest, changed, error)) {
         return FALSE;
     }
+    *changed = *changed && naming.set == tag;
+    naming_tell(&naming, copy, name, &found.digest);
     if (!oci_digest_parse(reference, &named, NULL)) { /* a tag */
         named = oci_digest_from_sha256(&found.digest);
     }

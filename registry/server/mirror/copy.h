@@ -5,7 +5,10 @@
  *
  * Of a blob whose frames the other registry tells, only those that are not here cross the network. A copy counts like a
  * push: it is whole, has its digest and is on the disk before it can be seen. One Copy belongs to one thread. Names
- * here may have a prefix that they don't have there. */
+ * here may have a prefix that they don't have there.
+ *
+ * A channel that a pipeline of here guards stays what it was promoted to: what the other registry's names comes, and is
+ * to be promoted here. Nor does a channel come to name by a mirror what is withheld here. */
 #pragma once
 
 #include <ingot/remote.h>
@@ -24,6 +27,8 @@ typedef struct {
     guint64 received;         /* bytes of blobs that came over the network */
     guint64 left;             /* attachments that could not be copied; tell (may be NULL) hears of each */
     guint64 lost;             /* of those, what no further try brings */
+    guint64 kept;             /* channels that name something else here than there, and stay; tell hears of each image
+                                 once that one is kept from */
     gboolean given;           /* FALSE: the other registry was asked for a manifest last, and it did not come */
     void (*tell)(const char *line, gpointer user);
     gpointer user;
@@ -41,8 +46,8 @@ void copy_call(const Copy *copy, const OciDigest *named);
 gboolean copy_blob(Copy *copy, const char *name, const OciDigest *named, guint64 size, GError **error);
 /* A set for Copy.fetched; unref it. */
 GHashTable *copy_fetched_new(void);
-/* A manifest by tag or digest, with all that it needs, or (partial) by itself. tag (may be NULL) names it here then.
- * *changed: it was not here as that. */
+/* A manifest by tag or digest, with all that it needs, or (partial) by itself. tag (may be NULL) names it here then,
+ * unless it is a channel that stays. *changed: it was not here as that. */
 gboolean copy_manifest(Copy *copy, const char *name, const char *reference, const char *tag, gboolean partial,
                        gboolean *changed, GError **error);
 /* What is attached to it, and to that. */

@@ -121,5 +121,6 @@ gboolean mirror_run(Storage *storage, const MirrorOptions *options, MirrorReport
     report->blobs = mirror.copy.blobs;
     report->received = mirror.copy.received;
     report->left = mirror.copy.left;
+    report->kept = mirror.copy.kept;
     return names != NULL;
 }

@@ -1,5 +1,5 @@
 /* Mirroring: repositories of another registry whose names match a pattern, with all their tags, versions and what is
- * attached to them, are copied here. What is here and not there stays. */
+ * attached to them, are copied here. What is here and not there stays, and so do the channels of copy.h. */
 #pragma once
 
 #include <gio/gio.h>
@@ -13,6 +13,7 @@ typedef struct {
     guint64 received;         /* bytes of blobs that came over the network */
     guint64 failed;           /* tags that could not be copied, repositories whose tags could not be listed */
     guint64 left;             /* attachments that could not be copied */
+    guint64 kept;             /* channels that name something else here than there, and stay */
 } MirrorReport;
 
 typedef struct {

@@ -10,6 +10,7 @@
 #include "server/mirror/ask.h"
 #include "server/mirror/copy.h"
 #include "server/mirror/told.h"
+#include "server/storage/channels.h"
 #include "server/storage/mentions.h"
 
 #define MOMENT                                                                                                         \
@@ -165,6 +166,11 @@ static gboolean get_manifest(const Ask *ask, Copy *copy, char **result, GError *
     return FALSE;
 }
 
+gboolean through_is_ours(Storage *storage, const char *name, const char *tag)
+{
+    return storage_is_pushed(storage, name, tag) || storage_is_guarded(storage, name, tag);
+}
+
 FetchOutcome through_manifest(Through *through, const char *name, const char *reference)
 {
     IngotDigest digest;
@@ -173,14 +179,16 @@ FetchOutcome through_manifest(Through *through, const char *name, const char *re
         return FETCH_ABSENT;
     }
     gboolean by_digest = strchr(reference, ':') != NULL;
-    if (by_digest ? storage_resolve(through->storage, &ask->named, &digest, NULL) &&
-                        storage_has_manifest(through->storage, name, &digest) &&
-                        storage_is_whole(through->storage, name, &digest)
-                  : storage_is_pushed(through->storage, name, reference)) {
+    gboolean is_here = !by_digest && storage_find_tag(through->storage, name, reference, &digest, NULL);
+    if (!by_digest && through_is_ours(through->storage, name, reference)) {
+        ask_free(ask);
+        return is_here ? FETCH_DONE : FETCH_ABSENT;
+    }
+    if (by_digest && storage_resolve(through->storage, &ask->named, &digest, NULL) &&
+        storage_has_manifest(through->storage, name, &digest) && storage_is_whole(through->storage, name, &digest)) {
         ask_free(ask);
         return FETCH_DONE;
     }
-    gboolean is_here = !by_digest && storage_find_tag(through->storage, name, reference, &digest, NULL);
     FetchOutcome outcome = ask_get(ask, is_here ? MOMENT : LOOK_UP, NULL);
     if (outcome == FETCH_DONE) {
         learn_attached(through, name, reference);
@@ -340,9 +348,20 @@ static gboolean give_list(char **list, char **result)
     return *result != NULL;
 }
 
+/* A channel that a pipeline of here guards is there once it was promoted here. */
 static gboolean get_tags(const Ask *ask, Copy *copy, char **result, GError **error)
 {
-    return give_list(ingot_remote_list_tags(copy->remote, ask_there(ask), error), result);
+    char **tags = ingot_remote_list_tags(copy->remote, ask_there(ask), error);
+    guint kept = 0;
+    for (guint i = 0; tags != NULL && tags[i] != NULL; i++) {
+        char *tag = g_steal_pointer(&tags[i]);
+        if (storage_is_guarded(copy->storage, ask->name, tag)) {
+            g_free(tag);
+        } else {
+            tags[kept++] = tag;
+        }
+    }
+    return give_list(tags, result);
 }
 
 char **through_tags(Through *through, const char *name, char **ours, FetchOutcome *outcome)

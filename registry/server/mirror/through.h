@@ -1,12 +1,12 @@
 /* Pulling through: what a registry does not have it gets from its upstreams when it is first asked for.
  *
- * A tag is looked up there each time, so that it is never older than there, unless it was pushed here: such a tag is
- * ours, whatever an upstream calls by its name. One that the upstream has no more, while it has the repository, goes
- * here too; its image stays, by digest, as long as any that nothing names. Where the upstream does not answer within a
- * moment, what is here is answered, and the look-up goes on without the client. Blobs and manifests by digest come
- * once. Two that ask for the same wait for one fetch. That an upstream lacks something is remembered for a short time,
- * and one that can't be reached is left in peace (upstream.h). What is not a name, a tag or a digest goes nowhere.
- * Thread safe. */
+ * A tag is looked up there each time, so that it is never older than there, unless it is ours: it was pushed here, or
+ * is a channel that a pipeline of here guards. Such a tag names what it does here, or nothing, whatever an upstream
+ * calls by its name. One that the upstream has no more, while it has the repository, goes here too; its image stays, by
+ * digest, as long as any that nothing names. Where the upstream does not answer within a moment, what is here is
+ * answered, and the look-up goes on without the client. Blobs and manifests by digest come once. Two that ask for the
+ * same wait for one fetch. That an upstream lacks something is remembered for a short time, and one that can't be
+ * reached is left in peace (upstream.h). What is not a name, a tag or a digest goes nowhere. Thread safe. */
 #pragma once
 
 #include "server/mirror/coldread.h"
@@ -20,6 +20,9 @@ typedef struct Through Through;
  * for which what is not there, or failed, is not asked for again. */
 Through *through_new(Storage *storage, const char *folder, GPtrArray *upstreams, guint remember);
 void through_free(Through *through);
+
+/* Whether no upstream has a say in what the tag names. */
+gboolean through_is_ours(Storage *storage, const char *name, const char *tag);
 
 /* Each waits for some seconds at most: what takes longer goes on, and is FETCH_PENDING.
  *

@@ -106,6 +106,11 @@ const PipelineChannel *pipeline_channel(const Pipeline *pipeline, const char *na
     return NULL;
 }
 
+gboolean pipeline_guards(const Pipeline *pipeline, const char *name)
+{
+    return pipeline->pattern != NULL && pipeline_channel(pipeline, name) != NULL;
+}
+
 const char **pipeline_names(const Pipeline *pipeline)
 {
     const char **names = g_new0(const char *, pipeline->channels->len + 1);

@@ -32,6 +32,8 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(Pipeline, pipeline_unref)
 
 /* NULL: the pipeline has no such channel. */
 const PipelineChannel *pipeline_channel(const Pipeline *pipeline, const char *name);
+/* Whether it was applied, and has such a channel: no push, and no copy from elsewhere, moves that. */
+gboolean pipeline_guards(const Pipeline *pipeline, const char *name);
 /* The names of its channels; free the array with g_free, the names are the pipeline's. */
 const char **pipeline_names(const Pipeline *pipeline);
 

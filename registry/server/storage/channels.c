@@ -23,7 +23,7 @@ gboolean storage_is_channel(Storage *storage, const char *name, const char *tag)
 gboolean storage_is_guarded(Storage *storage, const char *name, const char *tag)
 {
     g_autoptr(Pipeline) pipeline = storage_pipeline(storage, name);
-    return pipeline->pattern != NULL && pipeline_channel(pipeline, tag) != NULL;
+    return pipeline_guards(pipeline, tag);
 }
 
 gboolean storage_may_remove_channels(Storage *storage, const char *name)

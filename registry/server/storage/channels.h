@@ -11,7 +11,8 @@
 /* The pipeline of a name: the default where none was applied (pattern NULL). Unref it. */
 Pipeline *storage_pipeline(Storage *storage, const char *name);
 gboolean storage_is_channel(Storage *storage, const char *name, const char *tag);
-/* The same, of those alone that a pipeline names which was applied: no plain push moves them. */
+/* The same, of those alone that a pipeline names which was applied: no plain push moves them, and no copy of what
+ * another registry has. */
 gboolean storage_is_guarded(Storage *storage, const char *name, const char *tag);
 
 /* Whether what a channel of the name stands on may be removed with it: no pipeline was applied. */

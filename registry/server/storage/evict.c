@@ -46,12 +46,23 @@ static guint *group_manifests(const Picture *picture)
     return groups;
 }
 
+/* No upstream is asked for a channel that a pipeline guards: what it names stays. */
+static void spare_guarded(const Picture *picture, guint *groups, gboolean *stays)
+{
+    for (guint i = 0; i < picture->tags->len; i++) {
+        const PictureTag *tag = &g_array_index(picture->tags, PictureTag, i);
+        if (pipeline_guards(picture->pipeline, tag->tag->name)) {
+            stays[group_of(groups, tag->item)] = TRUE;
+        }
+    }
+}
+
 /* Adds the images that may go. */
 static void list_images(const Picture *picture, GArray *images)
 {
     g_autofree guint *groups = group_manifests(picture);
     g_autofree CachedImage *found = g_new0(CachedImage, picture->items->len + 1);
-    g_autofree gboolean *pushed = g_new0(gboolean, picture->items->len + 1);
+    g_autofree gboolean *stays = g_new0(gboolean, picture->items->len + 1);
     for (guint i = 0; i < picture->items->len; i++) {
         const PictureItem *item = picture_item(picture, i);
         guint group = group_of(groups, i);
@@ -64,10 +75,11 @@ static void list_images(const Picture *picture, GArray *images)
         g_array_append_val(found[group].manifests, item->link->digest);
         found[group].repository = picture->repository;
         found[group].used = MAX(found[group].used, item->used);
-        pushed[group] |= !item->cached;
+        stays[group] |= !item->cached;
     }
+    spare_guarded(picture, groups, stays);
     for (guint i = 0; i < picture->items->len; i++) {
-        if (found[i].manifests != NULL && !pushed[i]) {
+        if (found[i].manifests != NULL && !stays[i]) {
             g_array_append_val(images, found[i]);
         } else if (found[i].manifests != NULL) {
             image_clear(&found[i]);

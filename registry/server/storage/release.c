@@ -22,7 +22,7 @@ typedef struct {
 /* --- tags --- */
 
 /* A channel may have been promoted to the version since; what is evicted may have been pushed, and so may what the tag
- * is about. */
+ * is about; a pipeline may guard the tag by now. */
 static gboolean version_is_free(const Release *release, const PictureTag *tag, gboolean *free, GError **error)
 {
     const Change *change = &release->collection->change;
@@ -34,6 +34,7 @@ static gboolean version_is_free(const Release *release, const PictureTag *tag, g
     gboolean ok = holdings_names(change->writer, picture->repository, link->blob, tag->tag->name, &count, error);
     *free = ok && count > 0;
     if (ok && picture_item(picture, tag->item)->evicted) {
+        *free = *free && !pipeline_guards(pipeline, tag->tag->name);
         return !*free || cached_has(change->writer, picture->repository, &link->digest, free, error);
     }
     for (guint i = 0; ok && *free && channels[i] != NULL; i++) {

@@ -200,6 +200,7 @@ typedef struct {
     gboolean partial;           /* what it needs may come later: it is a copy of what is elsewhere */
     gboolean cached;            /* it can be had from an upstream again, unless it was pushed before; a tag that was
                                    pushed stays as it is */
+    gboolean copied;            /* it comes from another registry: no channel that a pipeline of here guards is set */
     /* When the tag may be set: what it must name before; that it must not be there; that a version may not name
      * another one. */
     const IngotDigest *expected; /* NULL: whatever it names */
@@ -223,7 +224,8 @@ GBytes *storage_manifest(Storage *storage, const char *name, const IngotDigest *
                          GError **error);
 gboolean storage_remove_tag(Storage *storage, const StorageActor *actor, const char *name, const char *tag,
                             GError **error);
-/* The same of a tag that an upstream had, and has no more; one that was pushed here stays. */
+/* The same of a tag that an upstream had, and has no more; one that was pushed here stays, and so does a channel that a
+ * pipeline guards. */
 gboolean storage_withdraw_tag(Storage *storage, const StorageActor *actor, const char *name, const char *tag,
                               GError **error);
 /* EXISTS: an index of the repository names it, and none there may lack a manifest. */

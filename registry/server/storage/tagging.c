@@ -174,13 +174,20 @@ static gboolean note_origin(Change *change, gint64 repository, const IngotDigest
     return ok;
 }
 
+/* A channel that a pipeline guards moves by promotion here alone, whatever another registry calls by its name. */
+static gboolean tag_is_left(Storage *storage, const char *name, const StorageManifest *manifest, const char *tag)
+{
+    return manifest->copied && storage_is_guarded(storage, name, tag);
+}
+
 /* The tag that keeps the manifest's media type as it is: a version that never moves, or a channel that moves by
  * promotion alone. The type is not in the digest: what they name would be another thing. NULL: none. */
 static const char *tag_that_keeps(Storage *storage, const char *name, const StorageManifest *manifest, char **tags)
 {
     for (guint i = 0; tags[i] != NULL; i++) {
         if ((manifest->fixed && ingot_tag_is_version(tags[i])) ||
-            (!manifest->promotes && storage_is_channel(storage, name, tags[i]))) {
+            (!manifest->promotes && storage_is_channel(storage, name, tags[i])) ||
+            tag_is_left(storage, name, manifest, tags[i])) {
             return tags[i];
         }
     }
@@ -318,7 +325,8 @@ static gboolean set_tags(Change *change, const char *name, gint64 blob, const St
     gboolean is_sha512 = manifest->named != NULL && manifest->named->is_sha512;
     gint64 repository = repositories_make(change->writer, name, error);
     for (guint i = 0; repository >= 0 && (tag = nth_tag(manifest, i)) != NULL; i++) {
-        if (!names_tag(change, name, tag, repository, blob, digest, manifest->cached, is_sha512, error)) {
+        if (!tag_is_left(change->storage, name, manifest, tag) &&
+            !names_tag(change, name, tag, repository, blob, digest, manifest->cached, is_sha512, error)) {
             return FALSE;
         }
     }
@@ -445,7 +453,7 @@ static gboolean remove_tag(Storage *storage, const StorageActor *actor, const ch
     change.actor = actor;
     gint64 repository = names_repository(change.writer, name, FALSE, error);
     gboolean ok = repository >= 0 && tags_find(change.writer, name, tag, &row, error);
-    if (ok && !(if_cached && row.pushed)) {
+    if (ok && !(if_cached && (row.pushed || storage_is_guarded(storage, name, tag)))) {
         ok = repository > 0 ? names_untag(&change, name, repository, tag, error) : blob_unknown(error, "the tag");
     }
     return change_end(&change, ok, error);

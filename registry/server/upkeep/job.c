@@ -191,10 +191,10 @@ static json_t *mirror(Storage *storage, Work *work, GError **error)
     if (!mirror_run(storage, &options, &report, error)) {
         return NULL;
     }
-    return json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "repositories", (json_int_t)report.repositories, "tags",
-                     (json_int_t)report.tags, "manifests", (json_int_t)report.manifests, "blobs",
+    return json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "repositories", (json_int_t)report.repositories,
+                     "tags", (json_int_t)report.tags, "manifests", (json_int_t)report.manifests, "blobs",
                      (json_int_t)report.blobs, "received", (json_int_t)report.received, "failed",
-                     (json_int_t)report.failed, "left", (json_int_t)report.left);
+                     (json_int_t)report.failed, "left", (json_int_t)report.left, "kept", (json_int_t)report.kept);
 }
 
 json_t *job_run(Storage *storage, const Job *job, JobTell tell, gpointer user, GError **error)

@@ -78,12 +78,11 @@ static gboolean keep_of_channel(const Server *server, const char *name, const ch
     return digests != NULL;
 }
 
-/* What the upstream says of a channel; NULL: nothing. One that was pushed here is ours, whatever the upstream calls by
- * its name. */
+/* What the upstream says of a channel that is not ours; NULL: nothing. */
 static char **ask_channel(const Server *server, const char *name, const char *channel, FetchOutcome *outcome)
 {
     *outcome = through_manifest(server->through, name, channel); /* so that it is known without the upstream too */
-    if (storage_is_pushed(server->storage, name, channel)) {
+    if (through_is_ours(server->storage, name, channel)) {
         *outcome = FETCH_ABSENT;
         return NULL;
     }

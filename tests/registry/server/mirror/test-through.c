@@ -3,6 +3,7 @@
 #include "../fixture.h"
 
 #include "server/mirror/through.h"
+#include "server/storage/channels.h"
 
 #define NAME "team/web"
 #define MANIFEST "{\"schemaVersion\":2,\"mediaType\":\"application/vnd.oci.image.manifest.v1+json\",\"n\":\"%s\"%s}"
@@ -235,6 +236,35 @@ static void what_was_pushed_needs_no_upstream(void **state)
     fixture_free(all);
 }
 
+static GPtrArray *guard_one(const GPtrArray *now, gpointer channel, GError **error)
+{
+    (void)now, (void)error;
+    g_autoptr(json_t) body = json_pack("{s:[{s:s}]}", "channels", "name", channel);
+    GPtrArray *pipelines = g_ptr_array_new_with_free_func((GDestroyNotify)pipeline_unref);
+    g_ptr_array_add(pipelines, pipeline_new(NAME, body));
+    return pipelines;
+}
+
+/* Of a channel that a pipeline of here guards no upstream is asked, here or not; of any other tag it is. */
+static void a_guarded_channel_is_ours(void **state)
+{
+    Fixture *all = fixture_new(state, 0);
+    IngotDigest digest;
+    assert_true(storage_change_pipelines(all->storage, NULL, guard_one, "1", NULL));
+    assert_int_equal(through_manifest(all->through, NAME, "1"), FETCH_ABSENT);
+    assert_false(storage_find_tag(all->storage, NAME, "1", &digest, NULL));
+    assert_true(storage_change_pipelines(all->storage, NULL, guard_one, "2", NULL));
+    pull_image(all);
+    assert_true(storage_find_tag(all->storage, NAME, "1", &digest, NULL));
+    g_free(all->image);
+    all->image = g_strdup_printf(MANIFEST, "another", "");
+    assert_true(storage_change_pipelines(all->storage, NULL, guard_one, "1", NULL));
+    pull_image(all);
+    assert_true(storage_find_tag(all->storage, NAME, "1", &digest, NULL));
+    assert_true(ingot_digest_equal(&digest, &all->subject.key));
+    fixture_free(all);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -243,6 +273,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_refusal_of_all_says_nothing, set_up, tear_down),
         cmocka_unit_test_setup_teardown(attachments_come_with_their_image, set_up, tear_down),
         cmocka_unit_test_setup_teardown(what_was_pushed_needs_no_upstream, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_guarded_channel_is_ours, set_up, tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -87,6 +87,62 @@ static void a_pipeline_says_what_is_a_channel(void **state)
     assert_false(storage_is_guarded(storage, "team/a", "stable"));
 }
 
+static void put_copied(Storage *storage, const char *tag, const char *text, const char *type, gboolean cached,
+                       gboolean may)
+{
+    g_autoptr(GArray) none = g_array_new(FALSE, FALSE, sizeof(Mention));
+    const StorageManifest manifest = {.data = text,
+                                      .size = strlen(text),
+                                      .type = type,
+                                      .tag = tag,
+                                      .mentions = none,
+                                      .partial = cached,
+                                      .cached = cached,
+                                      .copied = TRUE,
+                                      .promotes = !cached};
+    IngotDigest digest;
+    g_autoptr(GError) error = NULL;
+    assert_int_equal(storage_put_manifest(storage, "team/a", &manifest, &digest, &error), may);
+    assert_int_equal(storage_has_manifest(storage, "team/a", &digest), TRUE);
+    assert_true(may || strstr(error->message, "team/a:stable") != NULL);
+}
+
+static void assert_names(Storage *storage, const char *tag, const char *text)
+{
+    IngotDigest digest, found;
+    ingot_digest_of(text, strlen(text), &digest);
+    assert_int_equal(storage_find_tag(storage, "team/a", tag, &found, NULL), text[0] != '\0');
+    assert_true(text[0] == '\0' || ingot_digest_equal(&found, &digest));
+}
+
+/* What a mirror or a cache brings is here, and sets or takes away no channel that a pipeline guards. */
+static void no_copy_moves_a_guarded_channel(void **state)
+{
+    static const char *const image = "application/vnd.oci.image.manifest.v1+json";
+    g_autoptr(json_t) body = json_pack("{s:[{s:s}, {s:s}]}", "channels", "name", "stable", "name", "next");
+    g_autoptr(GPtrArray) pipelines = g_ptr_array_new_with_free_func((GDestroyNotify)pipeline_unref);
+    g_ptr_array_add(pipelines, pipeline_new("team/*", body));
+    for (gint cached = FALSE; cached <= TRUE; cached++) {
+        g_autoptr(Storage) storage = open_storage(state);
+        put_copied(storage, "stable", "{\"n\":1}", image, cached, TRUE);
+        put_copied(storage, "stable", "{\"n\":2}", image, cached, TRUE);
+        assert_names(storage, "stable", "{\"n\":2}");
+        assert_true(storage_change_pipelines(storage, NULL, these, pipelines, NULL));
+        put_copied(storage, "stable", "{\"n\":3}", image, cached, TRUE);
+        put_copied(storage, "next", "{\"n\":3}", image, cached, TRUE);
+        put_copied(storage, "1.0.0", "{\"n\":3}", image, cached, TRUE);
+        assert_names(storage, "stable", "{\"n\":2}");
+        assert_names(storage, "next", "");
+        assert_names(storage, "1.0.0", "{\"n\":3}");
+        put_copied(storage, "2.0.0", "{\"n\":2}", "application/vnd.docker.distribution.manifest.v2+json", FALSE, FALSE);
+        storage_withdraw_tag(storage, NULL, "team/a", "stable", NULL);
+        assert_names(storage, "stable", "{\"n\":2}");
+        g_clear_pointer(&storage, storage_close);
+        tear_down(state);
+        set_up(state);
+    }
+}
+
 /* Takes away what there is, and puts another one. */
 static GPtrArray *replace_all(const GPtrArray *now, gpointer user, GError **error)
 {
@@ -137,6 +193,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(what_channels_need_stays, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_pipeline_says_what_is_a_channel, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(no_copy_moves_a_guarded_channel, set_up, tear_down),
         cmocka_unit_test_setup_teardown(pipelines_change_from_what_they_are, set_up, tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -3,6 +3,7 @@
 
 #include <sqlite3.h>
 
+#include "server/storage/channels.h"
 #include "server/storage/collect.h"
 #include "server/storage/movetag.h"
 #include "server/storage/rebuild.h"
@@ -252,6 +253,29 @@ static void what_was_promoted_stays(void **state)
     assert_false(has_tag(storage, "b", "1.0.0"));
 }
 
+static GPtrArray *guard_prod(const GPtrArray *now, gpointer pattern, GError **error)
+{
+    (void)now, (void)error;
+    g_autoptr(json_t) body = json_pack("{s:[{s:s}]}", "channels", "name", "prod");
+    GPtrArray *pipelines = g_ptr_array_new_with_free_func((GDestroyNotify)pipeline_unref);
+    g_ptr_array_add(pipelines, pipeline_new(pattern, body));
+    return pipelines;
+}
+
+/* Nor can a channel be had again, of which no upstream is asked since a pipeline guards it. */
+static void what_a_guarded_channel_names_stays(void **state)
+{
+    g_autoptr(Storage) storage = open_cache(state, 1000);
+    cache_image(storage, "a", "prod", 1);
+    cache_image(storage, "a", "test", 2);
+    assert_true(storage_change_pipelines(storage, NULL, guard_prod, "a", NULL));
+    IngotDigest last = cache_image(storage, "b", "prod", 3);
+    set_used(state, "b", &last, 1);
+    assert_int_equal(collect(storage, FALSE).tags, 1);
+    assert_true(has_tag(storage, "a", "prod") && has_noise(storage, "a", 1));
+    assert_false(has_tag(storage, "a", "test"));
+}
+
 /* So does what an older version has left among what came from an upstream, once its channel is set again. */
 static void what_is_promoted_again_stays(void **state)
 {
@@ -278,6 +302,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(an_image_goes_whole, set_up, tear_down),
         cmocka_unit_test_setup_teardown(it_is_known_after_a_rebuild, set_up, tear_down),
         cmocka_unit_test_setup_teardown(what_was_promoted_stays, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(what_a_guarded_channel_names_stays, set_up, tear_down),
         cmocka_unit_test_setup_teardown(what_is_promoted_again_stays, set_up, tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
