@@ -271,15 +271,16 @@ static gboolean move_channel(const Promotion *promotion, const IngotDigest *now,
     return result->moved;
 }
 
-/* *stands: the channel names what it names by a move of its own: not because an upstream's does, which that may move,
- * nor by a push from when it was no channel, of which nobody knows since when it stands. */
+/* *stands: the channel names what it names by a move of its own: not because an upstream's does, of which nobody here
+ * has said so, nor by a push from when it was no channel, of which nobody knows since when it stands. */
 static gboolean find_standing(const Promotion *promotion, const IngotDigest *now, gboolean *stands, GError **error)
 {
     IngotDigest named;
     GError *problem = NULL;
     g_autoptr(GArray) moves =
         storage_last_move(promotion->storage, promotion->name, promotion->channel, &named, &problem);
-    *stands = moves != NULL && moves->len > 0 && ingot_digest_equal(&named, now);
+    *stands = moves != NULL && moves->len > 0 && ingot_digest_equal(&named, now) &&
+              storage_is_pushed(promotion->storage, promotion->name, promotion->channel);
     if (problem != NULL && !g_error_matches(problem, INGOT_ERROR, INGOT_ERROR_NOT_FOUND)) {
         g_propagate_error(error, problem);
         return FALSE;

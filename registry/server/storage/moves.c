@@ -87,7 +87,7 @@ GArray *storage_last_move(Storage *storage, const char *name, const char *tag, I
     *digest = row.digest;
     g_autoptr(GArray) moves = moves_find(reader, name, tag, 0, 1, error);
     const StorageMove *last = moves == NULL || moves->len == 0 ? NULL : &g_array_index(moves, StorageMove, 0);
-    if (last != NULL && (!row.pushed || last->gone || !ingot_digest_equal(&last->digest, digest))) {
+    if (last != NULL && (last->gone || !ingot_digest_equal(&last->digest, digest))) {
         g_array_set_size(moves, 0);
     }
     return g_steal_pointer(&moves);

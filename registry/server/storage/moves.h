@@ -20,6 +20,6 @@ typedef struct {
 /* Array of StorageMove, the newest first: at most `most` of those before a number (0: all), of one channel or of all
  * (tag NULL). */
 GArray *storage_moves(Storage *storage, const char *name, const char *tag, guint64 before, guint most, GError **error);
-/* What a tag names (NOT_FOUND: there is none), and in the array the move by which it came to: its last one, unless that
- * led elsewhere, since the tag was set while it was no channel, or an upstream moves it. Else the array is empty. */
+/* What a tag names (NOT_FOUND: there is none), and in the array the move by which it came to, be it an upstream's: its
+ * last one, unless that led elsewhere, since the tag was set while it was no channel. Else the array is empty. */
 GArray *storage_last_move(Storage *storage, const char *name, const char *tag, IngotDigest *digest, GError **error);

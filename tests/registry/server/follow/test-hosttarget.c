@@ -112,6 +112,29 @@ static void a_move_that_led_elsewhere_does_not_count(void **state)
     close_server(&server);
 }
 
+/* As a cache has it whose channel an upstream has moved: it is known since when. */
+static void what_an_upstream_has_moved_goes_out_in_phases(void **state)
+{
+    Server server = open_server(state);
+    const char *text = "{\"layers\":[],\"text\":\"there\"}";
+    g_autoptr(GArray) none = g_array_new(FALSE, FALSE, sizeof(Mention));
+    const StorageManifest cached = {.data = text,
+                                    .size = strlen(text),
+                                    .type = "application/vnd.oci.image.manifest.v1+json",
+                                    .tag = "stable",
+                                    .mentions = none,
+                                    .partial = TRUE,
+                                    .cached = TRUE};
+    IngotDigest there;
+    apply(&server, PHASED);
+    assert_true(storage_put_manifest(server.storage, "a", &cached, &there, NULL));
+    assert_told(&server, 0, &there, NULL);
+    assert_told(&server, 1, NULL, "phase 2 of 2");
+    assert_true(promote(&server, "stable")); /* from now on it is ours */
+    assert_false(promote(&server, "stable"));
+    close_server(&server);
+}
+
 static void fail_on(const Server *server, const char *host, const IngotDigest *digest)
 {
     g_autofree char *text = ingot_digest_to_text(digest);
@@ -154,6 +177,7 @@ static void another_promotion_of_the_same_ends_a_stop(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(what_an_upstream_has_moved_goes_out_in_phases, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_move_that_led_elsewhere_does_not_count, set_up, tear_down),
         cmocka_unit_test_setup_teardown(another_promotion_of_the_same_ends_a_stop, set_up, tear_down),
     };
