@@ -198,14 +198,51 @@ wait "$follower" || fail "the follower ends with $?"
 ok "what a broken pull has left goes with the next image"
 move 1
 
-# SIGTERM reaches the command.
+# SIGTERM reaches the command, which is begun at once again: that says nothing of the image. Where it is not the first time, it does.
 # shellcheck disable=SC2016
-start_follower d 'trap "echo term >'"$TMP"'/term; exit 1" TERM; echo >'"$TMP"'/waits; while :; do sleep 0.1; done'
-until_true test -e "$TMP/waits"
+waits='trap "echo term >>'"$TMP"'/term; exit 1" TERM; echo >>'"$TMP"'/waits; while :; do sleep 0.1; done'
+has_lines() { [ "$(wc -l 2>/dev/null <"$1")" = "$2" ]; }
+for n in 1 2; do
+    start_follower d "$waits" --retry 15m
+    until_true has_lines "$TMP/waits" "$n"
+    kill "$follower"
+    wait "$follower" || fail "the follower ends with $?"
+    has_lines "$TMP/term" "$n" || fail "the command got no SIGTERM"
+done
+start_follower d "$waits" --retry 15m
+until_true reported d failed "$(digest 1)" 'the follower was ended, and the command with it (failure 2 in a row; tried again in 1'
+has_lines "$TMP/waits" 2 || fail "a command that ends its follower is begun again at once"
 kill "$follower"
 wait "$follower" || fail "the follower ends with $?"
-[ -e "$TMP/term" ] || fail "the command got no SIGTERM"
 ok "SIGTERM ends the command and the follower"
+
+# --- a command that takes the follower, or the host, with it ---
+export RAN=$TMP/ran.h
+# shellcheck disable=SC2016
+falls='echo "$INGOT_DIGEST" >>"$RAN"; [ "$INGOT_VERSION" != 2.0.0 ] || { kill -9 "$(cut -d" " -f4 /proc/$PPID/stat)"; exit 1; }'
+start_follower h "$falls"
+until_true reported h "done" "$(digest 1)"
+move 2
+status=0
+wait "$follower" || status=$?
+[ $status = 137 ] || fail "the follower ends with $status"
+start_follower h "$falls" --retry 15m
+until_true reported h failed "$(digest 2)" 'the command did not end well: the follower or the host went down (failure 1 in a row; tried again in 1'
+ran h "$(digest 2)" 1 || fail "what takes the follower with it is begun again at once"
+kill "$follower"
+wait "$follower" || fail "the follower ends with $?"
+start_follower h "$falls"
+status=0
+wait "$follower" || status=$?
+[ $status = 137 ] || fail "the follower ends with $status"
+start_follower h "$falls" --retry 15m
+until_true reported h failed "$(digest 2)" 'failure 2 in a row'
+move 1
+until_true reported h "done" "$(digest 1)"
+ran h "$(digest 1)" 2 && ran h "$(digest 2)" 2 || fail "what a rollback takes back is not undone: $(cat "$RAN")"
+kill "$follower"
+wait "$follower" || fail "the follower ends with $?"
+ok "a command that takes its follower with it has failed, and is taken back"
 
 # --- windows ---
 never=$(date -u -d '+3 hours' +%H:%M)-$(date -u -d '+4 hours' +%H:%M)

@@ -16,13 +16,14 @@
 #define TURN_FD 9
 #define LOOK_EVERY 20 /* milliseconds: whether a group has ended */
 
-/* $1: the command; $2: the marker. SIGTERM is for the command alone: this shell waits for its end, and marks it. What
- * the command leaves running in the background does not hold the turn. */
+/* $1: the command; $2: the marker; $3: the note. SIGTERM is for the command alone: this shell waits for its end, and
+ * marks it. What the command leaves running in the background does not hold the turn. */
 static const char script[] =
     "trap '' TERM\n"
     "(trap - TERM; exec sh -c \"$1\") 9>&-; status=$?\n"
     "if [ $status = 0 ]; then\n"
-    "    printf '%s' \"$INGOT_DIGEST\" >\"$2.new\" && sync \"$2.new\" && mv -f \"$2.new\" \"$2\"\n"
+    "    printf '%s' \"$INGOT_DIGEST\" >\"$2.new\" && sync \"$2.new\" && mv -f \"$2.new\" \"$3\" &&\n"
+    "        mv -f \"$3\" \"$2\" && sync \"${2%/*}\"\n"
     "fi\n"
     "exit $status\n";
 
@@ -46,7 +47,8 @@ static gboolean deploy_start(const Deployment *deployment, GPid *pid, GError **e
 {
     GError *problem = NULL;
     g_auto(GStrv) environment = deploy_environment(deployment);
-    const char *const argv[] = {"sh", "-c", script, "sh", deployment->command, deployment->marker, NULL};
+    const char *const argv[] = {"sh", "-c", script, "sh", deployment->command, deployment->marker, deployment->note,
+                                NULL};
     const int from[] = {deployment->turn}, to[] = {TURN_FD};
     if (!g_spawn_async_with_pipes_and_fds(NULL, argv, (const char *const *)environment,
                                           G_SPAWN_SEARCH_PATH | G_SPAWN_DO_NOT_REAP_CHILD, deploy_setup, NULL, -1, -1,
@@ -59,12 +61,15 @@ static gboolean deploy_start(const Deployment *deployment, GPid *pid, GError **e
 }
 
 /* Waits for the end of the process, or until the program is interrupted. */
-static gboolean deploy_wait(int process)
+static gboolean deploy_wait(const Deployment *deployment, int process)
 {
     struct pollfd waits[] = {{.fd = process, .events = POLLIN}, {.fd = ingot_interrupt_fd(), .events = POLLIN}};
-    while (poll(waits, G_N_ELEMENTS(waits), -1) < 0) {
+    for (int ready; (ready = poll(waits, G_N_ELEMENTS(waits), deployment->every)) <= 0;) {
         if (!ingot_interrupt_check(NULL)) {
             return FALSE;
+        }
+        if (ready == 0) {
+            deployment->runs(deployment->user);
         }
     }
     return (waits[0].revents & POLLIN) != 0;
@@ -120,7 +125,7 @@ gboolean deploy_run(const Deployment *deployment, int *status, GError **error)
     }
     g_auto(IngotFd) process = pidfd_open(running.shell, 0);
     deployment->started(deployment->user);
-    gboolean ended = process < 0 || deploy_wait(process);
+    gboolean ended = process < 0 || deploy_wait(deployment, process);
     if (!ended) {
         running_end(&running, deployment->grace);
     }

@@ -3,15 +3,19 @@
 
 #include <glib.h>
 
-#define DEPLOY_GRACE 30000 /* milliseconds between SIGTERM and SIGKILL */
+#define DEPLOY_GRACE 30000  /* milliseconds between SIGTERM and SIGKILL */
+#define DEPLOY_EVERY 900000 /* milliseconds: 15 minutes */
 
 typedef struct {
     const char *command; /* for sh */
     const char *reference, *digest, *version, *disk;
-    const char *marker;             /* where its shell writes the digest, once the command ended well */
+    const char *note, *marker;      /* once the command ended well, its shell puts the digest in the note, which then
+                                       becomes the marker, and lasts */
     int turn;                       /* an open file that the shell keeps open until then */
     int grace;                      /* DEPLOY_GRACE, but for tests */
+    int every;                      /* milliseconds: DEPLOY_EVERY, but for tests */
     void (*started)(gpointer user); /* called once the command runs */
+    void (*runs)(gpointer user);    /* called each `every` while it does */
     gpointer user;
 } Deployment;
 

@@ -27,7 +27,7 @@
 
 #define RETRY_FIRST 10u        /* seconds after a failure, doubled with each */
 #define RETRY_MOST (15u * 60u) /* seconds */
-#define REPORT_EVERY ((gint64)15 * 60 * G_USEC_PER_SEC)
+#define REPORT_EVERY (DEPLOY_EVERY * (gint64)G_TIME_SPAN_MILLISECOND)
 #define SOON ((gint64)G_USEC_PER_SEC) /* until a channel that moves is looked at again */
 #define WORDS_MAX 500u                /* bytes of a failure that are reported */
 
@@ -47,8 +47,9 @@ typedef struct {
     IngotDigest ready;  /* the image that was pulled last, and whose disk is written */
     IngotDigest failed; /* the image whose deployment failed last */
     guint failures;     /* in a row, of that image */
-    gboolean begun;     /* the command, at the last try */
+    gboolean begun;     /* the last try has come to the command, and what became of it says something of the image */
     gint64 again;       /* monotonic: when it is tried again */
+    gboolean resumed;   /* what a follower of before has begun is known */
     json_t *report;     /* what was said last; NULL: nothing */
     char *waits;        /* why it was told to wait, as long as it does; NULL: it does not */
 } Follower;
@@ -192,6 +193,17 @@ static void start_report(gpointer user)
     follower_report(start->follower, start->target, "running", "", follower_now());
 }
 
+/* Whoever says that it runs, and no more, is taken for one that is down. */
+static void start_report_again(gpointer user)
+{
+    follower_say(((const Start *)user)->follower);
+}
+
+static gboolean follower_failed_with(const Follower *follower, const IngotDigest *target)
+{
+    return follower->failures > 0 && ingot_digest_equal(&follower->failed, target);
+}
+
 static gboolean follower_run(Follower *follower, const IngotDigest *target, const char *version, const char *disk,
                              int turn, GError **error)
 {
@@ -203,13 +215,17 @@ static gboolean follower_run(Follower *follower, const IngotDigest *target, cons
                                    .digest = digest,
                                    .version = version,
                                    .disk = disk,
+                                   .note = place_note(follower->place),
                                    .marker = place_marker(follower->place),
                                    .turn = turn,
                                    .grace = DEPLOY_GRACE,
+                                   .every = DEPLOY_EVERY,
                                    .started = start_report,
+                                   .runs = start_report_again,
                                    .user = &start};
+    guint before = follower_failed_with(follower, target) ? follower->failures : 0;
     int status;
-    if (!deploy_run(&deployment, &status, error)) {
+    if (!place_begin(follower->place, target, before + 1, error) || !deploy_run(&deployment, &status, error)) {
         return FALSE;
     }
     if (status != 0) {
@@ -258,28 +274,91 @@ static gboolean follower_deploy(Follower *follower, const IngotDigest *target, i
 
 /* --- the loop --- */
 
-/* Later with each failure, and not at the same time as all other hosts. */
+/* The next try is later with each failure, and not at the same time as on all other hosts. What is said of it; free it.
+ */
+static char *follower_put_off(Follower *follower, const IngotDigest *target, guint failures, const char *failure)
+{
+    guint64 seconds = MIN(follower->retry_first << MIN(failures - 1, 20u), (guint64)RETRY_MOST);
+    gint64 usec = (gint64)((double)seconds * G_USEC_PER_SEC * g_random_double_range(0.75, 1.25));
+    g_autofree char *wait = ingot_text_duration((double)usec / G_USEC_PER_SEC);
+    follower->failed = *target;
+    follower->failures = failures;
+    follower->again = g_get_monotonic_time() + usec;
+    return g_strdup_printf("%s (failure %u in a row; tried again in %s)", failure, failures, wait);
+}
+
+/* Where it can't be noted, the next follower knows less of it. */
+static void follower_note(Follower *follower, const Attempt *attempt)
+{
+    g_autoptr(GError) problem = NULL;
+    if (!place_fail(follower->place, attempt, &problem)) {
+        ingot_progress_warning(ingot_command_progress(), "%s", problem->message);
+    }
+}
+
 static void follower_back_off(Follower *follower, const IngotDigest *target, const GError *error)
 {
-    if (!ingot_digest_equal(&follower->failed, target)) {
-        follower->failures = 0;
+    guint failures = (follower_failed_with(follower, target) ? follower->failures : 0) + 1;
+    g_auto(Attempt) attempt = {.digest = *target, .tries = failures, .since = follower_now()};
+    attempt.failure = follower_put_off(follower, target, failures, error->message);
+    ingot_progress_warning(ingot_command_progress(), "%s", attempt.failure);
+    if (follower->begun) {
+        follower_note(follower, &attempt);
     }
-    guint64 seconds = MIN(follower->retry_first << MIN(follower->failures, 20u), (guint64)RETRY_MOST);
-    gint64 usec = (gint64)((double)seconds * G_USEC_PER_SEC * g_random_double_range(0.75, 1.25));
-    follower->failed = *target;
-    follower->failures++;
-    follower->again = g_get_monotonic_time() + usec;
-    g_autofree char *wait = ingot_text_duration((double)usec / G_USEC_PER_SEC);
-    g_autofree char *words =
-        g_strdup_printf("%s (failure %u in a row; tried again in %s)", error->message, follower->failures, wait);
-    ingot_progress_warning(ingot_command_progress(), "%s", words);
-    follower_report(follower, target, "failed", words, follower_now());
+    follower_report(follower, target, "failed", attempt.failure, attempt.since);
+}
+
+/* The follower is to end, and has ended the command where it ran. */
+static void follower_note_interrupted(Follower *follower)
+{
+    g_auto(Attempt) attempt = {0};
+    if (follower->begun && place_begun(follower->place, &attempt)) {
+        g_free(attempt.failure);
+        attempt.failure = g_strdup("the follower was ended, and the command with it");
+        attempt.since = follower_now();
+        attempt.interrupted = TRUE;
+        follower_note(follower, &attempt);
+    }
+}
+
+/* Where nobody has seen how the command ended, it has taken the host or the follower with it, or the power has failed;
+ * so where the follower had to end while it ran, and not for the first time. It is not to do so again at once. */
+static void follower_take_fall(Follower *follower, Attempt *last)
+{
+    g_autofree char *failure = g_steal_pointer(&last->failure);
+    const char *words = failure == NULL ? "the command did not end well: the follower or the host went down" : failure;
+    last->failure = follower_put_off(follower, &last->digest, last->tries, words);
+    last->since = failure == NULL ? follower_now() : last->since;
+    last->interrupted = FALSE;
+    ingot_progress_warning(ingot_command_progress(), "%s", last->failure);
+    follower_note(follower, last);
+}
+
+/* Once, under the turn: what a follower of before has begun, and what did not end well. A first end of the follower
+ * says nothing of the image. */
+static void follower_resume(Follower *follower)
+{
+    g_auto(Attempt) last = {0};
+    if (follower->resumed) {
+        return;
+    }
+    follower->resumed = TRUE;
+    if (!place_begun(follower->place, &last)) {
+        return;
+    }
+    follower->begun = !last.interrupted || last.tries > 1;
+    follower->failed = last.digest;
+    follower->failures = last.tries;
+    if (last.failure == NULL || (last.interrupted && last.tries > 1)) {
+        follower_take_fall(follower, &last);
+    }
+    follower_report(follower, &last.digest, "failed", last.failure, last.since);
 }
 
 static gboolean follower_has_done(const Follower *follower, const IngotDigest *target, gint64 *since)
 {
-    IngotDigest done;
-    return place_done(follower->place, &done, since) && ingot_digest_equal(&done, target);
+    IngotDigest stands;
+    return place_stands(follower->place, &stands, since) && ingot_digest_equal(&stands, target);
 }
 
 /* Does what is to be done for the target, where it is time. *wait: microseconds until there is something to do again,
@@ -287,14 +366,14 @@ static gboolean follower_has_done(const Follower *follower, const IngotDigest *t
 static gboolean follower_try(Follower *follower, const IngotDigest *target, int turn, gint64 *wait, GError **error)
 {
     g_autoptr(GError) problem = NULL;
-    gboolean failed = follower->failures > 0 && ingot_digest_equal(&follower->failed, target);
-    gint64 rest = failed ? follower->again - g_get_monotonic_time() : 0;
+    gint64 rest = follower_failed_with(follower, target) ? follower->again - g_get_monotonic_time() : 0;
     if (rest > 0) {
         *wait = MIN(*wait, rest);
         return TRUE;
     }
     if (!follower_deploy(follower, target, turn, wait, &problem)) {
         if (!ingot_interrupt_check(error)) {
+            follower_note_interrupted(follower);
             return FALSE;
         }
         follower_back_off(follower, target, problem);
@@ -316,7 +395,7 @@ static void follower_hold(Follower *follower, const Aim *aim, gint64 *wait)
     }
     if (g_strcmp0(said, "failed") == 0) {
         follower_say(follower);
-    } else if (place_done(follower->place, &done, &since)) {
+    } else if (place_stands(follower->place, &done, &since)) {
         follower_report(follower, &done, "done", "", since);
     }
     *wait = aim->again == 0 ? *wait : MIN(*wait, aim->again * G_USEC_PER_SEC);
@@ -350,6 +429,9 @@ static gboolean follower_look(Follower *follower, gboolean *ends, gint64 *wait, 
     g_autoptr(GError) problem = NULL;
     *wait = REPORT_EVERY;
     g_auto(IngotFd) turn = place_take_turn(follower->place, &problem);
+    if (turn >= 0) {
+        follower_resume(follower);
+    }
     if (turn < 0 || !follower_aim(follower, &aim, &problem)) {
         if (!ingot_interrupt_check(error)) {
             return FALSE;

@@ -22,7 +22,7 @@
 #define LOOK_EVERY 100 /* milliseconds: whether a command of before has ended */
 
 struct Place {
-    char *folder, *marker, *turn;
+    char *folder, *marker, *note, *turn;
     IngotLock *lock;
 };
 
@@ -31,6 +31,7 @@ Place *place_open(const char *folder, GError **error)
     g_autoptr(Place) place = g_new0(Place, 1);
     place->folder = g_canonicalize_filename(folder, NULL);
     place->marker = deployed_marker(place->folder);
+    place->note = g_build_filename(place->folder, "begun", NULL);
     place->turn = g_build_filename(place->folder, "running", NULL);
     g_autofree char *lock = g_build_filename(place->folder, "lock", NULL);
     GError *problem = NULL;
@@ -53,6 +54,7 @@ void place_free(Place *place)
     g_clear_pointer(&place->lock, ingot_lock_release);
     g_free(place->folder);
     g_free(place->marker);
+    g_free(place->note);
     g_free(place->turn);
     g_free(place);
 }
@@ -70,6 +72,44 @@ gboolean place_done(const Place *place, IngotDigest *digest, gint64 *since)
     }
     *since = st.st_mtime;
     return deployed_last(place->folder, digest, NULL);
+}
+
+const char *place_note(const Place *place)
+{
+    return place->note;
+}
+
+gboolean place_stands(const Place *place, IngotDigest *digest, gint64 *since)
+{
+    return !g_file_test(place->note, G_FILE_TEST_EXISTS) && place_done(place, digest, since);
+}
+
+gboolean place_begin(const Place *place, const IngotDigest *digest, guint tries, GError **error)
+{
+    const Attempt attempt = {.digest = *digest, .tries = tries, .since = g_get_real_time() / G_USEC_PER_SEC};
+    return attempt_write(&attempt, place->note, error);
+}
+
+gboolean place_begun(const Place *place, Attempt *attempt)
+{
+    return attempt_read(attempt, place->note);
+}
+
+gboolean place_fail(const Place *place, const Attempt *attempt, GError **error)
+{
+    return !g_file_test(place->note, G_FILE_TEST_EXISTS) || attempt_write(attempt, place->note, error);
+}
+
+gboolean place_finish(const Place *place, const IngotDigest *digest, GError **error)
+{
+    IngotDigest stands;
+    gint64 since;
+    g_autofree char *text = ingot_digest_to_text(digest);
+    if (place_stands(place, &stands, &since) && ingot_digest_equal(&stands, digest)) {
+        return ingot_file_sync_folder(place->marker, error);
+    }
+    return ingot_file_replace(place->note, text, strlen(text), 0644, error) &&
+           ingot_file_publish(-1, place->note, place->marker, error);
 }
 
 static char *place_disk_name(const IngotDigest *digest)
@@ -91,15 +131,6 @@ void place_tidy(const Place *place, const IngotDigest *target)
             unlink(path);
         }
     }
-}
-
-gboolean place_finish(const Place *place, const IngotDigest *digest, GError **error)
-{
-    IngotDigest done;
-    gint64 since;
-    g_autofree char *text = ingot_digest_to_text(digest);
-    return (place_done(place, &done, &since) && ingot_digest_equal(&done, digest)) ||
-           ingot_file_replace(place->marker, text, strlen(text), 0644, error);
 }
 
 /* Under a name of its own until all of it is on the disk. */

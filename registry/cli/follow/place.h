@@ -1,13 +1,17 @@
 /* A follower's folder: the disk that its command is given, and what the command has done.
  *
  * Invariants: one follower has the folder at a time. DONE holds the digest of the last image for which the command
- * ended well; the command's own shell writes it, so a follower that is killed while the command ends finds it all the
- * same. A disk has its name when it is whole and flushed; the one of DONE stays until another is done. Disks go
- * only while the turn is held: a command may read its own until it ends. */
+ * ended well. BEGUN is there from before a command starts until it has ended well: by then it holds the digest alone,
+ * and takes DONE's name. So while BEGUN is there nobody knows what stands on the host, whatever DONE says. The
+ * command's own shell does that, so a follower that is killed while the command ends finds it all the same. A disk has
+ * its name when it is whole and flushed; the one of DONE stays until another is done. Disks go only while the turn is
+ * held: a command may read its own until it ends. */
 #pragma once
 
 #include <ingot/digest.h>
 #include <ingot/store.h>
+
+#include "cli/follow/attempt.h"
 
 typedef struct Place Place;
 /* Makes the folder where it is not there. EXISTS: another follower has it. */
@@ -17,10 +21,20 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(Place, place_free)
 
 /* What was done last, and when (seconds); FALSE: nothing was. */
 gboolean place_done(const Place *place, IngotDigest *digest, gint64 *since);
-/* Notes it, where the command's shell could not. */
+/* The same; FALSE also where a command was begun since. */
+gboolean place_stands(const Place *place, IngotDigest *digest, gint64 *since);
+
+/* Notes that the command begins, which lasts from then on. */
+gboolean place_begin(const Place *place, const IngotDigest *digest, guint tries, GError **error);
+/* What was begun and has not ended well. FALSE: nothing, or it can't be read. */
+gboolean place_begun(const Place *place, Attempt *attempt);
+/* Notes how it ended, unless it has ended well. */
+gboolean place_fail(const Place *place, const Attempt *attempt, GError **error);
+/* What the shell has noted of the command's end lasts from then on; what it could not note is noted. */
 gboolean place_finish(const Place *place, const IngotDigest *digest, GError **error);
-/* Where the shell writes what it has done. */
+/* DONE and BEGUN, for the shell. */
 const char *place_marker(const Place *place);
+const char *place_note(const Place *place);
 
 /* Removes all disks but the target's and DONE's, with what a follower that was killed has left of one. */
 void place_tidy(const Place *place, const IngotDigest *target);
