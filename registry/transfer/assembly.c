@@ -378,7 +378,8 @@ static guint64 place_of(const Assembly *assembly, guint chunk)
 /* Under the lock. */
 static gboolean take_hash(Assembly *assembly, Job *job)
 {
-    gboolean more = assembly->coming && assembly->behind < assembly->index->chunks->len;
+    gboolean more = (assembly->coming || assembly->next < assembly->index->chunks->len) &&
+                    assembly->behind < assembly->index->chunks->len;
     if (assembly->hashing || assembly->hashed == assembly->behind || (more && assembly->behind_size < HASH_LEAST)) {
         return FALSE;
     }
@@ -406,14 +407,15 @@ static gboolean take_checks(Assembly *assembly, Job *job)
     return job->count > 0;
 }
 
-/* Waits until there is one, or nothing more comes. */
+/* Waits until there is one, or nothing more comes. One thread hashes what is behind, which only reads, while the others
+ * place: two that write into one file wait for each other. */
 static JobKind take_job(Assembly *assembly, Job *job)
 {
     g_mutex_lock(&assembly->lock);
     for (;;) {
         job->kind = assembly->failure != NULL                  ? JOB_END
-                    : take_run(assembly, &job->from, &job->to) ? JOB_PLACE
                     : take_hash(assembly, job)                 ? JOB_HASH
+                    : take_run(assembly, &job->from, &job->to) ? JOB_PLACE
                     : take_checks(assembly, job)               ? JOB_CHECK
                                                                : JOB_END;
         if (job->kind != JOB_END || assembly->failure != NULL || !assembly->coming) {
