@@ -32,8 +32,9 @@ json_t *said_of_tests(const Recipe *recipe, const CheckReport *report, const cha
     g_autoptr(TestResult) result = test_result_new();
     g_autofree char *file = g_path_get_basename(recipe->path);
     IngotDigest digest;
+    gboolean plain = json_object_size(recipe->chosen) == 0;
     said_recipe_digest(recipe, &digest);
-    test_result_add_recipe(result, file, &digest);
+    test_result_add_recipe(result, file, plain ? &digest : NULL);
     const json_t *tests = json_object_get(recipe->required, "tests");
     for (gsize i = 0; i < json_array_size(tests); i++) {
         add_required_test(result, json_array_get(tests, i));
@@ -44,6 +45,7 @@ json_t *said_of_tests(const Recipe *recipe, const CheckReport *report, const cha
     result->junit = check_junit(report->suite);
     result->environment = g_strdup(environment);
     result->finished = ingot_text_now();
+    result->variables = plain ? NULL : json_incref(recipe->chosen);
     return test_result_write(result);
 }
 

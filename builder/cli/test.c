@@ -152,6 +152,25 @@ static void testing_print(const Testing *testing, const CheckReport *report, con
     fflush(stdout);
 }
 
+/* Before the machine boots: nobody may have meant it, as of the environment. */
+static void testing_tell_chosen(const Recipe *recipe)
+{
+    g_autoptr(GString) names = g_string_new(NULL);
+    const char *name;
+    json_t *value;
+    json_object_foreach(recipe->chosen, name, value)
+    {
+        g_string_append_printf(names, "%s%s", names->len == 0 ? "" : ", ", name);
+    }
+    if (names->len > 0) {
+        ingot_progress_message(
+            ingot_command_progress(),
+            "%s is run with other values than its defaults (%s): the report says them, and counts for"
+            " no gate that names the recipe by its digest",
+            recipe->name, names->str);
+    }
+}
+
 static gboolean testing_do(const Testing *testing, GError **error)
 {
     g_autoptr(Recipe) recipe = testing_recipe(testing, error);
@@ -163,6 +182,7 @@ static gboolean testing_do(const Testing *testing, GError **error)
                     "%s: the recipe has no tests (--recipe FILE names another)", recipe->name);
         return FALSE;
     }
+    testing_tell_chosen(recipe);
     g_autoptr(CheckReport) report = testing_run(testing, recipe, error);
     g_autoptr(json_t) predicate =
         report == NULL ? NULL : said_of_tests(recipe, report, testing->arguments->environment);

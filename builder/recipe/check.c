@@ -370,6 +370,7 @@ static void declare(const Check *check, const Key *key, const YamlNode *name, co
     static const Key plain = {.name = "default", .kind = KIND_SCALAR};
     g_autoptr(json_t) declaration = NULL;
     gboolean named = check_free_key(check, key, name);
+    variables_watch(check->variables);
     if (node->kind == YAML_MAP) {
         declaration = object_value(check, key, node, FALSE);
     } else {

@@ -79,6 +79,17 @@ static const char *inputs_within(const RecipeInputs *inputs)
     return inputs == NULL ? NULL : inputs->fetched != NULL ? inputs->fetched->folder : inputs->within;
 }
 
+/* Walks what the tests need once more. */
+static json_t *chosen_for_tests(Check check, const YamlTree *yaml)
+{
+    g_autoptr(Diagnostics) unheard = diagnostics_new();
+    check.tests_of = yaml->root;
+    check.diagnostics = unheard;
+    variables_watch(check.variables);
+    json_decref(check_tree(&check, yaml->root));
+    return variables_chosen(check.variables);
+}
+
 /* Walks twice: once with the values, once, when all is well, for what may be shown. */
 static gboolean check_text(Recipe *recipe, gsize size, const RecipeInputs *inputs, GError **error)
 {
@@ -112,6 +123,7 @@ static gboolean check_text(Recipe *recipe, gsize size, const RecipeInputs *input
     keep_secrets(recipe, variables_secrets(variables));
     urls_hide(recipe);
     recipe->values = values_of(recipe, variables);
+    recipe->chosen = chosen_for_tests(check, yaml);
     return TRUE;
 }
 
@@ -163,6 +175,7 @@ void recipe_free(Recipe *recipe)
     json_decref(recipe->tree);
     json_decref(recipe->public_tree);
     json_decref(recipe->values);
+    json_decref(recipe->chosen);
     json_decref(recipe->required);
     g_free(recipe->image);
     g_ptr_array_unref(recipe->secrets);

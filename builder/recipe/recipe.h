@@ -45,8 +45,10 @@ typedef struct {
     char *name, *version; /* version may be NULL */
     json_t *tree;         /* with secrets: never stored, never shown */
     json_t *public_tree;  /* with "***" */
-    json_t *values;     /* {name: text}: what ${name} stands for, of variables, and of date and git.… where the recipe
-                           asks for them; "***" in it stands for a secret */
+    json_t *values; /* {name: text}: what ${name} stands for, of variables, and of date and git.… where the recipe
+                       asks for them; "***" in it stands for a secret */
+    json_t *chosen; /* {name: text}, of values: what its tests, machine and session use that is not the default which
+                       its text has, since somebody has set it, or something that the default is made of */
     GPtrArray *secrets; /* see base/secrets.h */
     char *image;        /* HOST/NAME@DIGEST that it came with; NULL: it is a file of this host */
     json_t *required;   /* what a pipeline has added (recipe/required.h); NULL: nothing */

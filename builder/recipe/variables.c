@@ -16,6 +16,8 @@ typedef struct {
     gboolean secret;
     gboolean missing; /* it has no value, which was reported where it is declared */
     gboolean unknown; /* it has no value here, which is reported where it is used */
+    gboolean chosen;  /* its value is not the recipe's own */
+    gboolean used;    /* since the last variables_watch */
 } Variable;
 
 typedef struct {
@@ -237,6 +239,26 @@ static gboolean is_hidden(const Variables *variables, const char *name, const ch
     return variables->built != NULL && (value != NULL ? strstr(value, "***") != NULL : g_strcmp0(fallback, "***") == 0);
 }
 
+void variables_watch(Variables *variables)
+{
+    for (guint i = 0; i < variables->names->len; i++) {
+        Variable *variable = g_hash_table_lookup(variables->declared, g_ptr_array_index(variables->names, i));
+        variable->used = FALSE;
+    }
+}
+
+/* Whether one that is used is chosen. */
+static gboolean uses_chosen(const Variables *variables)
+{
+    for (guint i = 0; i < variables->names->len; i++) {
+        const Variable *variable = g_hash_table_lookup(variables->declared, g_ptr_array_index(variables->names, i));
+        if (variable->used && variable->chosen) {
+            return TRUE;
+        }
+    }
+    return FALSE;
+}
+
 gboolean variables_declare(Variables *variables, const char *name, const char *fallback, gboolean required,
                            gboolean secret)
 {
@@ -252,6 +274,7 @@ gboolean variables_declare(Variables *variables, const char *name, const char *f
     variable->secret = secret;
     variable->missing = missing;
     variable->unknown = unknown;
+    variable->chosen = (value != NULL && g_strcmp0(value, fallback) != 0) || uses_chosen(variables);
     if (secret) {
         variables_add_secret(variables, variable->value);
         variables_add_secret(variables, fallback != NULL ? fallback : "");
@@ -346,7 +369,8 @@ const GPtrArray *variables_secrets(const Variables *variables)
     return variables->secrets;
 }
 
-json_t *variables_public(const Variables *variables)
+/* {name: value} of all, or of those that are used and chosen. */
+static json_t *show_values(const Variables *variables, gboolean all)
 {
     json_t *values = json_object();
     for (guint i = 0; i < variables->names->len; i++) {
@@ -355,9 +379,21 @@ json_t *variables_public(const Variables *variables)
         g_autofree char *shown = variable->secret || variable->unknown
                                      ? g_strdup("***")
                                      : ingot_secrets_mask(variables->secrets, variable->value);
-        json_object_set_new(values, name, json_string(shown));
+        if (all || (variable->used && variable->chosen)) {
+            json_object_set_new(values, name, json_string(shown));
+        }
     }
     return values;
+}
+
+json_t *variables_public(const Variables *variables)
+{
+    return show_values(variables, TRUE);
+}
+
+json_t *variables_chosen(const Variables *variables)
+{
+    return show_values(variables, FALSE);
 }
 
 void variables_add_asked(const Variables *variables, json_t *values)
@@ -443,8 +479,9 @@ static void put_builtin(Expansion *expansion, const char *name, const char *refe
     g_string_append(expansion->out, g_hash_table_lookup(variables->builtins, name));
 }
 
-static void put_variable(Expansion *expansion, const Variable *variable, const char *reference)
+static void put_variable(Expansion *expansion, Variable *variable, const char *reference)
 {
+    variable->used = TRUE;
     if (variable->secret && !variable->missing && !(expansion->flags & EXPAND_SECRETS)) {
         complain(expansion, reference, "the secret '%s' may be used in the texts of steps and tests only", reference);
     } else if (variable->unknown) {
@@ -467,7 +504,7 @@ static void put_reference(Expansion *expansion, const char *text, gsize length)
     gboolean shell = (expansion->flags & EXPAND_SHELL) != 0;
     g_autofree char *reference = g_strndup(text, length);
     g_autofree char *name = g_strndup(text + 2, length - 3);
-    const Variable *variable = g_hash_table_lookup(expansion->variables->declared, name);
+    Variable *variable = g_hash_table_lookup(expansion->variables->declared, name);
     if (variable != NULL) {
         put_variable(expansion, variable, reference);
     } else if (variables_is_builtin(name) && (!shell || strchr(name, '.') != NULL)) {

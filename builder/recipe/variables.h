@@ -20,6 +20,12 @@ gboolean variables_is_builtin(const char *name);
 /* Declares a variable; fallback (its default) may be NULL. FALSE: it is required and nobody has set it. */
 gboolean variables_declare(Variables *variables, const char *name, const char *fallback, gboolean required,
                            gboolean secret);
+/* What is used from now on is noted, and nothing from before: what a declaration's default is made of, before it is
+ * declared; what a part of a recipe uses. */
+void variables_watch(Variables *variables);
+/* {name: value}, secrets as "***": those used since then whose values are not the recipe's own: set by whoever runs it,
+ * in place of the default, or of a default that is made of such a one. */
+json_t *variables_chosen(const Variables *variables);
 /* Its default has a mistake, which has been reported: what uses it is not looked at further. */
 void variables_break(Variables *variables, const char *name);
 /* Some declarations could not be read: a name that is not declared may be one of them. */

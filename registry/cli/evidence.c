@@ -68,6 +68,9 @@ static void tests_describe(json_t *one, const TestResult *result)
     json_object_set_new(one, "recipes", recipes);
     ingot_json_set_string(one, "environment", result->environment);
     ingot_json_set_string(one, "finished", result->finished);
+    if (json_object_size(result->variables) > 0) {
+        json_object_set(one, "variables", result->variables);
+    }
 }
 
 static void provenance_describe(json_t *one, const Provenance *provenance)
@@ -231,6 +234,14 @@ static void add_tests(GString *line, const json_t *one)
     add_part(line, "", said(one, "finished"));
     add_part(line, "environment ", said(one, "environment"));
     add_list(line, "recipe ", json_object_get(one, "recipes"));
+    const char *name;
+    json_t *value;
+    json_object_foreach(json_object_get(one, "variables"), name, value)
+    {
+        const char *text = json_string_value(value);
+        g_autofree char *set = g_strdup_printf("%s=%s", name, text == NULL ? "?" : text);
+        add_part(line, "with ", set);
+    }
 }
 
 static void add_provenance(GString *line, const json_t *one)

@@ -29,6 +29,7 @@ void test_result_free(TestResult *result)
         g_free(result->junit);
         g_free(result->environment);
         g_free(result->finished);
+        json_decref(result->variables);
         g_free(result);
     }
 }
@@ -88,6 +89,7 @@ TestResult *test_result_read(const Statement *statement, GError **error)
     result->junit = g_strdup(json_string_value(json_object_get(own, "junit")));
     result->environment = g_strdup(json_string_value(json_object_get(own, "environment")));
     result->finished = g_strdup(json_string_value(json_object_get(own, "finished")));
+    result->variables = json_incref(json_object_get(own, "variables"));
     return result;
 }
 
@@ -122,6 +124,9 @@ json_t *test_result_write(const TestResult *result)
     ingot_json_set_string(own, "junit", result->junit);
     ingot_json_set_string(own, "environment", result->environment);
     ingot_json_set_string(own, "finished", result->finished);
+    if (result->variables != NULL) {
+        json_object_set(own, "variables", result->variables);
+    }
     return ingot_json_pack("{s:s, s:o, s:o, s:o, s:o}", "result", result->passed ? "PASSED" : "FAILED", "configuration",
                            configuration, "passedTests", names_json(result->good), "failedTests",
                            names_json(result->bad), "ingot", own);

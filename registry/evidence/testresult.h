@@ -22,6 +22,8 @@ typedef struct {
     char *junit;        /* the whole report as JUnit XML; NULL: it has none */
     char *environment;  /* where the tests were run, as the tester calls it; NULL: it did not say */
     char *finished;     /* RFC 3339; NULL: it did not say */
+    json_t *variables;  /* {name: text}, secrets as "***": what the recipe's tests were run with otherwise than with its
+                           defaults, so that its digest is left out; NULL: nothing is said of that */
 } TestResult;
 
 TestResult *test_result_new(void);

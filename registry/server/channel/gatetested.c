@@ -95,12 +95,14 @@ static char *test_command(const GateCase *its, const Outcome *outcome, gboolean 
 {
     g_autofree char *image = gate_image(its);
     gboolean by_name = outcome->recipe != NULL && !g_str_has_prefix(outcome->recipe, "sha256:");
-    return g_strdup_printf("run `ingot test %s%s%s%s`%s", image,
-                           by_name                   ? " --recipe "
-                           : outcome->recipe != NULL ? " --recipe FILE"
-                                                     : "",
+    gboolean by_digest = outcome->recipe != NULL && !by_name;
+    return g_strdup_printf("run `ingot test %s%s%s%s`%s%s", image,
+                           by_name     ? " --recipe "
+                           : by_digest ? " --recipe FILE"
+                                       : "",
                            by_name ? outcome->recipe : "", by_keys ? " --key KEY" : "",
-                           by_keys ? " with one of the gate's keys" : "");
+                           by_keys ? " with one of the gate's keys" : "",
+                           by_digest ? ", where no variable of that recipe is set otherwise than in it" : "");
 }
 
 static void refuse_failed(const GateCase *its, const Outcome *outcome, const char *of, GateVerdict *verdict)

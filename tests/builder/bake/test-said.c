@@ -182,6 +182,60 @@ static void a_recipe_can_keep_its_files(void **state)
                         "site/a.html: the recipe says so (evidence.files)");
 }
 
+/* The first recipe that a report names, and the values that it says. */
+static void expect_report(const Fixture *fixture, const RecipeInputs *inputs, gboolean by_digest, const char *variables)
+{
+    g_autofree char *path = g_build_filename(fixture->folder, "cis.yaml", NULL);
+    g_autoptr(GError) error = NULL;
+    g_autoptr(Recipe) recipe = recipe_load(path, inputs, &error);
+    assert_null(error);
+    g_autoptr(GPtrArray) none = g_ptr_array_new();
+    const CheckReport report = {.suite = (char *)"", .good = none, .bad = none};
+    g_autoptr(json_t) said = said_of_tests(recipe, &report, NULL);
+    const json_t *named = json_array_get(json_object_get(said, "configuration"), 0);
+    assert_string_equal(json_string_value(json_object_get(named, "name")), "cis.yaml");
+    assert_int_equal(json_object_get(named, "digest") != NULL, by_digest);
+    const json_t *values = json_object_get(json_object_get(said, "ingot"), "variables");
+    g_autofree char *text = values == NULL ? NULL : ingot_json_canonical(values);
+    assert_int_equal(text == NULL, variables == NULL);
+    assert_true(text == NULL || strcmp(text, variables) == 0);
+}
+
+/* A digest stands for the recipe as its text is: a test that was run with other values is another one. */
+static void a_report_names_by_digest_what_was_run(void **state)
+{
+    const Fixture *fixture = *state;
+    static const char *const set[] = {"level=0", NULL}, *const same[] = {"level=2", "size=1", NULL};
+    static const char *const derived[] = {"host=b", NULL}, *const hidden[] = {"token=hunter3secret", NULL};
+    put(fixture, "cis.yaml",
+        "name: cis\n"
+        "variables: {level: 2, size: 3, host: a, url: \"http://${host}\", token: {secret: true, default: x}}\n"
+        "source: {from: base:1}\n"
+        "steps: [{shell: \"echo ${size}\"}]\n"
+        "tests: [{shell: \"scan ${level} ${url} ${token}\"}]\n");
+    expect_report(fixture, NULL, TRUE, NULL);
+    RecipeInputs inputs = {.vars = set};
+    expect_report(fixture, &inputs, FALSE, "{\"level\":\"0\"}");
+    inputs.tests_only = TRUE;
+    expect_report(fixture, &inputs, FALSE, "{\"level\":\"0\"}");
+    inputs.vars = same; /* no test uses the size */
+    expect_report(fixture, &inputs, TRUE, NULL);
+    inputs.vars = derived;
+    expect_report(fixture, &inputs, FALSE, "{\"url\":\"http://b\"}");
+    inputs.vars = hidden;
+    expect_report(fixture, &inputs, FALSE, "{\"token\":\"***\"}");
+    inputs.vars = NULL;
+    g_setenv("INGOT_VAR_level", "0", TRUE);
+    expect_report(fixture, &inputs, FALSE, "{\"level\":\"0\"}");
+    inputs.defaults_only = TRUE;
+    expect_report(fixture, &inputs, TRUE, NULL);
+    g_unsetenv("INGOT_VAR_level");
+    g_autoptr(json_t) kept =
+        json_pack("{s:s, s:s, s:s, s:s}", "level", "0", "size", "3", "host", "a", "url", "http://a");
+    inputs = (RecipeInputs){.kept = kept, .vars = hidden};
+    expect_report(fixture, &inputs, FALSE, "{\"level\":\"0\",\"token\":\"***\"}");
+}
+
 static void git(const Fixture *fixture, const char *words)
 {
     g_autofree char *line =
@@ -440,6 +494,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(the_tar_has_what_the_recipe_names, set_up, tear_down),
         cmocka_unit_test_setup_teardown(what_looks_private_stays_here, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_recipe_can_keep_its_files, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_report_names_by_digest_what_was_run, set_up, tear_down),
         cmocka_unit_test_setup_teardown(provenance_has_no_login, set_up, tear_down),
         cmocka_unit_test(what_changes_under_a_build_is_not_clean),
         cmocka_unit_test(what_the_commit_lacks_is_not_clean),

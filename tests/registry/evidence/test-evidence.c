@@ -88,6 +88,7 @@ static void a_test_result_comes_back(void **state)
     made->environment = g_strdup("staging");
     made->finished = g_strdup("2026-11-30T05:00:00Z");
     made->junit = g_strdup("<x/>");
+    made->variables = json_pack("{s:s}", "level", "0");
     g_autoptr(Statement) statement = stated(TEST_RESULT_PREDICATE, test_result_write(made), &image);
     g_autoptr(TestResult) read = test_result_read(statement, NULL);
     assert_non_null(read);
@@ -100,6 +101,7 @@ static void a_test_result_comes_back(void **state)
     assert_string_equal(read->environment, "staging");
     assert_string_equal(read->finished, "2026-11-30T05:00:00Z");
     assert_string_equal(read->junit, "<x/>");
+    assert_true(json_equal(read->variables, made->variables));
     assert_null(provenance_read(statement, NULL));
 }
 
