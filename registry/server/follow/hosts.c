@@ -84,39 +84,45 @@ static gboolean hosts_make_room_of_all(Connection *writer, GError **error)
                         "i", (gint64)HOSTS_MOST_OF_ALL);
 }
 
+/* The move that a row counts for as a failure, or may come to count for; 0: none. */
+#define COUNTS_FOR                                                                                                     \
+    "max(CASE WHEN failed<>'' THEN failed_move ELSE 0 END, CASE WHEN result='running' THEN begun_move ELSE 0 END)"
+
 /* Who fails and is silent from then on has not succeeded, so what the move of now goes by is kept. */
 static gboolean hosts_forget(Connection *writer, const HostReport *report, gint64 now, GError **error)
 {
     return database_run(writer, error,
-                        "DELETE FROM hosts WHERE seen<? AND (failed='' OR failed_move=0 OR (name=? AND channel=? AND"
-                        " failed_move<?))",
+                        "DELETE FROM hosts WHERE seen<? AND (" COUNTS_FOR "=0 OR (name=? AND channel=? AND " COUNTS_FOR
+                        "<?))",
                         "itti", now - HOSTS_LIFE, report->name, report->channel, (gint64)report->move);
 }
 
-/* Whether the report is of a failure that the row does not have yet. */
-#define FAILS                                                                                                          \
-    "excluded.failed<>'' AND NOT (hosts.result='failed' AND hosts.digest=excluded.digest AND"                          \
-    " hosts.since=excluded.since)"
+/* Whether the report is what the row says already. */
+#define SAID "hosts.result=excluded.result AND hosts.digest=excluded.digest AND hosts.since=excluded.since"
+/* Whether it is of a failure that the row does not have yet. */
+#define FAILS "excluded.failed<>'' AND NOT (" SAID ")"
 
 gboolean hosts_put(Database *ledger, const HostReport *report, gint64 now, GError **error)
 {
     gboolean fails = report->begun && strcmp(report->result, "failed") == 0;
+    gint64 move = (gint64)report->move;
     Connection *writer = database_begin(ledger, error);
     if (writer == NULL) {
         return FALSE;
     }
     gboolean ok =
-        database_run(writer, error,
-                     "INSERT INTO hosts (name, channel, host, user, grp, digest, result, failure, since, seen, failed,"
-                     " failed_move) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET"
-                     " grp=excluded.grp, digest=excluded.digest, result=excluded.result, failure=excluded.failure,"
-                     " since=excluded.since, seen=excluded.seen, failed=CASE WHEN " FAILS " THEN"
-                     " excluded.failed WHEN excluded.result='done' AND excluded.digest=hosts.failed THEN ''"
-                     " ELSE hosts.failed END, failed_move=CASE WHEN " FAILS " THEN excluded.failed_move"
-                     " ELSE hosts.failed_move END",
-                     "ttttttttiiti", report->name, report->channel, report->host, report->user, report->group,
-                     report->digest, report->result, report->failure, report->since, now, fails ? report->digest : "",
-                     (gint64)report->move) &&
+        database_run(
+            writer, error,
+            "INSERT INTO hosts (name, channel, host, user, grp, digest, result, failure, since, seen, failed,"
+            " failed_move, begun_move) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET"
+            " grp=excluded.grp, digest=excluded.digest, result=excluded.result, failure=excluded.failure,"
+            " since=excluded.since, seen=excluded.seen, failed=CASE WHEN " FAILS " THEN"
+            " excluded.failed WHEN excluded.result='done' AND excluded.digest=hosts.failed THEN ''"
+            " ELSE hosts.failed END, failed_move=CASE WHEN " FAILS " THEN excluded.failed_move"
+            " ELSE hosts.failed_move END, begun_move=CASE WHEN " SAID " THEN hosts.begun_move"
+            " ELSE excluded.begun_move END",
+            "ttttttttiitii", report->name, report->channel, report->host, report->user, report->group, report->digest,
+            report->result, report->failure, report->since, now, fails ? report->digest : "", move, move) &&
         hosts_forget(writer, report, now, error) && hosts_make_room_of_name(writer, report->name, error) &&
         hosts_make_room_of_all(writer, error);
     return database_end(ledger, ok, error);
@@ -162,7 +168,7 @@ json_t *hosts_list(Database *ledger, const char *name, const char *channel, gint
     return g_steal_pointer(&list);
 }
 
-json_t *hosts_failed(Database *ledger, const char *name, const char *channel, guint64 move, GError **error)
+json_t *hosts_failed(Database *ledger, const char *name, const char *channel, guint64 move, gint64 now, GError **error)
 {
     GError *problem = NULL;
     g_autoptr(Connection) reader = database_reader(ledger, error);
@@ -172,9 +178,10 @@ json_t *hosts_failed(Database *ledger, const char *name, const char *channel, gu
     g_autoptr(json_t) list = json_array();
     g_autoptr(sqlite3_stmt) rows = database_query(
         reader,
-        "SELECT DISTINCT host, failed FROM hosts WHERE name=? AND channel=? AND failed<>'' AND failed_move>=?"
-        " ORDER BY host, failed",
-        "tti", name, channel, (gint64)move);
+        "SELECT host, failed FROM hosts WHERE name=?1 AND channel=?2 AND failed<>'' AND failed_move>=?3"
+        " UNION SELECT host, digest FROM hosts WHERE name=?1 AND channel=?2 AND result='running' AND begun_move>=?3"
+        " AND seen<?4 ORDER BY 1, 2",
+        "ttii", name, channel, (gint64)move, now - HOSTS_SILENT);
     while (database_step(rows, &problem)) {
         json_t *row = json_object();
         ingot_json_set_string(row, "host", (const char *)sqlite3_column_text(rows, 0));

@@ -1,6 +1,7 @@
 /* Hosts: which machine runs which digest of a name's channel, as its follower reported it. A report takes the place of
  * the last one that the same user has sent of the host: nobody can speak in another's place. Who has not reported for
- * thirty days is forgotten, but for a failure since the channel's last move, which counts for as long as that stands. A
+ * thirty days is forgotten, but for a failure since the channel's last move, which counts for as long as that stands.
+ * Who says that the command runs, and then nothing for HOSTS_SILENT, went down with it: that is a failure as well. A
  * name has at most HOSTS_MOST, all names together HOSTS_MOST_OF_ALL: the user that has the most of them makes room, by
  * the one that was silent for the longest. Thread safe. */
 #pragma once
@@ -11,6 +12,7 @@
 #define HOSTS_MOST 10000
 #define HOSTS_MOST_OF_ALL 100000
 #define HOSTS_LIFE ((gint64)30 * 24 * 3600) /* seconds */
+#define HOSTS_SILENT ((gint64)3600)         /* seconds; while its command runs, a host says so every 15 minutes */
 
 typedef struct {
     const char *name, *channel;
@@ -35,5 +37,5 @@ gboolean hosts_put(Database *ledger, const HostReport *report, gint64 now, GErro
  * known. */
 json_t *hosts_list(Database *ledger, const char *name, const char *channel, gint64 now, GError **error);
 /* Those that have failed since a move of the channel and not done the same digest since, whatever they try or run now,
- * sorted: [{"host", "digest"}]. */
-json_t *hosts_failed(Database *ledger, const char *name, const char *channel, guint64 move, GError **error);
+ * or have gone silent while they tried, sorted: [{"host", "digest"}]. */
+json_t *hosts_failed(Database *ledger, const char *name, const char *channel, guint64 move, gint64 now, GError **error);

@@ -81,7 +81,8 @@ static gboolean host_target_find_failed(HostTarget *target, Database *ledger, GE
 {
     gsize index;
     const json_t *one;
-    g_autoptr(json_t) list = hosts_failed(ledger, target->name, target->channel, target->move, error);
+    g_autoptr(json_t) list =
+        hosts_failed(ledger, target->name, target->channel, target->move, target->rollout.now, error);
     target->failed = g_ptr_array_new_with_free_func(g_free);
     json_array_foreach(list, index, one)
     {

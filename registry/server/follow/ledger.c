@@ -39,6 +39,9 @@ static const char *const migrations[] = {
     "DROP TABLE secrets;"
     "CREATE TABLE secrets (name TEXT PRIMARY KEY, secret TEXT NOT NULL, url TEXT NOT NULL, pattern TEXT NOT NULL,"
     " private INTEGER NOT NULL, http INTEGER NOT NULL) STRICT, WITHOUT ROWID;",
+    /* The move of the channel as a host said that its command runs. */
+    "ALTER TABLE hosts ADD COLUMN begun_move INTEGER NOT NULL DEFAULT 0;"
+    "CREATE INDEX hosts_begun ON hosts (name, channel, begun_move) WHERE result='running';",
 };
 
 /* Nobody else can ever read it: it holds secrets. Root gives it to whom the folder belongs. */

@@ -67,13 +67,13 @@ static void say(Database *ledger, const char *host, const char *result, const ch
     assert_true(hosts_put(ledger, &report, 1000, NULL));
 }
 
-/* "HOST DIGEST'S FIRST DIGIT,": those that have failed since a move. */
-static void assert_failed(Database *ledger, guint64 move, const char *expected)
+/* "HOST DIGEST'S FIRST DIGIT,": those that have failed since a move, as of then. */
+static void assert_failed_at(Database *ledger, guint64 move, gint64 now, const char *expected)
 {
     gsize index;
     const json_t *row;
     g_autoptr(GString) found = g_string_new(NULL);
-    g_autoptr(json_t) rows = hosts_failed(ledger, "team/web", "prod", move, NULL);
+    g_autoptr(json_t) rows = hosts_failed(ledger, "team/web", "prod", move, now, NULL);
     assert_non_null(rows);
     json_array_foreach(rows, index, row)
     {
@@ -81,6 +81,42 @@ static void assert_failed(Database *ledger, guint64 move, const char *expected)
                                json_string_value(json_object_get(row, "digest"))[7]);
     }
     assert_string_equal(found->str, expected);
+}
+
+static void assert_failed(Database *ledger, guint64 move, const char *expected)
+{
+    assert_failed_at(ledger, move, 1000, expected);
+}
+
+/* Its command has taken it down, and it does not come back; one that goes on says so. */
+static void test_who_goes_silent_has_failed(void **state)
+{
+    g_autoptr(Database) ledger = open_ledger(state);
+    HostReport report = sample;
+    gint64 late = 1001 + HOSTS_SILENT;
+    say(ledger, "a", "running", TWO, 5);
+    say(ledger, "b", "running", TWO, 5);
+    say(ledger, "c", "done", TWO, 5);
+    assert_failed_at(ledger, 5, late - 1, "");
+    assert_failed_at(ledger, 5, late, "a 2,b 2,");
+    assert_failed_at(ledger, 6, late, "");
+    report.host = "b";
+    report.result = "running";
+    report.digest = TWO;
+    report.move = 6; /* it still runs what it has begun before */
+    assert_true(hosts_put(ledger, &report, late, NULL));
+    assert_failed_at(ledger, 5, late, "a 2,");
+    assert_failed_at(ledger, 5, late + HOSTS_SILENT + 1, "a 2,b 2,");
+    assert_failed_at(ledger, 6, late + HOSTS_SILENT + 1, "");
+    assert_failed_at(ledger, 5, 1001 + HOSTS_LIFE, "a 2,b 2,");
+    report.host = "other";
+    report.result = "done";
+    report.move = 5;
+    assert_true(hosts_put(ledger, &report, late + HOSTS_LIFE + 1, NULL)); /* who is silent for long is forgotten */
+    assert_failed_at(ledger, 5, late + HOSTS_LIFE + 1, "a 2,b 2,");
+    report.host = "b";
+    assert_true(hosts_put(ledger, &report, late + HOSTS_LIFE + 1, NULL));
+    assert_failed_at(ledger, 5, late + HOSTS_LIFE + 1, "a 2,");
 }
 
 /* A host that tries again has failed until it has done it. */
@@ -311,6 +347,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_last_report_counts, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_failures_last_until_it_is_done, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_who_goes_silent_has_failed, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_what_did_not_begin_does_not_count, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_a_failure_told_again_is_the_same, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_a_silent_failure_lasts_as_long_as_the_move, set_up, tear_down),
