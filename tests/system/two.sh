@@ -40,6 +40,22 @@ curl -sf -o "$TMP/out" -X PUT --data '{"pipelines":{}}' "http://127.0.0.1:$a/api
 grep -q '"removed"' "$TMP/out" || fail "the other server's pipeline does not go: $(cat "$TMP/out")"
 ok "a pipeline is applied to what the other server has made of it"
 
+# What one server has applied guards its channels at the other as well, from then on.
+manifest() { # manifest METHOD SERVER TAG STATUS
+    local status body=()
+    [ "$1" != PUT ] || body=(-H 'Content-Type: application/vnd.oci.image.index.v1+json' --data '{"schemaVersion":2,"manifests":[]}')
+    status=$(curl -s -o "$TMP/out" -w '%{http_code}' -X "$1" "${body[@]}" "http://127.0.0.1:$2/v2/team/guarded/manifests/$3")
+    [ "$status" = "$4" ] || fail "$1 of $3 at $2: $status, not $4: $(cat "$TMP/out")"
+}
+manifest PUT "$b" stable 201
+apply "$a" stable
+manifest PUT "$b" stable 409
+manifest DELETE "$b" stable 409
+manifest PUT "$b" 1.0.0 201
+curl -sf -o "$TMP/out" -X PUT --data '{"pipelines":{}}' "http://127.0.0.1:$a/api/v1/pipelines?prune=1" || fail "$(cat "$TMP/out")"
+manifest DELETE "$b" stable 202
+ok "what one server guards, the other does not let a plain push move"
+
 # What is removed may be read at the other server: the collection says so, and it goes when that has looked, without another one.
 head -c 100000 /dev/urandom >"$TMP/removed"
 removed=sha256:$(sha256sum <"$TMP/removed" | cut -d' ' -f1)

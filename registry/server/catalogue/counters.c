@@ -23,3 +23,8 @@ gboolean counters_read(Connection *reader, Counters *counters, GError **error)
                            .packed = (guint64)sqlite3_column_int64(row, 5)};
     return TRUE;
 }
+
+gboolean counters_pipelines(Connection *reader, gint64 *changes, GError **error)
+{
+    return database_number(reader, changes, 0, error, "SELECT pipelines FROM counters WHERE id=1", "");
+}

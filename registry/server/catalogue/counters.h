@@ -1,4 +1,4 @@
-/* Counters: how many pieces and blobs there are, and their bytes.
+/* Counters: how many pieces and blobs there are, and their bytes; how often pipelines have changed.
  *
  * Invariant: the counters are kept by the catalogue itself (triggers), in the transaction of each change, whoever makes
  * it. Reading them costs the same whatever there is. */
@@ -15,3 +15,5 @@ typedef struct {
 } Counters;
 
 gboolean counters_read(Connection *reader, Counters *counters, GError **error);
+/* How often pipelines were put or removed: those that were read are still the catalogue's while the number stays. */
+gboolean counters_pipelines(Connection *reader, gint64 *changes, GError **error);

@@ -199,8 +199,15 @@ static const char pushed_tags[] =
     "CREATE TRIGGER tags_pushed_added AFTER INSERT ON tags WHEN new.cached=0" PUSHED
     "CREATE TRIGGER tags_pushed_moved AFTER UPDATE OF blob, cached ON tags WHEN new.cached=0" PUSHED;
 
+/* How often pipelines were put or removed (counters.h), by an older server that still has the folder open as well. */
+#define PIPELINES_CHANGED " BEGIN UPDATE counters SET pipelines=pipelines+1; END;"
+static const char pipelines[] =
+    "ALTER TABLE counters ADD COLUMN pipelines INTEGER NOT NULL DEFAULT 0;"
+    "CREATE TRIGGER counters_pipeline_put AFTER INSERT ON records WHEN new.kind='pipeline'" PIPELINES_CHANGED
+    "CREATE TRIGGER counters_pipeline_removed AFTER DELETE ON records WHEN old.kind='pipeline'" PIPELINES_CHANGED;
+
 const char *const schema_migrations[] = {
     first,          second,      leases,           events,   mentions_by_digest, used,       windows, counters, diary,
     cached,         cached_tags, uploads,          aliases,  artifacts,          named_tags, spared,  bases,    records,
-    records_by_key, named_bases, moves_by_channel, promoted, pushed_tags};
+    records_by_key, named_bases, moves_by_channel, promoted, pushed_tags,        pipelines};
 const unsigned schema_count = sizeof schema_migrations / sizeof schema_migrations[0];

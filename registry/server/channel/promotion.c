@@ -248,22 +248,40 @@ static gboolean expects(const Promotion *promotion, const IngotDigest *now)
     return promotion->expected == NULL || (now != NULL && ingot_digest_equal(now, promotion->expected));
 }
 
-static gboolean move_channel(const Promotion *promotion, const IngotDigest *now, const char *how,
-                             PromotionResult *result, GError **error)
+/* What stood against the move, of which the storage has said that something did. */
+static gboolean tell_change(const Promotion *promotion, const Pipeline *pipeline, GError **error)
+{
+    g_autoptr(Pipeline) now = storage_pipeline(promotion->storage, promotion->name);
+    if (pipeline_equal(now, pipeline)) {
+        return tell_winner(promotion, error);
+    }
+    g_set_error(error, INGOT_ERROR, INGOT_ERROR_EXISTS,
+                "another pipeline was applied to %s meanwhile; look at `ingot pipeline show`, and promote again",
+                promotion->name);
+    return FALSE;
+}
+
+static gboolean move_channel(const Promotion *promotion, const Pipeline *pipeline, const IngotDigest *now,
+                             const char *how, PromotionResult *result, GError **error)
 {
     gboolean forced = promotion->force && result->refused;
     StorageActor actor = *promotion->actor;
     actor.how = how;
     actor.forced = forced;
     actor.gates = result->gates;
-    const StorageMoving moving = {
-        .name = promotion->name, .tag = promotion->channel, .to = &result->digest, .expected = now, .actor = &actor};
+    const StorageMoving moving = {.name = promotion->name,
+                                  .tag = promotion->channel,
+                                  .to = &result->digest,
+                                  .expected = now,
+                                  .pipeline = pipeline,
+                                  .actor = &actor};
     GError *problem = NULL;
     result->moved = storage_move_tag(promotion->storage, &moving, &problem);
     if (g_error_matches(problem, INGOT_ERROR, INGOT_ERROR_EXISTS)) {
         gboolean repeated;
         g_error_free(problem);
-        return find_repeated(promotion, result, &repeated, error) && (repeated || tell_winner(promotion, error));
+        return find_repeated(promotion, result, &repeated, error) &&
+               (repeated || tell_change(promotion, pipeline, error));
     }
     if (problem != NULL) {
         g_propagate_error(error, problem);
@@ -329,7 +347,7 @@ static gboolean judge_and_move(const Promotion *promotion, const Pipeline *pipel
     judge_gates(promotion, pipeline, channel, strcmp(how, "rollback") == 0, result);
     gboolean stays;
     return find_stay(promotion, how, now, result, &stays, error) &&
-           (stays || move_channel(promotion, now, how, result, error));
+           (stays || move_channel(promotion, pipeline, now, how, result, error));
 }
 
 /* What the channel, which names `now` (NULL: nothing), is to name. */

@@ -34,7 +34,8 @@ G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(PromotionResult, promotion_result_clear)
 /* A channel that names the image already stays, unless its rollout is stopped: that begins anew, by a move. A
  * repetition (the actor's request has moved the channel already: its answer was lost) does nothing, asks no gate, and
  * ends as the first did. A refusal by gates is no error. INVALID: there is no such channel. NOT_FOUND: nothing is named
- * so. EXISTS: the channel has moved meanwhile. LIMIT: a rollback has nothing to go back to. */
+ * so. EXISTS: the channel has moved meanwhile, or another pipeline was applied. LIMIT: a rollback has nothing to go
+ * back to. */
 gboolean promotion_run(const Promotion *promotion, PromotionResult *result, GError **error);
 /* Back to what the channel named before (where it was removed: to what it named last), or to another digest that it has
  * named. Only gates with `always` are asked. */

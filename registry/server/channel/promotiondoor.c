@@ -27,10 +27,13 @@ static char *promoter_scope(const Request *request, const RouteMatch *match)
     return challenge_scope(match->name, ACCESS_PROMOTE);
 }
 
-/* A gate may ask others, and wait for them. */
+/* A gate may ask others, and wait for them; so may one of a pipeline that is not in memory yet. */
 static Pool choose_pool(const Request *request, const RouteMatch *match)
 {
-    g_autoptr(Pipeline) pipeline = storage_pipeline(request->server->storage, match->name);
+    g_autoptr(Pipeline) pipeline = storage_recall_pipeline(request->server->storage, match->name);
+    if (pipeline == NULL) {
+        return POOL_UPSTREAM;
+    }
     const PipelineChannel *channel = pipeline_channel(pipeline, match->reference);
     return channel == NULL || json_array_size(channel->gates) == 0 ? POOL_WRITE : POOL_UPSTREAM;
 }

@@ -9,7 +9,6 @@
 #include "server/http/unread.h"
 #include "server/oci/api.h"
 #include "server/server.h"
-#include "server/storage/channels.h"
 #include "server/storage/pulls.h"
 
 #define FRAME_ENTRY 36u                            /* bytes in a list of frames */
@@ -239,7 +238,7 @@ static enum MHD_Result del(Request *request, const ApiRoute *route, const IngotD
     g_autoptr(GError) error = NULL;
     Storage *storage = request->server->storage;
     const StorageActor actor = api_actor(request);
-    if (storage_may_remove_channels(storage, route->name) && access_may(request, ACCESS_PROMOTE, route->name)
+    if (access_may(request, ACCESS_PROMOTE, route->name)
             ? storage_remove_blob(storage, &actor, route->name, digest, &error)
             : storage_remove_beside_channels(storage, &actor, route->name, digest, FALSE, &error)) {
         return request_answer(request, MHD_HTTP_ACCEPTED, NULL, NULL, 0, NULL);

@@ -46,17 +46,20 @@ static enum MHD_Result withhold(Request *request, const Announcement *words)
 }
 
 /* Whoever follows a tag looks at it so: where its image goes out in phases, each host asks whether it is its turn. */
-static const char *rollout_header(Request *request, const ApiRoute *route)
+static gboolean asks_for_rollout(const Request *request, const ApiRoute *route)
 {
-    if (by_digest(route) || strcmp(request->method, "HEAD") != 0) {
-        return NULL;
-    }
-    g_autoptr(Pipeline) pipeline = storage_pipeline(request->server->storage, route->name);
-    const PipelineChannel *channel = pipeline_channel(pipeline, route->reference);
+    return !by_digest(route) && strcmp(request->method, "HEAD") == 0;
+}
+
+static const char *rollout_header(const Pipeline *pipeline, const char *tag)
+{
+    const PipelineChannel *channel = pipeline == NULL ? NULL : pipeline_channel(pipeline, tag);
     return channel == NULL || channel->rollout == NULL ? NULL : "phases";
 }
 
-static enum MHD_Result give(Request *request, const ApiRoute *route, const KeptManifest *manifest)
+/* pipeline: the name's, where asks_for_rollout; else NULL. */
+static enum MHD_Result give(Request *request, const ApiRoute *route, const KeptManifest *manifest,
+                            const Pipeline *pipeline)
 {
     g_auto(Announcement) words = {0};
     announce(manifest->states, route->name, &manifest->digest, g_get_real_time() / G_USEC_PER_SEC, access_sees, request,
@@ -81,8 +84,8 @@ static enum MHD_Result give(Request *request, const ApiRoute *route, const KeptM
     }
     return request_answer_bytes(request, MHD_HTTP_OK, manifest->type, manifest->bytes, "Docker-Content-Digest", text,
                                 "ETag", tag, "Cache-Control", keep, LIFECYCLE_HEADER, words.said, LIFECYCLE_BASE_HEADER,
-                                words.base, "Warning", words.warning, "Ingot-Rollout", rollout_header(request, route),
-                                NULL);
+                                words.base, "Warning", words.warning, "Ingot-Rollout",
+                                rollout_header(pipeline, route->reference), NULL);
 }
 
 static enum MHD_Result get(Request *request, const ApiRoute *route)
@@ -101,7 +104,9 @@ static enum MHD_Result get(Request *request, const ApiRoute *route)
                    ? request_refuse_busy(request, through_reason(outcome))
                    : fail(request, route, error);
     }
-    return give(request, route, manifest);
+    g_autoptr(Pipeline) pipeline =
+        asks_for_rollout(request, route) ? storage_pipeline(request->server->storage, route->name) : NULL;
+    return give(request, route, manifest, pipeline);
 }
 
 /* A tag may be newer at the upstream. */
@@ -112,7 +117,9 @@ enum MHD_Result api_manifest_quick(Request *request, const ApiRoute *route)
                 (pulls_may_wait(request->server->storage) && counts_on(request, route))
             ? NULL
             : kept_manifest_ready(request->server->storage, route->name, route->reference);
-    return manifest == NULL ? MHD_YES : give(request, route, manifest);
+    gboolean asks = manifest != NULL && asks_for_rollout(request, route);
+    g_autoptr(Pipeline) pipeline = asks ? storage_recall_pipeline(request->server->storage, route->name) : NULL;
+    return manifest == NULL || (asks && pipeline == NULL) ? MHD_YES : give(request, route, manifest, pipeline);
 }
 
 /* The first of what the repository lacks; NULL: it has all. */
@@ -244,15 +251,16 @@ static enum MHD_Result refuse_guarded(Request *request, const char *name, const 
     return request_refuse(request, MHD_HTTP_CONFLICT, "DENIED", message);
 }
 
-/* A channel moves by the right promote alone, however it is named. */
-static gboolean may_set(const Request *request, const char *name, const GStrv tags)
+/* A channel moves by the right promote alone, however it is named: by the path (tag; NULL: that names a digest) or the
+ * query. */
+static gboolean may_set(const Request *request, const char *name, const char *tag, const GStrv tags)
 {
-    for (guint i = 0; tags[i] != NULL; i++) {
-        if (storage_is_channel(request->server->storage, name, tags[i]) && !access_may(request, ACCESS_PROMOTE, name)) {
-            return FALSE;
-        }
+    Storage *storage = request->server->storage;
+    gboolean channel = tag != NULL && storage_is_channel(storage, name, tag);
+    for (guint i = 0; !channel && tags[i] != NULL; i++) {
+        channel = storage_is_channel(storage, name, tags[i]);
     }
-    return TRUE;
+    return !channel || access_may(request, ACCESS_PROMOTE, name);
 }
 
 /* What the views of a version need is worked out in advance. */
@@ -329,10 +337,11 @@ static enum MHD_Result store(Request *request, const ApiRoute *route, const json
     if (error != NULL) {
         return request_fail(request, "NAME_UNKNOWN", error);
     }
-    if (!may_set(request, route->name, tags)) {
+    const char *tag = by_digest(route) ? NULL : route->reference;
+    if (!may_set(request, route->name, tag, tags)) {
         return access_refuse(request, route->name, ACCESS_PROMOTE);
     }
-    const char *guarded = find_guarded(request, route->name, by_digest(route) ? NULL : route->reference, tags);
+    const char *guarded = find_guarded(request, route->name, tag, tags);
     if (guarded != NULL) {
         return refuse_guarded(request, route->name, guarded);
     }
@@ -403,9 +412,16 @@ static gboolean remove_digest(Request *request, const char *name, const IngotDig
 {
     Storage *storage = request->server->storage;
     const StorageActor actor = api_actor(request);
-    return storage_may_remove_channels(storage, name) && access_may(request, ACCESS_PROMOTE, name)
+    return access_may(request, ACCESS_PROMOTE, name)
                ? storage_remove_manifest(storage, &actor, name, digest, error)
                : storage_remove_beside_channels(storage, &actor, name, digest, TRUE, error);
+}
+
+static AccessRight right_to_remove(const Request *request, const ApiRoute *route)
+{
+    return !by_digest(route) && storage_is_channel(request->server->storage, route->name, route->reference)
+               ? ACCESS_PROMOTE
+               : ACCESS_DELETE;
 }
 
 static enum MHD_Result del(Request *request, const ApiRoute *route)
@@ -413,6 +429,10 @@ static enum MHD_Result del(Request *request, const ApiRoute *route)
     g_autoptr(GError) error = NULL;
     IngotDigest digest;
     const StorageActor actor = api_actor(request);
+    AccessRight right = right_to_remove(request, route);
+    if (!access_may(request, right, route->name)) {
+        return access_refuse(request, route->name, right);
+    }
     if (find_guarded(request, route->name, route->reference, NULL) != NULL) {
         return refuse_guarded(request, route->name, route->reference);
     }

@@ -8,6 +8,14 @@
 #include "server/server.h"
 #include "server/storage/channels.h"
 
+/* What moves or removes a tag. While the name's pipeline is not in memory, as the loop has it, either is enough to
+ * begin with: manifests.c asks again. */
+static guint rights_for_tag(const Request *request, const ApiRoute *route, guint channel, guint other)
+{
+    g_autoptr(Pipeline) pipeline = storage_recall_pipeline(request->server->storage, route->name);
+    return pipeline == NULL ? channel | other : pipeline_channel(pipeline, route->reference) != NULL ? channel : other;
+}
+
 guint rights_needed(const Request *request, const ApiRoute *route)
 {
     gboolean reads = strcmp(request->method, "GET") == 0 || strcmp(request->method, "HEAD") == 0;
@@ -18,15 +26,14 @@ guint rights_needed(const Request *request, const ApiRoute *route)
         return ACCESS_PULL;
     }
     if (strcmp(request->method, "DELETE") == 0) {
-        gboolean channel =
-            route->kind == API_MANIFEST && storage_is_channel(request->server->storage, route->name, route->reference);
-        return channel ? ACCESS_PROMOTE : ACCESS_DELETE;
+        return route->kind == API_MANIFEST && strchr(route->reference, ':') == NULL
+                   ? rights_for_tag(request, route, ACCESS_PROMOTE, ACCESS_DELETE)
+                   : ACCESS_DELETE;
     }
     if (route->kind != API_MANIFEST || strchr(route->reference, ':') != NULL) {
         return ACCESS_PUSH;
     }
-    return storage_is_channel(request->server->storage, route->name, route->reference) ? ACCESS_PROMOTE
-                                                                                       : ACCESS_PUSH | ACCESS_PROMOTE;
+    return rights_for_tag(request, route, ACCESS_PROMOTE, ACCESS_PUSH | ACCESS_PROMOTE);
 }
 
 /* The path's name may be any text here, and goes into a header. */

@@ -95,6 +95,11 @@ void pipeline_unref(Pipeline *pipeline)
     }
 }
 
+gboolean pipeline_equal(const Pipeline *one, const Pipeline *other)
+{
+    return one == other || (g_strcmp0(one->pattern, other->pattern) == 0 && json_equal(one->body, other->body));
+}
+
 const PipelineChannel *pipeline_channel(const Pipeline *pipeline, const char *name)
 {
     for (guint i = 0; i < pipeline->channels->len; i++) {

@@ -29,6 +29,8 @@ Pipeline *pipeline_default(void);
 Pipeline *pipeline_ref(Pipeline *pipeline);
 void pipeline_unref(Pipeline *pipeline);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Pipeline, pipeline_unref)
+/* Whether both are of one pattern and say the same. */
+gboolean pipeline_equal(const Pipeline *one, const Pipeline *other);
 
 /* NULL: the pipeline has no such channel. */
 const PipelineChannel *pipeline_channel(const Pipeline *pipeline, const char *name);

@@ -1,17 +1,52 @@
 #include "server/storage/channels.h"
 
+#include "server/catalogue/counters.h"
 #include "server/catalogue/recordrows.h"
 #include "server/storage/inside.h"
 
 #define PIPELINE_RECORD "pipeline"
 
-Pipeline *storage_pipeline(Storage *storage, const char *name)
+/* Whether those in memory are the catalogue's: this process alone puts some, or nothing was committed since. */
+static gboolean pipelines_are_known(Storage *storage)
+{
+    if (!storage->shared) {
+        return TRUE;
+    }
+    guint64 sequence = database_sequence(storage->catalogue);
+    g_mutex_lock(&storage->pipelines_lock);
+    gboolean known = storage->pipelines_sequence == sequence;
+    g_mutex_unlock(&storage->pipelines_lock);
+    return known;
+}
+
+/* By memory. */
+static Pipeline *pipeline_of(Storage *storage, const char *name)
 {
     g_mutex_lock(&storage->pipelines_lock);
     Pipeline *found = pipelines_find(storage->pipelines, name);
     found = pipeline_ref(found == NULL ? storage->usual_pipeline : found);
     g_mutex_unlock(&storage->pipelines_lock);
     return found;
+}
+
+/* Where the catalogue can't be read, nothing is moved (change_begin), and the rest goes by what was known. */
+static void pipelines_look(Storage *storage)
+{
+    g_autoptr(GError) problem = NULL;
+    if (!storage_refresh_pipelines(storage, &problem)) {
+        g_warning("the pipelines stay as they were: %s", problem->message);
+    }
+}
+
+Pipeline *storage_pipeline(Storage *storage, const char *name)
+{
+    pipelines_look(storage);
+    return pipeline_of(storage, name);
+}
+
+Pipeline *storage_recall_pipeline(Storage *storage, const char *name)
+{
+    return pipelines_are_known(storage) ? pipeline_of(storage, name) : NULL;
 }
 
 gboolean storage_is_channel(Storage *storage, const char *name, const char *tag)
@@ -34,19 +69,11 @@ gboolean storage_may_remove_channels(Storage *storage, const char *name)
 
 GPtrArray *storage_pipelines(Storage *storage)
 {
+    pipelines_look(storage);
     g_mutex_lock(&storage->pipelines_lock);
     GPtrArray *pipelines = g_ptr_array_ref(storage->pipelines);
     g_mutex_unlock(&storage->pipelines_lock);
     return pipelines;
-}
-
-static void use_pipelines(Storage *storage, GPtrArray *pipelines)
-{
-    g_mutex_lock(&storage->pipelines_lock);
-    GPtrArray *old = storage->pipelines;
-    storage->pipelines = g_ptr_array_ref(pipelines);
-    g_mutex_unlock(&storage->pipelines_lock);
-    g_ptr_array_unref(old);
 }
 
 static gboolean pipeline_collect(const RecordRow *row, gpointer user)
@@ -64,17 +91,45 @@ static GPtrArray *read_pipelines(Connection *connection, GError **error)
                : NULL;
 }
 
+/* NULL: they stay. *changes: the catalogue's number. */
+static GPtrArray *read_changed(Storage *storage, gint64 *changes, GError **error)
+{
+    g_autoptr(Connection) reader = database_reader(storage->catalogue, error);
+    if (reader == NULL || !database_hold(reader, error) || !counters_pipelines(reader, changes, error) ||
+        *changes == storage->pipelines_changes) {
+        return NULL;
+    }
+    return read_pipelines(reader, error);
+}
+
 gboolean storage_load_pipelines(Storage *storage, GError **error)
 {
+    gint64 changes;
+    GError *problem = NULL;
     /* Whoever reads later uses later. */
     g_autoptr(GMutexLocker) locker = g_mutex_locker_new(&storage->pipelines_load);
-    g_autoptr(Connection) reader = database_reader(storage->catalogue, error);
-    g_autoptr(GPtrArray) pipelines = reader == NULL ? NULL : read_pipelines(reader, error);
-    if (pipelines != NULL) {
-        use_pipelines(storage, pipelines);
+    guint64 sequence = database_sequence(storage->catalogue); /* before they are read */
+    g_autoptr(GPtrArray) pipelines = read_changed(storage, &changes, &problem);
+    if (problem != NULL) {
+        g_propagate_error(error, problem);
+        return FALSE;
     }
+    g_mutex_lock(&storage->pipelines_lock);
+    if (pipelines != NULL) {
+        GPtrArray *old = storage->pipelines;
+        storage->pipelines = g_steal_pointer(&pipelines);
+        pipelines = old;
+        storage->pipelines_changes = changes;
+    }
+    storage->pipelines_sequence = sequence;
+    g_mutex_unlock(&storage->pipelines_lock);
     (void)locker;
-    return pipelines != NULL;
+    return TRUE;
+}
+
+gboolean storage_refresh_pipelines(Storage *storage, GError **error)
+{
+    return pipelines_are_known(storage) || storage_load_pipelines(storage, error);
 }
 
 static gboolean put_pipelines(Change *change, const GPtrArray *pipelines, GError **error)

@@ -1,8 +1,9 @@
 /* Channels: the tags that machines run, and that move by promotion alone. Which tags of a name are channels is for its
  * pipeline to say.
  *
- * Pipelines are kept in memory, so an event loop may ask; they are read from the catalogue when the storage is opened
- * and whenever one was applied. Thread safe. */
+ * Pipelines are kept in memory. Where other processes serve the folder too, whoever asks for one has those that the
+ * catalogue has by then, whichever process has put them; where anything was committed meanwhile, a row is read for
+ * that. A change goes by those that the catalogue has from its beginning to its end. Thread safe. */
 #pragma once
 
 #include "server/pipeline/pipeline.h"
@@ -10,6 +11,8 @@
 
 /* The pipeline of a name: the default where none was applied (pattern NULL). Unref it. */
 Pipeline *storage_pipeline(Storage *storage, const char *name);
+/* The same from memory, for an event loop. NULL: the catalogue may have another one by now. */
+Pipeline *storage_recall_pipeline(Storage *storage, const char *name);
 gboolean storage_is_channel(Storage *storage, const char *name, const char *tag);
 /* The same, of those alone that a pipeline names which was applied: no plain push moves them, and no copy of what
  * another registry has. */
@@ -27,5 +30,7 @@ typedef GPtrArray *(*PipelinesFunc)(const GPtrArray *now, gpointer user, GError 
  * Nothing changes between what func is given and what it says. They count when this returns. */
 gboolean storage_change_pipelines(Storage *storage, const StorageActor *actor, PipelinesFunc func, gpointer user,
                                   GError **error);
-/* Reads them from the catalogue again: another process may have put some. */
+/* Reads them where the catalogue has others than those in memory. */
 gboolean storage_load_pipelines(Storage *storage, GError **error);
+/* The same where another process may have put some. */
+gboolean storage_refresh_pipelines(Storage *storage, GError **error);

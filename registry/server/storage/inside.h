@@ -58,8 +58,10 @@ struct Storage {
 
     GMutex pipelines_load; /* of who reads them from the catalogue; before the other */
     GMutex pipelines_lock;
-    GPtrArray *pipelines;     /* of Pipeline *: those that were applied (channels.h) */
-    Pipeline *usual_pipeline; /* of names that none of them fits */
+    GPtrArray *pipelines;       /* of Pipeline *: those that were applied (channels.h) */
+    gint64 pipelines_changes;   /* the catalogue's number (counters.h) as they were read; negative: never yet */
+    guint64 pipelines_sequence; /* the catalogue's sequence, as of which it was that */
+    Pipeline *usual_pipeline;   /* of names that none of them fits */
 
     BlobCache *cache; /* what is kept of blobs */
     Notes *notes;

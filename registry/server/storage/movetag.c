@@ -32,6 +32,19 @@ static gboolean moving_is_current(const StorageMoving *moving, const Tag *old, G
     return current;
 }
 
+/* Whether the name's pipeline is the one by which the move was found to be right: another may have been applied while
+ * its gates were asked. */
+static gboolean moving_fits(Storage *storage, const StorageMoving *moving, GError **error)
+{
+    g_autoptr(Pipeline) now = moving->pipeline == NULL ? NULL : storage_pipeline(storage, moving->name);
+    if (now != NULL && !pipeline_equal(now, moving->pipeline)) {
+        g_set_error(error, INGOT_ERROR, INGOT_ERROR_EXISTS, "%s has another pipeline by now: promote it again",
+                    moving->name);
+        return FALSE;
+    }
+    return TRUE;
+}
+
 /* The tag names it already: whoever says so once more is told to those who follow, and noted, as of any move. */
 static gboolean moving_repeat(Change *change, const StorageMoving *moving, GError **error)
 {
@@ -191,7 +204,7 @@ static gboolean moving_apply(Change *change, const StorageMoving *moving, const 
     gint64 repository = repositories_find(change->writer, moving->name, error);
     gint64 blob = repository <= 0 ? repository : names_blob(change->writer, moving->to, error);
     if (blob < 0 || !tags_find(change->writer, moving->name, moving->tag, &old, error) ||
-        !moving_is_current(moving, &old, error) ||
+        !moving_is_current(moving, &old, error) || !moving_fits(change->storage, moving, error) ||
         (blob > 0 && !manifest_rows_has(change->writer, repository, blob, &had, error))) {
         return FALSE;
     }

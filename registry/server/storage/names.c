@@ -160,6 +160,7 @@ static gboolean remove_link(Storage *storage, const StorageActor *actor, const c
     if (ok && (blob == 0 || (manifest && !is_manifest))) {
         ok = blob_unknown(error, manifest ? "the manifest" : "the blob");
     }
+    channels = channels && storage_may_remove_channels(storage, name); /* as long as no pipeline was applied */
     ok = ok && (channels || no_channel_needs(&change, name, repository, digest, error)) &&
          (!is_manifest || no_index_names(&change, name, repository, digest, error)) &&
          names_remove(&change, name, repository, blob, digest, error);

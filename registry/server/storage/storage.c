@@ -208,6 +208,7 @@ static Storage *storage_new(const char *path, GError **error)
     g_mutex_init(&storage->pipelines_load);
     g_mutex_init(&storage->pipelines_lock);
     storage->pipelines = g_ptr_array_new_with_free_func((GDestroyNotify)pipeline_unref);
+    storage->pipelines_changes = -1;
     storage->usual_pipeline = pipeline_default();
     g_mutex_init(&storage->aliases_lock);
     storage->aliases = g_hash_table_new_full(ingot_digest_hash, ingot_digest_equal, g_free, g_free);
@@ -346,10 +347,6 @@ void storage_limit(Storage *storage, const StorageLimits *limits)
 void storage_let_go(Storage *storage)
 {
     readers_move(storage);
-    g_autoptr(GError) problem = NULL;
-    if (storage->shared && !storage_load_pipelines(storage, &problem)) {
-        g_warning("the pipelines stay as they were: %s", problem->message);
-    }
     if (packs_has_removed(storage->packs)) {
         blob_forget(storage);
     }
@@ -384,7 +381,8 @@ gboolean change_begin(Storage *storage, Change *change, GError **error)
     }
     change->at = storage_now(); /* one time for its rows and its events, though a second may end meanwhile */
     change->events = g_ptr_array_new_with_free_func((GDestroyNotify)json_decref);
-    return TRUE;
+    /* No other process changes them until it ends: what it does to channels, it does by those that count. */
+    return storage_refresh_pipelines(storage, error) || change_end(change, FALSE, NULL);
 }
 
 /* The pack of a change that surely did not happen: whoever is refused (a quota, a full disk) fills no disk. A commit

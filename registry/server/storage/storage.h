@@ -122,6 +122,7 @@ void storage_let_go(Storage *storage);
  * and its bytes are to come again. */
 gboolean storage_mount(Storage *storage, const StorageActor *actor, const char *from, const char *name,
                        const IngotDigest *digest, GError **error);
+/* With the channels that need it, where no pipeline guards them; else as storage_remove_beside_channels. */
 gboolean storage_remove_blob(Storage *storage, const StorageActor *actor, const char *name, const IngotDigest *digest,
                              GError **error);
 
@@ -208,7 +209,8 @@ typedef struct {
     gboolean promotes;          /* whoever puts it may set channels; its media type may change though one names it */
     const char *const *further; /* more tags, set with it, all or none; NULL: none */
 } StorageManifest;
-/* NOT_FOUND, INVALID: what it needs is not here, or has another size. EXISTS: the tag may not be set. */
+/* NOT_FOUND, INVALID: what it needs is not here, or has another size. EXISTS: the tag may not be set, by the
+ * conditions or since it is a channel that a pipeline guards. */
 gboolean storage_put_manifest(Storage *storage, const char *name, const StorageManifest *manifest, IngotDigest *digest,
                               GError **error);
 gboolean storage_find_tag(Storage *storage, const char *name, const char *tag, IngotDigest *digest, GError **error);
@@ -222,13 +224,14 @@ gboolean storage_has_pushed(Storage *storage, const char *name, const IngotDiges
 /* The bytes and media type of a manifest; NOT_FOUND. */
 GBytes *storage_manifest(Storage *storage, const char *name, const IngotDigest *digest, char **media_type,
                          GError **error);
+/* EXISTS: it is a channel that a pipeline guards. */
 gboolean storage_remove_tag(Storage *storage, const StorageActor *actor, const char *name, const char *tag,
                             GError **error);
 /* The same of a tag that an upstream had, and has no more; one that was pushed here stays, and so does a channel that a
  * pipeline guards. */
 gboolean storage_withdraw_tag(Storage *storage, const StorageActor *actor, const char *name, const char *tag,
                               GError **error);
-/* EXISTS: an index of the repository names it, and none there may lack a manifest. */
+/* EXISTS: an index of the repository names it, and none there may lack a manifest. Channels: as storage_remove_blob. */
 gboolean storage_remove_manifest(Storage *storage, const StorageActor *actor, const char *name,
                                  const IngotDigest *digest, GError **error);
 /* Removes a manifest or any blob, unless a channel (channels.h) names it or needs it: DENIED then. */

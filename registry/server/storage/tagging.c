@@ -276,12 +276,24 @@ static gboolean put_blob(Change *change, const StorageManifest *manifest, const 
            (!brings || publish_small(change, table, manifest->data, blob, error));
 }
 
+/* EXISTS where it is a channel that a pipeline guards, which may have been applied a moment ago. */
+static gboolean is_unguarded(Change *change, const char *name, const char *tag, GError **error)
+{
+    gboolean guarded = storage_is_guarded(change->storage, name, tag);
+    if (guarded) {
+        g_set_error(error, INGOT_ERROR, INGOT_ERROR_EXISTS,
+                    "%s:%s is a channel of a pipeline, which only a promotion moves", name, tag);
+    }
+    return !guarded;
+}
+
 /* Whether the tag may be set: within the change, so that of two who expect the same only one moves it. */
 static gboolean may_tag(Change *change, const char *name, const char *tag, const StorageManifest *manifest,
                         const IngotDigest *digest, GError **error)
 {
     Tag old;
-    if (!tags_find(change->writer, name, tag, &old, error)) {
+    if (!tags_find(change->writer, name, tag, &old, error) ||
+        (!manifest->copied && !manifest->cached && !is_unguarded(change, name, tag, error))) {
         return FALSE;
     }
     g_autofree char *text = old.found ? ingot_digest_to_text(&old.digest) : NULL;
@@ -452,7 +464,8 @@ static gboolean remove_tag(Storage *storage, const StorageActor *actor, const ch
     }
     change.actor = actor;
     gint64 repository = names_repository(change.writer, name, FALSE, error);
-    gboolean ok = repository >= 0 && tags_find(change.writer, name, tag, &row, error);
+    gboolean ok = repository >= 0 && (if_cached || is_unguarded(&change, name, tag, error)) &&
+                  tags_find(change.writer, name, tag, &row, error);
     if (ok && !(if_cached && (row.pushed || storage_is_guarded(storage, name, tag)))) {
         ok = repository > 0 ? names_untag(&change, name, repository, tag, error) : blob_unknown(error, "the tag");
     }

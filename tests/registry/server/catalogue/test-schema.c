@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/file.h"
+#include "server/catalogue/counters.h"
 #include "server/catalogue/database.h"
 #include "server/catalogue/rowcheck.h"
 #include "server/catalogue/schema.h"
@@ -200,6 +201,36 @@ static void what_an_older_server_promotes_is_not_cached(void **state)
     assert_int_equal(number(reader, "SELECT count(*) FROM cached WHERE repository=2"), 4);
 }
 
+static void older_server_puts(Database *old, const char *kind, const char *name)
+{
+    assert_true(database_change(old, NULL, NULL,
+                                "INSERT OR REPLACE INTO records (kind, name, key, body, at, sum) VALUES"
+                                " (?, ?, '', '{}', 0, 0)",
+                                "tt", kind, name));
+}
+
+/* So is what an older server puts that still has the folder open. */
+static void changes_of_pipelines_are_counted(void **state)
+{
+    gint64 changes = -1;
+    g_autofree char *path = ingot_workdir_file(*state, "catalogue.sqlite");
+    g_autoptr(Database) old = database_open(path, DATABASE_PLAIN, schema_migrations, 23, NULL);
+    older_server_puts(old, "pipeline", "a");
+    g_autoptr(Database) now = database_open(path, DATABASE_PLAIN, schema_migrations, schema_count, NULL);
+    assert_non_null(now);
+    g_autoptr(Connection) reader = database_reader(now, NULL);
+    assert_true(counters_pipelines(reader, &changes, NULL));
+    assert_int_equal(changes, 0); /* whoever opens it reads all */
+    older_server_puts(old, "pipeline", "b");
+    older_server_puts(old, "state", "b");
+    assert_true(counters_pipelines(reader, &changes, NULL));
+    assert_int_equal(changes, 1);
+    older_server_puts(old, "pipeline", "b");
+    assert_true(database_change(old, NULL, NULL, "DELETE FROM records WHERE name='b'", ""));
+    assert_true(counters_pipelines(reader, &changes, NULL));
+    assert_int_equal(changes, 3);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -209,6 +240,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(older_moves_have_their_channel, set_up, tear_down),
         cmocka_unit_test_setup_teardown(what_was_promoted_is_not_cached, set_up, tear_down),
         cmocka_unit_test_setup_teardown(what_an_older_server_promotes_is_not_cached, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(changes_of_pipelines_are_counted, set_up, tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

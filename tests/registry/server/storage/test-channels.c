@@ -10,6 +10,8 @@
 
 #include "../fixture.h"
 #include "server/storage/channels.h"
+#include "server/storage/moves.h"
+#include "server/storage/movetag.h"
 
 static void expect_removal(Storage *storage, const char *name, const IngotDigest *digest, gboolean manifest,
                            const char *channel)
@@ -163,7 +165,7 @@ static GPtrArray *nothing(const GPtrArray *now, gpointer user, GError **error)
     return NULL;
 }
 
-/* What another process has put is seen by whoever changes pipelines, though it has not been read again. */
+/* What another process has put counts for whoever changes pipelines, and asks for them. */
 static void pipelines_change_from_what_they_are(void **state)
 {
     g_autofree char *path = ingot_workdir_file(*state, "data");
@@ -173,11 +175,9 @@ static void pipelines_change_from_what_they_are(void **state)
     assert_non_null(here);
     assert_non_null(there);
     assert_true(storage_change_pipelines(here, NULL, replace_all, first, NULL));
-    assert_false(storage_is_guarded(there, "first", "stable"));
     assert_true(storage_change_pipelines(there, NULL, replace_all, second, NULL));
     assert_false(storage_is_guarded(there, "first", "stable"));
     assert_true(storage_is_guarded(there, "second", "stable"));
-    assert_true(storage_load_pipelines(here, NULL));
     assert_false(storage_is_guarded(here, "first", "stable"));
     assert_true(storage_is_guarded(here, "second", "stable"));
     g_autoptr(GError) error = NULL;
@@ -188,6 +188,56 @@ static void pipelines_change_from_what_they_are(void **state)
     assert_true(storage_is_guarded(here, "second", "stable"));
 }
 
+/* The event loop asks memory alone, which does not know what another process may have put. */
+static void memory_says_when_it_may_be_old(void **state)
+{
+    g_autofree char *path = ingot_workdir_file(*state, "data");
+    g_autoptr(Storage) here = storage_open_shared(path, NULL), there = storage_open_shared(path, NULL);
+    g_autoptr(json_t) body = json_pack("{s:[{s:s}]}", "channels", "name", "stable");
+    g_autoptr(Pipeline) applied = pipeline_new("a", body);
+    assert_true(storage_refresh_pipelines(there, NULL));
+    g_autoptr(Pipeline) usual = storage_recall_pipeline(there, "a");
+    assert_null(usual->pattern);
+    assert_true(storage_change_pipelines(here, NULL, replace_all, applied, NULL));
+    assert_null(storage_recall_pipeline(there, "a"));
+    g_autoptr(Pipeline) asked = storage_pipeline(there, "a");
+    assert_true(pipeline_equal(asked, applied));
+    g_autoptr(Pipeline) recalled = storage_recall_pipeline(there, "a");
+    assert_ptr_equal(recalled, asked);
+    put_manifest(here, "b", "1.0.0", "one", NULL, 0); /* nothing that matters, but who knows that */
+    assert_null(storage_recall_pipeline(there, "a"));
+    g_autoptr(Pipeline) same = storage_pipeline(there, "a");
+    assert_ptr_equal(same, asked);
+}
+
+/* A change goes by the pipeline that counts while it is made: whoever has looked before it may have seen another. */
+static void changes_go_by_the_pipeline_of_now(void **state)
+{
+    g_autofree char *path = ingot_workdir_file(*state, "data");
+    g_autoptr(Storage) here = storage_open_shared(path, NULL), there = storage_open_shared(path, NULL);
+    g_autoptr(json_t) body = json_pack("{s:[{s:s}]}", "channels", "name", "stable");
+    g_autoptr(Pipeline) applied = pipeline_new("a", body), before = storage_pipeline(there, "a");
+    IngotDigest one = put_manifest(there, "a", "1.0.0", "one", NULL, 0), two;
+    put_manifest(there, "a", "stable", "one", NULL, 0);
+    StorageMoving moving = {.name = "a", .tag = "stable", .to = &one, .expected = &one, .pipeline = before};
+    assert_true(storage_change_pipelines(here, NULL, replace_all, applied, NULL));
+
+    g_autoptr(GError) pushed = NULL, moved = NULL, untagged = NULL, removed = NULL;
+    assert_false(try_manifest(there, "a", "stable", "two", NULL, 0, NULL, &two, &pushed));
+    assert_true(g_error_matches(pushed, INGOT_ERROR, INGOT_ERROR_EXISTS));
+    assert_false(storage_move_tag(there, &moving, &moved));
+    assert_true(g_error_matches(moved, INGOT_ERROR, INGOT_ERROR_EXISTS));
+    assert_false(storage_remove_tag(there, NULL, "a", "stable", &untagged));
+    assert_true(g_error_matches(untagged, INGOT_ERROR, INGOT_ERROR_EXISTS));
+    assert_false(storage_remove_manifest(there, NULL, "a", &one, &removed));
+    assert_true(g_error_matches(removed, INGOT_ERROR, INGOT_ERROR_LIMIT));
+
+    moving.pipeline = applied;
+    assert_true(storage_move_tag(there, &moving, NULL));
+    g_autoptr(GArray) moves = storage_moves(there, "a", "stable", 0, 100, NULL);
+    assert_int_equal(moves->len, 1); /* it is a channel there, so it is noted */
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -195,6 +245,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_pipeline_says_what_is_a_channel, set_up, tear_down),
         cmocka_unit_test_setup_teardown(no_copy_moves_a_guarded_channel, set_up, tear_down),
         cmocka_unit_test_setup_teardown(pipelines_change_from_what_they_are, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(memory_says_when_it_may_be_old, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(changes_go_by_the_pipeline_of_now, set_up, tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
