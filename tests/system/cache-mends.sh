@@ -114,6 +114,13 @@ kill -CONT "$SERVER"
 sed "s/$blob/sha256:$(printf '1%.0s' {1..64})/" "$TMP/both" >"$TMP/lacks"
 [ "$(put_manifest "$cache" team/web 3 "$TMP/lacks" $manifest)" = 404 ] || fail "what is nowhere: $(cat "$TMP/answer")"
 end_cache
+start_cache half "http://$upstream" --upstream-absent 1s
+push_blob "$cache" team/web "$TMP/other"
+sed "s/]}$/,{\"mediaType\":\"a\/c\",\"digest\":\"sha256:$(printf '1%.0s' {1..64})\",\"size\":1}]}/" "$TMP/both" >"$TMP/lacks"
+echo "/blobs/$blob status 500" >"$TMP/rules"
+[ "$(put_manifest "$cache" team/web 3 "$TMP/lacks" $manifest)" = 503 ] || fail "what may be at the upstream, beside what is nowhere: $(cat "$TMP/answer")"
+: >"$TMP/rules"
+end_cache
 ok "a push to a cache may count on what a HEAD there has told"
 
 start_cache promoted "http://$upstream" --upstream-absent 1s
@@ -128,6 +135,50 @@ pulls dev || fail "what was promoted is not here as a whole: $(cat "$TMP/head")"
 kill -CONT "$SERVER"
 end_cache
 ok "a cache promotes what it has as a whole"
+
+# What a test at the upstream has found since counts at the cache, whoever has asked for it or not; only now's word does.
+# attach_report RESULT TIME: at the upstream.
+attach_report() {
+    printf '{"_type":"https://in-toto.io/Statement/v1","subject":[{"digest":{"sha256":"%s"}}],"predicateType":"https://in-toto.io/attestation/test-result/v0.1","predicate":{"result":"%s","configuration":[{"name":"a"}],"ingot":{"finished":"%s"}}}' \
+        "${digest#sha256:}" "$1" "$2" >"$TMP/report"
+    push_blob "$first" team/web "$TMP/report"
+    printf '{"schemaVersion":2,"mediaType":"%s","artifactType":"application/vnd.in-toto+json","config":{"mediaType":"a/b","digest":"%s","size":300000},"layers":[{"mediaType":"application/vnd.in-toto+json","digest":"%s","size":%d}],"subject":{"mediaType":"%s","digest":"%s","size":1}}' \
+        $manifest "$blob" "$(digest_of "$TMP/report")" "$(stat -c %s "$TMP/report")" $manifest "$digest" >"$TMP/about"
+    [ "$(put_manifest "$first" team/web "$(digest_of "$TMP/about")" "$TMP/about" $manifest)" = 201 ] || fail "$(cat "$TMP/answer")"
+}
+# gate CHANNEL STATUS WORDS: what a dry run of a promotion at the cache says.
+gate() {
+    expect "$2" ingot promote "$cache/team/web" 1 "$1" --dry-run --json
+    grep -q "$3" "$TMP/out" || fail "$1: $(cat "$TMP/out" "$TMP/err")"
+}
+start_cache gated "http://$upstream" --upstream-absent 1s
+printf 'pipelines:\n  team/web:\n    channels: [{name: open}, {name: tested, gates: [tested]}, {name: steady, from: open, gates: [soak: 1s]}]\n' >"$TMP/pipeline.yaml"
+ingot pipeline apply "$cache" "$TMP/pipeline.yaml" >/dev/null
+attach_report PASSED 2026-01-01T00:00:00Z
+[ "$(put_manifest "$first" team/web tested "$TMP/image" $manifest)" = 201 ] || fail "$(cat "$TMP/answer")"
+pulls 1 || fail "$(cat "$TMP/head")"
+[ "$(code /v2/team/web/manifests/tested)" = 404 ] || fail "the upstream's tag is a guarded channel's: $(cat "$TMP/head")"
+[ "$(code /v2/team/web/tags/list)" = 200 ] && grep -q '"1"' "$TMP/answer" || fail "$(cat "$TMP/answer")"
+grep -q '"tested"' "$TMP/answer" && fail "a channel that is not here is listed: $(cat "$TMP/answer")"
+expect 0 ingot promote "$cache/team/web" 1 open
+gate tested 0 'tests have passed'
+attach_report FAILED 2026-01-02T00:00:00Z
+echo "/blobs/$(digest_of "$TMP/report") status 500" >"$TMP/rules"
+gate tested 3 'could not be asked.*not all here'
+: >"$TMP/rules"
+sleep 1.1 # until a failure is not remembered
+gate tested 3 'newest test report says that it failed'
+attach_report PASSED 2026-01-03T00:00:00Z
+echo '/referrers/ status 500' >"$TMP/rules"
+gate tested 3 'could not be asked.*elsewhere is not known'
+gate steady 3 'could not be asked.*elsewhere is not known'
+: >"$TMP/rules"
+sleep 1.1
+gate tested 0 'tests have passed'
+attach_report FAILED 2036-01-04T00:00:00Z
+gate steady 3 'a test of it has failed'
+end_cache
+ok "a cache promotes by all that is attached to the image at its upstream now, and by that with its bytes"
 
 # TYPE THAT COMES, TYPE THAT IS KEPT (none: it is refused)
 printf '{"schemaVersion":2,"config":{"mediaType":"a/b","digest":"%s","size":300000},"layers":[]}' "$blob" >"$TMP/bare"

@@ -17,6 +17,10 @@ typedef struct {
     const json_t *require;   /* what the pipeline requires of every build; NULL: nothing */
     struct Database *ledger; /* that has secrets (follow/ledger.h); NULL: none */
     Accounts *accounts;      /* of those who may approve; NULL: there are none */
+    /* Sees to it that what is attached of that kind is here, with its bytes, where an upstream has more; FALSE: nobody
+     * can say for now. NULL: what is here is all. */
+    gboolean (*bring)(const char *kind, gpointer user, GError **error);
+    gpointer bring_user;
 } GateCase;
 
 typedef struct {

@@ -4,13 +4,13 @@
 #include <string.h>
 
 #include "base/json.h"
+#include "base/ocidigest.h"
 #include "base/text.h"
 #include "trust/base64.h"
 #include "trust/bundle.h"
 
 #define EVIDENCE_MAX (16u << 20)   /* bytes of one */
 #define EVIDENCE_VALUES (1u << 20) /* of its JSON */
-#define EVIDENCE_MOST 500u         /* of one kind at one image */
 #define EVIDENCE_SPDX_ARTIFACT "application/spdx+json"
 #define REFUSALS_TOLD 3u
 #define WHY_TOLD 200u /* bytes */
@@ -58,13 +58,36 @@ typedef struct {
     gpointer user;
 } Taking;
 
-/* The digest of the blob that an attachment is about. */
-static gboolean find_layer(const GateCase *its, GBytes *manifest, IngotDigest *digest)
+/* The blob that an attachment is about; DENIED: none. */
+static gboolean find_layer(const GateCase *its, GBytes *manifest, OciDigest *named, IngotDigest *digest, GError **error)
 {
     g_autoptr(json_t) root = ingot_json_parse_bytes(manifest, "the attachment", EVIDENCE_VALUES, NULL);
     const json_t *layer = json_array_get(json_object_get(root, "layers"), 0);
     const char *text = json_string_value(json_object_get(layer, "digest"));
-    return text != NULL && storage_digest(its->storage, text, digest, NULL);
+    if (text == NULL || !oci_digest_parse(text, named, NULL)) {
+        g_set_error(error, INGOT_ERROR, INGOT_ERROR_DENIED, "it has no layer");
+        return FALSE;
+    }
+    return storage_resolve(its->storage, named, digest, error);
+}
+
+/* Its bytes; NOT_FOUND, with what helps. */
+static StorageBlob *find_blob(const GateCase *its, const IngotDigest *attachment, const OciDigest *named,
+                              const IngotDigest *digest, GError **error)
+{
+    GError *problem = NULL;
+    StorageBlob *blob = storage_blob(its->storage, its->name, digest, &problem);
+    if (g_error_matches(problem, INGOT_ERROR, INGOT_ERROR_NOT_FOUND)) {
+        g_autofree char *text = ingot_digest_to_text(attachment), *content = oci_digest_to_text(named);
+        g_set_error(error, INGOT_ERROR, INGOT_ERROR_NOT_FOUND,
+                    "what %s, which is attached to it, says is not here (%s): GET /v2/%s/blobs/%s from this registry"
+                    " brings it from an upstream, or remove the attachment",
+                    text, content, its->name, content);
+        g_error_free(problem);
+    } else if (problem != NULL) {
+        g_propagate_error(error, problem);
+    }
+    return blob;
 }
 
 /* DENIED: it is no evidence. */
@@ -72,16 +95,14 @@ static GBytes *read_content(const Taking *taking, const IngotDigest *attachment,
 {
     const GateCase *its = taking->its;
     g_autofree char *type = NULL;
+    OciDigest named;
     IngotDigest digest;
     g_autoptr(GBytes) manifest = storage_manifest(its->storage, its->name, attachment, &type, error);
-    if (manifest == NULL || !reading_afford(taking->reading, g_bytes_get_size(manifest), error)) {
+    if (manifest == NULL || !reading_afford(taking->reading, g_bytes_get_size(manifest), error) ||
+        !find_layer(its, manifest, &named, &digest, error)) {
         return NULL;
     }
-    if (!find_layer(its, manifest, &digest)) {
-        g_set_error(error, INGOT_ERROR, INGOT_ERROR_DENIED, "it has no layer");
-        return NULL;
-    }
-    g_autoptr(StorageBlob) blob = storage_blob(its->storage, its->name, &digest, error);
+    g_autoptr(StorageBlob) blob = find_blob(its, attachment, &named, &digest, error);
     guint64 size = blob == NULL ? 0 : storage_blob_size(blob);
     if (size > EVIDENCE_MAX) {
         g_set_error(error, INGOT_ERROR, INGOT_ERROR_DENIED, "it is larger than %u MiB", EVIDENCE_MAX >> 20);
@@ -96,14 +117,8 @@ static GBytes *read_content(const Taking *taking, const IngotDigest *attachment,
 
 typedef gboolean (*EvidenceTake)(const Taking *taking, GBytes *content, Evidence *one, GError **error);
 
-static gboolean is_refusal(const GError *error)
-{
-    return g_error_matches(error, INGOT_ERROR, INGOT_ERROR_DENIED) ||
-           g_error_matches(error, INGOT_ERROR, INGOT_ERROR_NOT_FOUND);
-}
-
-/* What is no evidence, or not here, is refused, and what take fails at. FALSE: it is here and can't be read, so that
- * nobody knows whether it says that a test has failed; or the budget is used up. */
+/* What is no evidence is refused, and what take fails at. FALSE: it can't be read, or is not here, so that nobody knows
+ * whether it says that a test has failed; or the budget is used up. */
 static gboolean take_one(const Taking *taking, const IngotDigest *attachment, EvidenceTake take, GError **error)
 {
     g_autoptr(GMutexLocker) locker = g_mutex_locker_new(&document_lock);
@@ -112,7 +127,7 @@ static gboolean take_one(const Taking *taking, const IngotDigest *attachment, Ev
     g_autoptr(GBytes) content = read_content(taking, attachment, &problem);
     gboolean counts = content != NULL && take(taking, content, &one, &problem);
     (void)locker;
-    if (content == NULL && !is_refusal(problem)) {
+    if (content == NULL && !g_error_matches(problem, INGOT_ERROR, INGOT_ERROR_DENIED)) {
         g_propagate_error(error, problem);
         return FALSE;
     }
@@ -127,6 +142,9 @@ static gboolean take_one(const Taking *taking, const IngotDigest *attachment, Ev
 static gboolean take_all(const Taking *taking, const char *artifact, EvidenceTake take, GError **error)
 {
     const GateCase *its = taking->its;
+    if (its->bring != NULL && !its->bring(artifact, its->bring_user, error)) {
+        return FALSE;
+    }
     if (!storage_check_referrers(its->storage, its->name, &its->digest, error)) {
         return FALSE;
     }

@@ -1,9 +1,9 @@
 /* What is attached to an image, as gates judge it: in-toto statements, as they are or signed, signatures, and package
  * lists. All of it comes from whoever may push, so that what is no evidence never counts, and size and number
- * are bounded: of each document, of their sum, and of memory. What is damaged here is an error: it may say that a test
- * has failed. A gate is given one document after another and keeps only
- * what its verdict needs; the process holds one at a time, however many promotions run. Where a gate is given keys,
- * only what one of them has signed counts. */
+ * are bounded: of each document, of their sum, and of memory. What is damaged, or not here, is an error: it may say
+ * that a test has failed. A gate is given one document after another and keeps only what its verdict needs; the process
+ * holds one at a time, however many promotions run. Where a gate is given keys, only what one of them has signed
+ * counts. */
 #pragma once
 
 #include "evidence/statement.h"
@@ -11,6 +11,7 @@
 #include "trust/bundle.h"
 
 #define EVIDENCE_BUDGET (64u << 20) /* bytes that a gate reads */
+#define EVIDENCE_MOST 500u          /* attachments of one kind at one image, likewise */
 
 typedef struct {
     IngotDigest attachment;

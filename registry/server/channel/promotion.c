@@ -7,7 +7,9 @@
 #include "base/text.h"
 #include "server/channel/announce.h"
 #include "server/channel/gate.h"
+#include "server/channel/gateevidence.h"
 #include "server/follow/hosttarget.h"
+#include "server/mirror/wholes.h"
 #include "server/storage/channels.h"
 #include "server/storage/moves.h"
 #include "server/storage/movetag.h"
@@ -152,9 +154,27 @@ static char *mend_of_error(const GError *error)
                         : "mend what is said here, and promote it again");
 }
 
+/* What is attached to the image where that is known elsewhere. */
+typedef struct {
+    const Promotion *promotion;
+    const IngotDigest *image;
+    gboolean listed; /* all of it is here, but for bytes */
+} Attached;
+
+/* The first gate that reads evidence has it listed. */
+static gboolean attached_bring(const char *kind, gpointer user, GError **error)
+{
+    Attached *attached = user;
+    const Promotion *promotion = attached->promotion;
+    attached->listed =
+        attached->listed || through_attached(promotion->through, promotion->name, attached->image, error);
+    return attached->listed && through_contents(promotion->through, promotion->storage, promotion->name,
+                                                attached->image, kind, EVIDENCE_MOST + 1, EVIDENCE_BUDGET, error);
+}
+
 /* A gate that can't be asked has not been passed. */
 static void judge_gate(const Promotion *promotion, const Pipeline *pipeline, const PipelineChannel *channel,
-                       const json_t *entry, PromotionResult *result)
+                       const json_t *entry, Attached *attached, PromotionResult *result)
 {
     const json_t *settings;
     const char *name = pipeline_gate(entry, &settings);
@@ -168,7 +188,9 @@ static void judge_gate(const Promotion *promotion, const Pipeline *pipeline, con
                           .from = channel->from,
                           .require = pipeline->require,
                           .ledger = promotion->ledger,
-                          .accounts = promotion->accounts};
+                          .accounts = promotion->accounts,
+                          .bring = promotion->through == NULL ? NULL : attached_bring,
+                          .bring_user = attached};
     GateVerdict verdict = {0};
     g_autoptr(GError) error = NULL;
     if (gate == NULL) {
@@ -189,6 +211,7 @@ static void judge_gate(const Promotion *promotion, const Pipeline *pipeline, con
 static void judge_gates(const Promotion *promotion, const Pipeline *pipeline, const PipelineChannel *channel,
                         gboolean always_only, PromotionResult *result)
 {
+    Attached attached = {.promotion = promotion, .image = &result->digest};
     judge_state(promotion, result);
     if (!always_only && channel->from->len > 0) {
         judge_from(promotion, channel, result);
@@ -197,7 +220,7 @@ static void judge_gates(const Promotion *promotion, const Pipeline *pipeline, co
         const json_t *settings, *entry = json_array_get(channel->gates, i);
         pipeline_gate(entry, &settings);
         if (!always_only || pipeline_gate_always(settings)) {
-            judge_gate(promotion, pipeline, channel, entry, result);
+            judge_gate(promotion, pipeline, channel, entry, &attached, result);
         }
     }
 }

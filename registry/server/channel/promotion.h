@@ -21,6 +21,7 @@ typedef struct {
     gboolean force;              /* moves it whatever they say */
     struct Database *ledger;     /* that has the secrets of gates and what hosts report (follow/ledger.h); NULL: none */
     Accounts *accounts;          /* of those whose approvals count; NULL: there are none */
+    struct Through *through;     /* where more may be attached to the image (mirror/through.h); NULL: nowhere */
 } Promotion;
 
 typedef struct {

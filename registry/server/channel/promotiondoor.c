@@ -119,6 +119,7 @@ static enum MHD_Result run_promotion(Request *request, const RouteMatch *match, 
                                  .actor = &actor,
                                  .ledger = request->server->ledger,
                                  .accounts = request->server->access->accounts,
+                                 .through = request->server->through,
                                  .expected = expects == NULL ? NULL : &expected,
                                  .dry_run = json_is_true(json_object_get(body, "dry_run")),
                                  .force = json_is_true(json_object_get(body, "force"))};
@@ -169,7 +170,8 @@ static enum MHD_Result answer_rollback(Request *request, const RouteMatch *match
                                  .from = text_of(body, "to"),
                                  .actor = &actor,
                                  .ledger = request->server->ledger,
-                                 .accounts = request->server->access->accounts};
+                                 .accounts = request->server->access->accounts,
+                                 .through = request->server->through};
     return promotion_roll_back(&promotion, &result, &error) ? answer_result(request, &result, FALSE)
                                                             : refuse_promotion(request, error);
 }

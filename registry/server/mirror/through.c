@@ -12,6 +12,7 @@
 #include "server/mirror/told.h"
 #include "server/storage/channels.h"
 #include "server/storage/mentions.h"
+#include "server/storage/pushers.h"
 
 #define MOMENT                                                                                                         \
     (G_TIME_SPAN_SECOND * 7 / 10)      /* for which a look-up is waited for where there is an answer without it        \
@@ -107,6 +108,26 @@ FetchOutcome through_referrers(Through *through, const char *name, const OciDige
     gboolean known = told_any(through->storage, name, subject);
     FetchOutcome outcome = ask_get(ask, known || upstream_is_late(ask->upstream) ? MOMENT : SMALL, NULL);
     return through_is_open(outcome) && has_attached(through->storage, name, subject) ? FETCH_DONE : outcome;
+}
+
+/* Somebody is known to have pushed it here, so that an upstream need not have heard of it. */
+static gboolean is_own(Storage *storage, const char *name, const IngotDigest *image)
+{
+    g_auto(GStrv) pushers = storage_pushers(storage, name, image, NULL);
+    return pushers != NULL && pushers[0] != NULL;
+}
+
+gboolean through_attached(Through *through, const char *name, const IngotDigest *image, GError **error)
+{
+    const OciDigest subject = oci_digest_from_sha256(image);
+    g_autofree char *text = oci_digest_to_text(&subject);
+    FetchOutcome outcome = ask_get(through_ask(through, name, text, ATTACHED, get_referrers), LOOK_UP, NULL);
+    if (!through_is_open(outcome) || is_own(through->storage, name, image)) {
+        return TRUE;
+    }
+    g_set_error(error, INGOT_ERROR, INGOT_ERROR_NETWORK, "what is attached to it elsewhere is not known: %s",
+                through_reason(outcome));
+    return FALSE;
 }
 
 /* The manifest here that a tag or a digest names, and what it is called by. */
@@ -292,7 +313,7 @@ static FetchOutcome fetch_blobs(Through *through, const char *name, const GArray
         if (!mention->manifest && !is_here(through, name, &named)) {
             FetchOutcome outcome = fetch_blob(through, name, &named, wait, NULL);
             gboolean done = outcome == FETCH_DONE || (mention->elsewhere && outcome == FETCH_ABSENT);
-            worst = done ? worst : outcome;
+            worst = done || (outcome == FETCH_ABSENT && through_is_open(worst)) ? worst : outcome;
         }
     }
     return worst;

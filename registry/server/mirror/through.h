@@ -36,6 +36,9 @@ FetchOutcome through_open(Through *through, const char *name, const OciDigest *n
 /* What is here counts while the upstream can't be asked, also nothing, where that is all that it has told of: DONE.
  * What it has attached to a manifest is asked for once when that comes. */
 FetchOutcome through_referrers(Through *through, const char *name, const OciDigest *subject);
+/* Whether all is here that the upstream names as attached to a manifest, as it says now: what it has told of before
+ * does not count, unless somebody has pushed the manifest here. FALSE: nobody can say for now. Waits longer. */
+gboolean through_attached(Through *through, const char *name, const IngotDigest *image, GError **error);
 #define THROUGH_WAIT (20 * G_TIME_SPAN_SECOND) /* for which a client waits for what is not here at all */
 /* All the blobs that a manifest mentions (mentions.h), which come at once. waits: until they are here; else what is on
  * its way is FETCH_PENDING at once. */

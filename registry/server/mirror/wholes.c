@@ -1,5 +1,6 @@
 #include "server/mirror/wholes.h"
 
+#include <ingot/error.h>
 #include <ingot/manifest.h>
 #include <ingot/reference.h>
 #include <string.h>
@@ -58,4 +59,55 @@ FetchOutcome through_description(Through *through, Storage *storage, const char 
     const OciDigest index = oci_digest_from_sha256(&manifest->index.digest);
     outcome = through_blob(through, name, &config);
     return outcome == FETCH_DONE ? through_blob(through, name, &index) : outcome;
+}
+
+/* --- what is attached --- */
+
+#define AT_ONCE 32u /* blobs that are asked for */
+
+/* Adds the first layer of an attachment, which is what that says; whoever reads one without any tells so. */
+static gboolean contents_add(GArray *all, Storage *storage, const char *name, const IngotDigest *digest, GError **error)
+{
+    OciDigest named;
+    g_autofree char *type = NULL;
+    g_autoptr(GBytes) bytes = storage_manifest(storage, name, digest, &type, error);
+    g_autoptr(json_t) root =
+        bytes == NULL ? NULL : manifest_parse(g_bytes_get_data(bytes, NULL), g_bytes_get_size(bytes), name, NULL);
+    const json_t *layer = json_array_get(json_object_get(root, "layers"), 0);
+    const char *text = json_string_value(json_object_get(layer, "digest"));
+    if (text != NULL && oci_digest_parse(text, &named, NULL)) {
+        const Mention mention = {.digest = named.key, .named = named};
+        g_array_append_val(all, mention);
+    }
+    return bytes != NULL;
+}
+
+static gboolean contents_fetch(Through *through, const char *name, const GArray *all, GError **error)
+{
+    for (guint at = 0; at < all->len; at += AT_ONCE) {
+        g_autoptr(GArray) some = g_array_new(FALSE, FALSE, sizeof(Mention));
+        g_array_append_vals(some, &g_array_index(all, Mention, at), MIN(AT_ONCE, all->len - at));
+        FetchOutcome outcome = through_needs(through, name, some, TRUE);
+        if (through_is_open(outcome)) {
+            g_set_error(error, INGOT_ERROR, INGOT_ERROR_NETWORK, "what is attached to it is not all here: %s",
+                        through_reason(outcome));
+            return FALSE;
+        }
+    }
+    return TRUE;
+}
+
+gboolean through_contents(Through *through, Storage *storage, const char *name, const IngotDigest *image,
+                          const char *kind, guint most, guint64 bytes, GError **error)
+{
+    guint64 read = 0;
+    g_autoptr(GArray) all = g_array_new(FALSE, FALSE, sizeof(Mention));
+    g_autoptr(GArray) referrers = storage_referrers(storage, name, image, kind, NULL, most, error);
+    gboolean ok = referrers != NULL;
+    for (guint i = 0; ok && i < referrers->len && read <= bytes; i++) {
+        const StorageReferrer *one = &g_array_index(referrers, StorageReferrer, i);
+        read += one->size;
+        ok = contents_add(all, storage, name, &one->digest, error);
+    }
+    return ok && contents_fetch(through, name, all, error);
 }

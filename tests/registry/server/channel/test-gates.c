@@ -247,6 +247,56 @@ static void test_damaged_row(void **state)
     assert_true(g_error_matches(error, INGOT_ERROR, INGOT_ERROR_CORRUPT));
 }
 
+/* As a cache has it: the manifest of an attachment alone, by a SHA-256 or a SHA-512. */
+static void attach_part(Storage *storage, const IngotDigest *subject, const char *type, const char *layer)
+{
+    g_autofree char *json = g_strdup_printf("{\"layers\":[{\"digest\":\"%s\"}]}", layer);
+    g_autoptr(json_t) root = manifest_parse(json, strlen(json), "the manifest", NULL);
+    g_autoptr(GArray) mentions = mentions_read(root);
+    const StorageManifest manifest = {.data = json,
+                                      .size = strlen(json),
+                                      .type = "application/vnd.oci.image.manifest.v1+json",
+                                      .artifact = type,
+                                      .subject = subject,
+                                      .mentions = mentions,
+                                      .partial = TRUE,
+                                      .cached = TRUE};
+    IngotDigest digest;
+    assert_true(storage_put_manifest(storage, "a", &manifest, &digest, NULL));
+}
+
+/* Nor does anybody know what an attachment says of which only the manifest is here. */
+static void test_part(void **state)
+{
+    static const char *const gates[] = {"tested", "provenance", "packages", "signed"};
+    g_autoptr(TrustKey) key = trust_key_generate(NULL);
+    g_autoptr(json_t) keys = keys_of(key, key), deny = json_pack("{s:[s]}", "deny", "telnetd");
+    g_autoptr(json_t) clean = json_pack("{s:b}", "clean", 1);
+    const json_t *settings[] = {NULL, clean, deny, keys};
+    const char *kinds[] = {STATEMENT_TYPE, STATEMENT_TYPE, SPDX_TYPE, TRUST_BUNDLE_TYPE};
+    for (guint i = 0; i < 2 * G_N_ELEMENTS(gates); i++) {
+        g_autoptr(Storage) storage = open_storage(state);
+        g_autoptr(GPtrArray) none = g_ptr_array_new();
+        g_autoptr(GError) error = NULL;
+        g_autofree char *zeros = g_strnfill(i < G_N_ELEMENTS(gates) ? 64 : 128, '0');
+        g_autofree char *layer = g_strdup_printf("sha%s:%s", i < G_N_ELEMENTS(gates) ? "256" : "512", zeros);
+        guint at = i % G_N_ELEMENTS(gates);
+        IngotDigest image = put_manifest(storage, "a", "1.0.0", "one", NULL, 0);
+        report(storage, &image, &image, "PASSED", "web.yaml", "2026-11-01T00:00:00Z", NULL);
+        attach_part(storage, &image, kinds[at], layer);
+        const GateCase its = {storage, "a", "prod", image, "alice", NOW, none};
+        GateVerdict verdict = {0};
+        if (gate_find(gates[at])->judge(&its, settings[at], &verdict, &error)) {
+            fail_msg("%s: %d: %s", gates[at], verdict.passed, verdict.why);
+        }
+        assert_non_null(strstr(error->message, layer));
+        assert_non_null(strstr(error->message, "is not here"));
+        g_clear_pointer(&storage, storage_close);
+        tear_down(state);
+        set_up(state);
+    }
+}
+
 static IngotDigest put_by(Storage *storage, const char *user, const char *text, const char *type,
                           const IngotDigest *subject)
 {
@@ -378,6 +428,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_signed, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_packages, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_damage, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_part, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_damaged_row, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_budget, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_approved, set_up, close_accounts),

@@ -236,6 +236,46 @@ static void what_was_pushed_needs_no_upstream(void **state)
     fixture_free(all);
 }
 
+static gboolean decides(Fixture *all, const IngotDigest *image)
+{
+    g_autoptr(GError) error = NULL;
+    gboolean known = through_attached(all->through, NAME, image, &error);
+    assert_true(known || g_error_matches(error, INGOT_ERROR, INGOT_ERROR_NETWORK));
+    return known;
+}
+
+static gboolean decides_when_down(Fixture *all, const IngotDigest *image)
+{
+    g_atomic_int_set(&all->is_down, TRUE);
+    gboolean known = decides(all, image);
+    g_atomic_int_set(&all->is_down, FALSE);
+    return known;
+}
+
+/* Whoever decides by what is attached needs what the upstream says now; but of what somebody has pushed here. */
+static void what_was_told_before_decides_nothing(void **state)
+{
+    static const StorageActor alice = {.name = "alice"};
+    g_autoptr(GArray) none = g_array_new(FALSE, FALSE, sizeof(Mention));
+    Fixture *all = fixture_new(state, 1);
+    pull_image(all);
+    assert_int_equal(attached(all), FETCH_DONE);
+    assert_int_equal(attached_when_down(all), FETCH_DONE);
+    assert_false(decides_when_down(all, &all->subject.key));
+    all->count = ATTACHED;
+    assert_true(decides(all, &all->subject.key));
+    assert_int_equal(count_here(all), ATTACHED);
+    const StorageManifest pushed = {.data = "{}",
+                                    .size = 2,
+                                    .type = "application/vnd.oci.image.manifest.v1+json",
+                                    .mentions = none,
+                                    .actor = &alice};
+    IngotDigest own;
+    assert_true(storage_put_manifest(all->storage, NAME, &pushed, &own, NULL));
+    assert_true(decides_when_down(all, &own));
+    fixture_free(all);
+}
+
 static GPtrArray *guard_one(const GPtrArray *now, gpointer channel, GError **error)
 {
     (void)now, (void)error;
@@ -273,6 +313,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_refusal_of_all_says_nothing, set_up, tear_down),
         cmocka_unit_test_setup_teardown(attachments_come_with_their_image, set_up, tear_down),
         cmocka_unit_test_setup_teardown(what_was_pushed_needs_no_upstream, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(what_was_told_before_decides_nothing, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_guarded_channel_is_ours, set_up, tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
