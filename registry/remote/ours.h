@@ -35,7 +35,8 @@ gboolean ingot_remote_get_frames(IngotRemote *remote, const char *name, const In
  * that this stands on, as image/lifecycle.h has it; NULL: nothing. It belongs to the remote. */
 const json_t *ingot_remote_said(const IngotRemote *remote);
 const json_t *ingot_remote_said_of_base(const IngotRemote *remote);
-/* Whether the tag that ingot_remote_find_tag looked at last is a channel whose image goes out in phases. */
+/* Whether the tag that ingot_remote_find_tag looked at last is said to be a channel whose image goes out in phases.
+ * Whatever stands between may have dropped that. */
 gboolean ingot_remote_is_phased(const IngotRemote *remote);
 /* The manifest is given although it is withheld, from now on: for whoever describes it or copies it with what is said.
  */

@@ -54,15 +54,15 @@ print(answer.get("digest") or answer["why"].split(" opens ")[0], answer.get("fur
 
 # --- without one ---
 move 1.0.0
-python3 tests/system/upstream.py "$REGISTRY" /dev/null "$TMP/asked" >"$TMP/between" 2>"$TMP/between.log" &
+echo 'GET+/api/v1/.*/target/ status 404' >"$TMP/rules"
+python3 tests/system/upstream.py "$REGISTRY" "$TMP/rules" "$TMP/asked" >"$TMP/between" 2>"$TMP/between.log" &
 ENDING+=("$!")
 until_true test -s "$TMP/between"
 between=$(cat "$TMP/between")/team/web
 where=$between follow plain --once
 ran plain 1.0.0 || fail "$(cat "$TMP/plain.log")"
-grep -q 'HEAD /v2/team/web/manifests/dev' "$TMP/asked" && ! grep -q /target/ "$TMP/asked" || fail "$(cat "$TMP/asked")"
 [ "$(curl -sf "$api/rollouts")" = '[]' ] || fail "$(curl -s "$api/rollouts")"
-ok "where images go out to all at once, no host asks for its turn"
+ok "of a registry that knows of no hosts a follower takes what the tag names"
 
 # --- groups, in their turn ---
 start_follower canary --group canary
@@ -79,6 +79,22 @@ dev = json.load(sys.stdin)[0]
 rollout = dev["rollout"]
 assert (rollout["phase"], rollout["phases"], rollout["stopped"], rollout["failed"]) == (1, 2, False, []) and rollout["next"] > dev["since"], rollout' || fail "--json"
 ran eu 1.0.0 || fail "$(cat "$TMP/eu.log")"
+# Caches ask with GET where a client asks with HEAD, and again with what they have.
+says_phases() { curl -s -o /dev/null -D - "$@" "$SERVED/v2/team/web/manifests/dev" | grep -qi '^ingot-rollout: phases'; }
+says_phases -I && says_phases && says_phases -H "If-None-Match: \"$(digest 2.0.0)\"" || fail "not each answer says that the image goes out in phases"
+# tells_between RULES WORDS: what a follower of another group is told, where something stands between that does as the rules say.
+tells_between() {
+    printf '%s\n' "$1" >"$TMP/rules"
+    : >"$TMP/other.log"
+    where=$between start_follower other
+    until_true grep -qs "$2" "$TMP/other.log"
+    kill "${ENDING[-1]}"
+    wait "${ENDING[-1]}" || fail "a follower ends with $?"
+    [ ! -e "$TMP/ran.other" ] || fail "it does not wait for its turn"
+}
+tells_between 'HEAD+/v2/ drop Ingot-Rollout' 'waits: phase 2 of 2 opens at'
+tells_between 'GET+/api/v1/.*/target/ status 404' "whether it is this host's turn can't be asked: "
+tells_between $'HEAD+/v2/ drop Ingot-Rollout\nGET+/api/v1/.*/target/ status 500' 'status 500'
 later 3601
 until_true ran eu "1.0.0 2.0.0"
 ! told phase || fail "$(ingot channels "$where" --hosts 2>&1)"

@@ -27,6 +27,7 @@ Of the backend's answer to what is read:
   slow N          N bytes of the body a second, this way or that
   flipslow N      both
   type T          the Content-Type is T
+  drop NAME       lacks the header NAME
   length N        says that its body has N bytes
   longer N        the body has N bytes more than it says
   set KEY VALUE   of its JSON text, KEY ("layers.1.size") is VALUE
@@ -177,7 +178,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
             return self.changed(answer, *text.split(" ", 1))
         self.send_response(answer.status)
         for name, value in answer.getheaders():
-            if name.lower() not in ("connection", "transfer-encoding", "date", "server") and (mode, name.lower()) not in (("plain", "ingot-frames"), ("type", "content-type"), ("length", "content-length")):
+            if name.lower() not in ("connection", "transfer-encoding", "date", "server") and (mode, name.lower()) not in (("plain", "ingot-frames"), ("type", "content-type"), ("length", "content-length"), ("drop", text.lower())):
                 self.send_header(name, value)
         if mode == "type":
             self.send_header("Content-Type", text)

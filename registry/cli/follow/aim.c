@@ -1,5 +1,7 @@
 #include "cli/follow/aim.h"
 
+#include <ingot/error.h>
+
 #include "base/json.h"
 #include "base/text.h"
 #include "remote/api.h"
@@ -34,13 +36,12 @@ static char *aim_path(const IngotReference *channel, const AimHost *host, const 
     return g_string_free(path, FALSE);
 }
 
-/* Whether it is this host's turn, where the image goes out in phases. */
+/* What this very host is to run. *status: of the answer; 0: none has come. */
 static gboolean aim_ask(IngotRemote *remote, const IngotReference *channel, const AimHost *host,
-                        const IngotDigest *runs, Aim *aim, GError **error)
+                        const IngotDigest *runs, Aim *aim, guint *status, GError **error)
 {
-    guint status;
     g_autofree char *path = aim_path(channel, host, runs);
-    g_autoptr(json_t) answer = remote_api(remote, "GET", path, NULL, &status, error);
+    g_autoptr(json_t) answer = remote_api(remote, "GET", path, NULL, status, error);
     const char *digest = json_string_value(json_object_get(answer, "digest"));
     const char *why = json_string_value(json_object_get(answer, "why"));
     const json_t *again = json_object_get(answer, "again");
@@ -48,25 +49,50 @@ static gboolean aim_ask(IngotRemote *remote, const IngotReference *channel, cons
         return FALSE;
     }
     if (digest != NULL) {
+        if (!ingot_digest_parse(digest, &aim->digest, error)) {
+            return FALSE;
+        }
         aim->further = json_is_true(json_object_get(answer, "further"));
         aim->version = g_strdup(json_string_value(json_object_get(answer, "version")));
-        return ingot_digest_parse(digest, &aim->digest, error);
+        return TRUE;
     }
-    aim->waits = ingot_text_line(why == NULL ? "the registry does not say why" : why);
+    if (why == NULL) {
+        g_set_error(error, INGOT_ERROR, INGOT_ERROR_CORRUPT, "%s: the registry does not say what this host is to run",
+                    channel->name);
+        return FALSE;
+    }
+    aim->waits = ingot_text_line(why);
     aim->again = json_is_integer(again) ? CLAMP(json_integer_value(again), 1, AGAIN_MOST) : 0;
     return TRUE;
+}
+
+/* Whether such an answer, where the tag can be had, is that of a registry which knows of no hosts; of one that is down
+ * or busy nobody knows. */
+static gboolean is_foreign(guint status)
+{
+    return (status >= 200 && status < 500 && status != 408 && status != 429) || status == 501;
 }
 
 gboolean aim_find(IngotRemote *remote, const IngotReference *channel, const AimHost *host, const IngotDigest *runs,
                   Aim *aim, GError **error)
 {
     gboolean told;
+    guint status = 0;
+    GError *problem = NULL;
     if (!ingot_remote_find_tag(remote, channel->name, channel->tag, &aim->digest, &told, error)) {
         return FALSE;
     }
-    if (ingot_remote_is_phased(remote)) {
-        return aim_ask(remote, channel, host, runs, aim, error);
+    gboolean phased = ingot_remote_is_phased(remote);
+    IngotDigest named = aim->digest;
+    if (aim_ask(remote, channel, host, runs, aim, &status, &problem)) {
+        return TRUE;
     }
+    if (phased || !is_foreign(status)) {
+        g_propagate_prefixed_error(error, problem, "whether it is this host's turn can't be asked: ");
+        return FALSE;
+    }
+    g_error_free(problem);
+    aim->digest = named;
     if (told) {
         return TRUE;
     }

@@ -1,6 +1,6 @@
 /* Aim: what a host that follows a channel is to run now, as its registry says. Mostly that is what the channel names.
- * Where an Ingot's registry lets an image out in phases, it is asked for this very host, which may have to wait, or to
- * take another image first. */
+ * An Ingot's registry may let it out in phases, so it is asked for this very host, which may have to wait, or to take
+ * another image first. Any other has the tag alone. */
 #pragma once
 
 #include <ingot/reference.h>

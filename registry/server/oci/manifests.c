@@ -45,19 +45,15 @@ static enum MHD_Result withhold(Request *request, const Announcement *words)
     return result;
 }
 
-/* Whoever follows a tag looks at it so: where its image goes out in phases, each host asks whether it is its turn. */
-static gboolean asks_for_rollout(const Request *request, const ApiRoute *route)
-{
-    return !by_digest(route) && strcmp(request->method, "HEAD") == 0;
-}
-
+/* Whoever follows a tag looks at it: where its image goes out in phases, each host has to ask whether it is its turn.
+ * Each answer says so, since caches before the server make answers to HEAD of those to GET. */
 static const char *rollout_header(const Pipeline *pipeline, const char *tag)
 {
     const PipelineChannel *channel = pipeline == NULL ? NULL : pipeline_channel(pipeline, tag);
     return channel == NULL || channel->rollout == NULL ? NULL : "phases";
 }
 
-/* pipeline: the name's, where asks_for_rollout; else NULL. */
+/* pipeline: the name's, where a tag is asked for; else NULL. */
 static enum MHD_Result give(Request *request, const ApiRoute *route, const KeptManifest *manifest,
                             const Pipeline *pipeline)
 {
@@ -76,16 +72,15 @@ static enum MHD_Result give(Request *request, const ApiRoute *route, const KeptM
     g_autofree char *tag = g_strdup_printf("\"%s\"", text);
     /* A tag may move, and an image may be revoked: whoever keeps an answer asks again, and is told in few bytes that
      * nothing has changed. */
-    const char *keep = access_keep_asking(request);
+    const char *keep = access_keep_asking(request), *rollout = rollout_header(pipeline, route->reference);
     if (request_has_already(request, tag)) {
         return request_answer(request, MHD_HTTP_NOT_MODIFIED, NULL, NULL, 0, "ETag", tag, "Cache-Control", keep,
                               "Docker-Content-Digest", text, LIFECYCLE_HEADER, words.said, LIFECYCLE_BASE_HEADER,
-                              words.base, "Warning", words.warning, NULL);
+                              words.base, "Warning", words.warning, "Ingot-Rollout", rollout, NULL);
     }
     return request_answer_bytes(request, MHD_HTTP_OK, manifest->type, manifest->bytes, "Docker-Content-Digest", text,
                                 "ETag", tag, "Cache-Control", keep, LIFECYCLE_HEADER, words.said, LIFECYCLE_BASE_HEADER,
-                                words.base, "Warning", words.warning, "Ingot-Rollout",
-                                rollout_header(pipeline, route->reference), NULL);
+                                words.base, "Warning", words.warning, "Ingot-Rollout", rollout, NULL);
 }
 
 static enum MHD_Result get(Request *request, const ApiRoute *route)
@@ -104,8 +99,7 @@ static enum MHD_Result get(Request *request, const ApiRoute *route)
                    ? request_refuse_busy(request, through_reason(outcome))
                    : fail(request, route, error);
     }
-    g_autoptr(Pipeline) pipeline =
-        asks_for_rollout(request, route) ? storage_pipeline(request->server->storage, route->name) : NULL;
+    g_autoptr(Pipeline) pipeline = by_digest(route) ? NULL : storage_pipeline(request->server->storage, route->name);
     return give(request, route, manifest, pipeline);
 }
 
@@ -117,7 +111,7 @@ enum MHD_Result api_manifest_quick(Request *request, const ApiRoute *route)
                 (pulls_may_wait(request->server->storage) && counts_on(request, route))
             ? NULL
             : kept_manifest_ready(request->server->storage, route->name, route->reference);
-    gboolean asks = manifest != NULL && asks_for_rollout(request, route);
+    gboolean asks = manifest != NULL && !by_digest(route);
     g_autoptr(Pipeline) pipeline = asks ? storage_recall_pipeline(request->server->storage, route->name) : NULL;
     return manifest == NULL || (asks && pipeline == NULL) ? MHD_YES : give(request, route, manifest, pipeline);
 }
