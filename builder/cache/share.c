@@ -31,11 +31,11 @@ static gboolean share_put_stored(const Share *share, IngotRemote *remote, const 
 /* Of a disk the parts that the registry lacks. */
 static gboolean share_put_disk(const Share *share, IngotRemote *remote, const IngotImage *image, GError **error)
 {
-    const IngotDescriptor *disk = &image->manifest->disk;
+    const IngotDescriptor *disk = &ingot_manifest_disk(image->manifest, 0)->disk; /* a node's one */
     gboolean has;
     return ingot_remote_has_blob(remote, share->where->name, &disk->digest, &has, error) &&
-           (has || ingot_transfer_push_disk(share->store, remote, share->where->name, disk, image->index, NULL,
-                                            share->progress, NULL, error));
+           (has || ingot_transfer_push_disk(share->store, remote, share->where->name, disk,
+                                            ingot_image_part(image, 0)->index, NULL, share->progress, NULL, error));
 }
 
 /* --- the manifest --- */
@@ -53,10 +53,11 @@ static IngotImage *share_pack(const Share *share, const Node *node, const char *
     if (packed == NULL) {
         return NULL;
     }
-    IngotDescriptor disk = {.digest = packed->digest, .size = packed->size}, manifest;
+    const IngotPackedDisk disk = {{packed->digest, packed->size}, packed->index};
+    IngotDescriptor manifest;
     g_autoptr(json_t) config = ingot_config_new("amd64", packed->index->disk_size);
     json_object_set(config, "node", record);
-    if (!ingot_store_add_image(share->store, name, tag, config, NULL, &disk, packed->index, &manifest, error)) {
+    if (!ingot_store_add_image(share->store, name, tag, config, NULL, &disk, 1, &manifest, error)) {
         return NULL;
     }
     IngotImage *image = ingot_store_image(share->store, named, error);
@@ -88,11 +89,13 @@ static gboolean share_send(const Share *share, IngotRemote *remote, const Node *
                            const IngotImage *image, GError **error)
 {
     const IngotManifest *parts = image->manifest;
-    ingot_progress_begin(share->progress, parts->disk.size, "push the machine after '%s'", node_run(node)->title);
+    ingot_progress_begin(share->progress, ingot_manifest_stored(parts), "push the machine after '%s'",
+                         node_run(node)->title);
     g_autofree char *disk_image = ingot_manifest_to_text(parts);
     g_autoptr(json_t) manifest = ingot_json_parse(disk_image, strlen(disk_image), tag, error);
     if (manifest == NULL || !share_put_stored(share, remote, &parts->config, error) ||
-        !share_put_stored(share, remote, &parts->index, error) || !share_put_disk(share, remote, image, error)) {
+        !share_put_stored(share, remote, &ingot_manifest_disk(parts, 0)->index, error) ||
+        !share_put_disk(share, remote, image, error)) {
         return FALSE;
     }
     for (guint i = 0; i < SHARED_FILES; i++) {

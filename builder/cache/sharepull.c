@@ -121,7 +121,7 @@ static gboolean pull_disk(const Share *share, const Shared *shared, NodeDraft *d
         return FALSE;
     }
     g_autoptr(IngotImage) image = ingot_store_image(share->store, exact, error);
-    g_autoptr(IngotDisk) disk = image == NULL ? NULL : ingot_disk_open(image->disk_path, image->index, error);
+    g_autoptr(IngotDisk) disk = image == NULL ? NULL : ingot_image_only_disk(image, error);
     g_autofree char *path = draft_layer(draft, NODE_DISK);
     gboolean ok =
         disk != NULL && ingot_format_export(&format_qcow2, &(IngotFormatInput){.disk = disk}, path, NULL, error);

@@ -60,10 +60,9 @@ gboolean emit_image(IngotStore *store, const EmitOptions *options, IngotProgress
     ingot_progress_end(progress, NULL);
     g_autoptr(json_t) config = ingot_config_new("amd64", packed->index->disk_size);
     json_object_update(config, options->config);
-    IngotDescriptor disk = {.digest = packed->digest, .size = packed->size};
+    const IngotPackedDisk disk = {{packed->digest, packed->size}, packed->index};
     /* The name comes last: whoever finds the image finds its reports. */
-    return ingot_store_add_image(store, NULL, NULL, config, options->annotations, &disk, packed->index, manifest,
-                                 error) &&
+    return ingot_store_add_image(store, NULL, NULL, config, options->annotations, &disk, 1, manifest, error) &&
            emit_packages(store, manifest, options->spdx, error) &&
            emit_said(store, manifest, options, TEST_RESULT_PREDICATE, options->report, error) &&
            emit_said(store, manifest, options, PROVENANCE_PREDICATE, options->provenance, error) &&

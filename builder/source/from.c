@@ -158,11 +158,11 @@ static char *from_unpack(const SourceContext *context, IngotImage *image, const 
     }
     /* Under the lock: a file of that name is what a killed build left. */
     g_autofree char *making = g_strconcat(path, ".making", NULL);
-    g_autoptr(IngotDisk) disk = ingot_image_disk(image, error);
+    g_autoptr(IngotDisk) disk = ingot_image_only_disk(image, error);
     if (disk == NULL || !kept_remove(making, error)) {
         return NULL;
     }
-    ingot_progress_begin(context->progress, image->index->disk_size, "unpack %s", image->entry->name);
+    ingot_progress_begin(context->progress, ingot_image_size(image), "unpack %s", image->entry->name);
     if (!ingot_format_export(&format_raw, &(IngotFormatInput){.disk = disk}, making, context->progress, error) ||
         !kept_publish(making, path, context->progress, error)) {
         kept_remove(making, NULL);

@@ -39,14 +39,29 @@ typedef struct {
     void (*keep)(gpointer user, guint number, const void *chunk); /* no hole */
     gpointer user;
 } IngotDiskCache;
-/* For ingot_disk_read, before it is called; the cache is the caller's and outlives the disk. */
+/* For ingot_disk_read of a disk that is not joined yet, before it is called; the cache is the caller's and outlives the
+ * disk. */
 void ingot_disk_set_cache(IngotDisk *disk, const IngotDiskCache *cache);
 /* Asked before each ingot_disk_read, of holes too, by several threads at a time: FALSE (with an error) is that read's
  * answer. A long work on the disk ends by it. */
 typedef gboolean (*IngotDiskGate)(gpointer user, GError **error);
 void ingot_disk_set_gate(IngotDisk *disk, IngotDiskGate gate, gpointer user);
 
-const IngotIndex *ingot_disk_index(const IngotDisk *disk);
+const IngotIndex *ingot_disk_index(const IngotDisk *disk); /* not of joined ones */
+
+/* Several disks as one range of bytes: each has a base in it, a whole number of INGOT_DISK_BASE, and what lies between
+ * them reads as zeros. So a byte of any of them has one offset, by which layouts and the calls below find it; what is
+ * about chunks, caches and sums is asked of the members. The list, of one disk at least, and its disks are taken over;
+ * one disk alone is itself, its only member at base 0. */
+#define INGOT_DISK_BASE ((guint64)64 << 20) /* bytes */
+IngotDisk *ingot_disk_join(GPtrArray *disks);
+guint ingot_disk_count(const IngotDisk *disk);
+IngotDisk *ingot_disk_member(IngotDisk *disk, guint i); /* the disk's own */
+guint64 ingot_disk_base(const IngotDisk *disk, guint i);
+/* The last member whose base is not behind the offset. */
+guint ingot_disk_at(const IngotDisk *disk, guint64 offset);
+/* Bytes of all members, without what lies between them. */
+guint64 ingot_disk_size(const IngotDisk *disk);
 
 /* Any range of the disk. */
 gboolean ingot_disk_read(IngotDisk *disk, guint64 offset, void *buffer, gsize size, GError **error);
@@ -55,7 +70,7 @@ gboolean ingot_disk_read(IngotDisk *disk, guint64 offset, void *buffer, gsize si
  * from several threads at a time; it returns FALSE with an error to stop. */
 typedef gboolean (*IngotDiskTake)(guint64 offset, const void *data, gsize size, gpointer user, GError **error);
 gboolean ingot_disk_each(IngotDisk *disk, IngotDiskTake take, gpointer user, IngotProgress *progress, GError **error);
-/* The raw disk to a descriptor that cannot seek (a pipe). */
+/* The raw disk (not joined ones) to a descriptor that cannot seek (a pipe). */
 gboolean ingot_disk_stream(IngotDisk *disk, int fd, IngotProgress *progress, GError **error);
 /* Reads and checks everything, writes nothing. */
 gboolean ingot_disk_verify(IngotDisk *disk, IngotProgress *progress, GError **error);

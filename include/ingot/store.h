@@ -110,33 +110,51 @@ typedef struct {
 /* Reads every blob that an image of the store or an attachment needs: GPtrArray of IngotStoreFault. */
 GPtrArray *ingot_store_check(IngotStore *store, GError **error);
 
+/* A disk of an image in the store. */
+typedef struct {
+    IngotIndex *index;
+    char *path;         /* of its blob */
+    char *checked_path; /* where it is remembered that it was found right: ingot_image_disk */
+} IngotImageDisk;
+
 /* An image, open for reading. */
 typedef struct {
     IngotStoreEntry *entry;
     IngotManifest *manifest;
     json_t *config;
-    IngotIndex *index;
-    char *disk_path;
-    char *checked_path; /* where it is remembered that the disk was found right: ingot_image_disk */
+    GArray *disks; /* of IngotImageDisk, as many and in the order as the manifest has them */
 } IngotImage;
+static inline const IngotImageDisk *ingot_image_part(const IngotImage *image, guint i)
+{
+    return &g_array_index(image->disks, IngotImageDisk, i);
+}
+/* Bytes of its disks as a machine sees them. */
+guint64 ingot_image_size(const IngotImage *image);
 /* NOT_FOUND, too, where one of its blobs has gone, or not all of its disk is there. */
 IngotImage *ingot_store_image(IngotStore *store, const IngotReference *reference, GError **error);
 /* The image of a reference's digest, whatever its name points at by now; NOT_FOUND where a blob of it is not there. */
 IngotImage *ingot_store_image_by_digest(IngotStore *store, const IngotReference *reference, GError **error);
 void ingot_image_free(IngotImage *image);
-/* Its disk, which remembers what was found right of it before (disk.h). */
+/* Its disks, joined where there are several (disk.h), which remember what was found right of them before. */
 IngotDisk *ingot_image_disk(const IngotImage *image, GError **error);
-/* Once all of that disk was read: remembers that it is right, where the store can be written. */
+/* The disk of an image that has one; INVALID: it has several. */
+IngotDisk *ingot_image_only_disk(const IngotImage *image, GError **error);
+/* Once all of a disk was read: remembers that it is right, where the store can be written. */
 void ingot_image_remember(const IngotImage *image, IngotDisk *disk);
 /* Holds the image's blobs; FALSE: one has gone. */
 gboolean ingot_store_hold_image(IngotStore *store, const IngotImage *image);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(IngotImage, ingot_image_free)
 
-/* Writes config, index and manifest of a disk blob that is in the store, and names the image (tag NULL: by digest; name
- * NULL: not yet, ingot_store_tag does it once all is there). annotations may be NULL. *manifest receives its
- * descriptor. */
+/* A disk blob that is in the store, and its index. */
+typedef struct {
+    IngotDescriptor blob;
+    IngotIndex *index;
+} IngotPackedDisk;
+/* Writes config, indexes and manifest of disks, and names the image (tag NULL: by digest; name NULL: not yet,
+ * ingot_store_tag does it once all is there). The config has as many disks (ingot_config_add_disk). annotations may be
+ * NULL. *manifest receives its descriptor. */
 gboolean ingot_store_add_image(IngotStore *store, const char *name, const char *tag, json_t *config,
-                               json_t *annotations, const IngotDescriptor *disk, IngotIndex *index,
+                               json_t *annotations, const IngotPackedDisk *disks, guint count,
                                IngotDescriptor *manifest, GError **error);
 /* Attaches a blob to an image, named or not yet (a manifest with a subject, listed in index.json without a name). */
 gboolean ingot_store_attach(IngotStore *store, const IngotDescriptor *subject, const char *artifact_type,

@@ -165,13 +165,13 @@ static int open_stream(const CliOutput *output, GError **error)
 static gboolean stream(const CliOutput *output, const IngotImage *image, GError **error)
 {
     IngotProgress *progress = ingot_command_progress();
-    g_autoptr(IngotDisk) disk = ingot_image_disk(image, error);
+    g_autoptr(IngotDisk) disk = ingot_image_only_disk(image, error);
     g_auto(IngotFd) fd = disk == NULL ? -1 : open_stream(output, error);
     if (fd < 0 || (isatty(fd) && !refuse_terminal(output, error))) {
         return FALSE;
     }
     ingot_command_streams();
-    ingot_progress_begin(progress, image->index->disk_size, "write %s", output->path);
+    ingot_progress_begin(progress, ingot_image_size(image), "write %s", output->path);
     if (!ingot_disk_stream(disk, fd, progress, error) || !ingot_fd_close(&fd, output->path, error)) {
         return FALSE;
     }
@@ -187,12 +187,12 @@ gboolean cli_output_write(const CliOutput *output, const IngotImage *image, cons
     }
     note_format(output);
     IngotProgress *progress = ingot_command_progress();
-    g_autoptr(IngotDisk) disk = ingot_image_disk(image, error);
+    g_autoptr(IngotDisk) disk = ingot_image_only_disk(image, error);
     const IngotFormatInput input = {.disk = disk, .config = image->config, .name = image->entry->name};
     if (disk == NULL || !ingot_format_can(format, &input, error)) {
         return FALSE;
     }
-    ingot_progress_begin(progress, image->index->disk_size, "write %s", output->path);
+    ingot_progress_begin(progress, ingot_image_size(image), "write %s", output->path);
     if (!ingot_format_export(format, &input, output->path, progress, error)) {
         return FALSE;
     }

@@ -15,8 +15,8 @@ static json_t *describe(IngotStore *store, const char *digest)
     if (image == NULL) {
         return json_pack("{s:b}", "damaged", TRUE);
     }
-    json_t *object = json_pack("{s:I, s:I}", "size", (json_int_t)image->index->disk_size, "stored",
-                               (json_int_t)image->manifest->disk.size);
+    json_t *object = json_pack("{s:I, s:I}", "size", (json_int_t)ingot_image_size(image), "stored",
+                               (json_int_t)ingot_manifest_stored(image->manifest));
     ingot_json_set_string(object, "created", json_string_value(json_object_get(image->config, "created")));
     g_autoptr(json_t) note = standing_load(store, &image->entry->manifest.digest);
     json_object_update(object, note);

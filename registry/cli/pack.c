@@ -114,13 +114,13 @@ static IngotPacked *pack(IngotStore *store, const IngotBundle *bundle, const cha
 static gboolean add_image(IngotStore *store, const IngotReference *reference, const IngotPacked *packed, gboolean uefi,
                           IngotDigest *digest, GError **error)
 {
-    IngotDescriptor disk = {.digest = packed->digest, .size = packed->size}, manifest;
+    const IngotPackedDisk disk = {{packed->digest, packed->size}, packed->index};
+    IngotDescriptor manifest;
     g_autoptr(json_t) config = ingot_config_new("amd64", packed->index->disk_size);
     if (uefi) {
         json_object_set_new(config, "firmware", json_pack("[s]", "uefi"));
     }
-    if (!ingot_store_add_image(store, reference->name, reference->tag, config, NULL, &disk, packed->index, &manifest,
-                               error)) {
+    if (!ingot_store_add_image(store, reference->name, reference->tag, config, NULL, &disk, 1, &manifest, error)) {
         return FALSE;
     }
     *digest = manifest.digest;

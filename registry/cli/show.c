@@ -26,8 +26,8 @@ static json_t *describe(const char *name, const IngotDescriptor *descriptor, con
     char digest[INGOT_DIGEST_TEXT_SIZE];
     ingot_digest_write_text(&descriptor->digest, digest);
     json_t *all = json_pack("{s:s, s:s, s:I, s:O, s:O?, s:O}", "reference", name, "digest", digest, "stored",
-                            (json_int_t)manifest->disk.size, "config", config, "annotations", manifest->annotations,
-                            "attached", attached);
+                            (json_int_t)ingot_manifest_stored(manifest), "config", config, "annotations",
+                            manifest->annotations, "attached", attached);
     return all;
 }
 
@@ -42,6 +42,15 @@ static json_t *attached_type_of(IngotStore *store, const IngotDigest *digest)
     }
     const char *type = attached_type(root);
     return type == NULL ? json_null() : json_string(type);
+}
+
+static json_int_t count_chunks(const IngotImage *image)
+{
+    json_int_t count = 0;
+    for (guint i = 0; i < image->disks->len; i++) {
+        count += ingot_image_part(image, i)->index->chunks->len;
+    }
+    return count;
 }
 
 static json_t *show_local(const IngotReference *reference, GError **error)
@@ -67,7 +76,7 @@ static json_t *show_local(const IngotReference *reference, GError **error)
     json_t *all = describe(name, &image->entry->manifest, image->manifest, image->config, attached);
     json_object_set(all, "evidence", evidence);
     g_autoptr(json_t) note = standing_load(store, &image->entry->manifest.digest);
-    json_object_set_new(all, "chunks", json_integer(image->index->chunks->len));
+    json_object_set_new(all, "chunks", json_integer(count_chunks(image)));
     json_object_update(all, note);
     return all;
 }

@@ -74,6 +74,7 @@ void ingot_disk_free(IngotDisk *disk)
             disk->free_blob(disk->blob);
         }
         disk_sums_free(disk->sums);
+        joined_free(disk);
         ingot_index_unref(disk->index);
         g_free(disk->name);
         g_free(disk);
@@ -82,6 +83,7 @@ void ingot_disk_free(IngotDisk *disk)
 
 void ingot_disk_set_cache(IngotDisk *disk, const IngotDiskCache *cache)
 {
+    g_return_if_fail(disk->members == NULL);
     disk->cache = cache;
 }
 
@@ -93,6 +95,7 @@ void ingot_disk_set_gate(IngotDisk *disk, IngotDiskGate gate, gpointer user)
 
 const IngotIndex *ingot_disk_index(const IngotDisk *disk)
 {
+    g_return_val_if_fail(disk->members == NULL, NULL);
     return disk->index;
 }
 
@@ -221,16 +224,8 @@ static gboolean read_range(IngotDisk *disk, Cursor *cursor, guint number, guint6
     return TRUE;
 }
 
-gboolean ingot_disk_read(IngotDisk *disk, guint64 offset, void *buffer, gsize size, GError **error)
+static gboolean read_disk(IngotDisk *disk, guint64 offset, void *buffer, gsize size, GError **error)
 {
-    if (offset > disk->index->disk_size || size > disk->index->disk_size - offset) {
-        g_set_error(error, INGOT_ERROR, INGOT_ERROR_INVALID, "%s: offset %" G_GUINT64_FORMAT " is past the disk's end",
-                    disk->name, offset);
-        return FALSE;
-    }
-    if (disk->gate != NULL && !disk->gate(disk->gate_user, error)) {
-        return FALSE;
-    }
     if (size == 0 || (disk->cache != NULL && disk->cache->find(disk->cache->user, offset, buffer, size))) {
         return TRUE;
     }
@@ -239,6 +234,27 @@ gboolean ingot_disk_read(IngotDisk *disk, guint64 offset, void *buffer, gsize si
     gboolean ok = read_range(disk, cursor, number, offset, buffer, size, error);
     idle_give(&disk->cursors, cursor);
     return ok;
+}
+
+static guint64 end_of(const IngotDisk *disk)
+{
+    guint last = ingot_disk_count(disk) - 1;
+    return ingot_disk_base(disk, last) + ingot_disk_member((IngotDisk *)disk, last)->index->disk_size;
+}
+
+gboolean ingot_disk_read(IngotDisk *disk, guint64 offset, void *buffer, gsize size, GError **error)
+{
+    guint64 end = end_of(disk);
+    if (offset > end || size > end - offset) {
+        g_set_error(error, INGOT_ERROR, INGOT_ERROR_INVALID, "%s: offset %" G_GUINT64_FORMAT " is past the disk's end",
+                    disk->name, offset);
+        return FALSE;
+    }
+    if (disk->gate != NULL && !disk->gate(disk->gate_user, error)) {
+        return FALSE;
+    }
+    return disk->members == NULL ? read_disk(disk, offset, buffer, size, error)
+                                 : joined_read(disk, offset, buffer, size, error);
 }
 
 /* Where a disk is streamed to. */
@@ -312,6 +328,7 @@ static gboolean stream(IngotDisk *disk, Cursor *cursor, int fd, IngotProgress *p
 
 gboolean ingot_disk_stream(IngotDisk *disk, int fd, IngotProgress *progress, GError **error)
 {
+    g_return_val_if_fail(disk->members == NULL, FALSE);
     Cursor *cursor = cursor_new();
     gboolean ok = stream(disk, cursor, fd, progress, error);
     cursor_free(cursor);

@@ -1,4 +1,4 @@
-/* The insides of an IngotDisk, for the files that read it whole (sweep.c). */
+/* The insides of an IngotDisk, for the files that read it whole (sweep.c) or join several (joined.c). */
 #pragma once
 
 #include <ingot/disk.h>
@@ -25,9 +25,17 @@ struct IngotDisk {
     const IngotDiskCache *cache; /* NULL: none */
     IngotDiskGate gate;          /* NULL: none */
     gpointer gate_user;
-    Idle cursors; /* that nobody uses */
+    Idle cursors;       /* that nobody uses */
+    GPtrArray *members; /* of IngotDisk, joined; NULL: it is one disk, which what stands above is of */
+    guint64 *bases;     /* of each member */
 };
 
+/* --- joined disks (joined.c) --- */
+gboolean joined_read(IngotDisk *disk, guint64 offset, void *buffer, gsize size, GError **error);
+gboolean joined_each(IngotDisk *disk, IngotDiskTake take, gpointer user, IngotProgress *progress, GError **error);
+void joined_free(IngotDisk *disk); /* the members */
+
+/* --- one disk --- */
 void disk_sums_free(DiskSums *sums); /* may be NULL */
 /* A chunk of the disk from its frame, checked, as ingot_decoder_chunk has it. */
 gboolean disk_decode(const IngotDisk *disk, IngotDecoder *decoder, const IngotChunk *chunk, const void *frame,

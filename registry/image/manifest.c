@@ -4,7 +4,9 @@
 
 #include "base/json.h"
 
-#define CONFIG_VERSION 1
+#define CONFIG_ONE_DISK 1 /* versions of the config */
+#define CONFIG_VERSION 2
+#define DISK_NUMBER "vnd.ingot.disk" /* annotation of a layer: which disk it belongs to */
 
 static json_t *descriptor(const char *media_type, const IngotDescriptor *blob)
 {
@@ -13,12 +15,68 @@ static json_t *descriptor(const char *media_type, const IngotDescriptor *blob)
     return json_pack("{s:s, s:s, s:I}", "mediaType", media_type, "digest", digest, "size", (json_int_t)blob->size);
 }
 
+IngotManifest *ingot_manifest_new(const IngotDescriptor *config, json_t *annotations)
+{
+    IngotManifest *manifest = g_new0(IngotManifest, 1);
+    manifest->config = *config;
+    manifest->annotations = json_incref(annotations);
+    manifest->disks = g_array_new(FALSE, FALSE, sizeof(IngotDiskPair));
+    return manifest;
+}
+
+void ingot_manifest_add_disk(IngotManifest *manifest, const IngotDescriptor *index, const IngotDescriptor *disk)
+{
+    const IngotDiskPair pair = {.index = *index, .disk = *disk};
+    g_array_append_val(manifest->disks, pair);
+}
+
+guint64 ingot_manifest_stored(const IngotManifest *manifest)
+{
+    guint64 stored = 0;
+    for (guint i = 0; i < manifest->disks->len; i++) {
+        stored += ingot_manifest_disk(manifest, i)->disk.size;
+    }
+    return stored;
+}
+
+gboolean ingot_manifest_has_one_disk(const IngotManifest *manifest, const char *what, GError **error)
+{
+    if (manifest->disks->len > 1) {
+        g_set_error(error, INGOT_ERROR, INGOT_ERROR_INVALID,
+                    "%s: an image of %u disks, where one of a single disk is needed", what, manifest->disks->len);
+        return FALSE;
+    }
+    return TRUE;
+}
+
+/* number: of its disk; -1: the only one. */
+static void add_layer(json_t *layers, const char *media_type, const IngotDescriptor *blob, gint number)
+{
+    json_t *layer = descriptor(media_type, blob);
+    if (number >= 0) {
+        g_autofree char *text = g_strdup_printf("%d", number);
+        json_object_set_new(layer, "annotations", json_pack("{s:s}", DISK_NUMBER, text));
+    }
+    json_array_append_new(layers, layer);
+}
+
+static json_t *list_layers(const IngotManifest *manifest)
+{
+    json_t *layers = json_array();
+    for (guint i = 0; i < manifest->disks->len; i++) {
+        const IngotDiskPair *pair = ingot_manifest_disk(manifest, i);
+        gint number = manifest->disks->len == 1 ? -1 : (gint)i;
+        add_layer(layers, INGOT_TYPE_INDEX, &pair->index, number);
+        add_layer(layers, INGOT_TYPE_DISK, &pair->disk, number);
+    }
+    return layers;
+}
+
 char *ingot_manifest_to_text(const IngotManifest *manifest)
 {
     g_autoptr(json_t) root = json_pack(
-        "{s:i, s:s, s:s, s:o, s:[o, o]}", "schemaVersion", 2, "mediaType", INGOT_TYPE_MANIFEST, "artifactType",
-        INGOT_TYPE_IMAGE, "config", descriptor(INGOT_TYPE_CONFIG, &manifest->config), "layers",
-        descriptor(INGOT_TYPE_INDEX, &manifest->index), descriptor(INGOT_TYPE_DISK, &manifest->disk));
+        "{s:i, s:s, s:s, s:o, s:o}", "schemaVersion", 2, "mediaType", INGOT_TYPE_MANIFEST, "artifactType",
+        INGOT_TYPE_IMAGE, "config", descriptor(INGOT_TYPE_CONFIG, &manifest->config), "layers", list_layers(manifest));
     if (json_object_size(manifest->annotations) > 0) {
         json_object_set(root, "annotations", manifest->annotations);
     }
@@ -101,6 +159,64 @@ static gboolean read_annotations(const json_t *root, IngotManifest *manifest, co
     return TRUE;
 }
 
+/* --- the layers --- */
+
+static const char *number_of(const json_t *layer)
+{
+    return json_string_value(json_object_get(json_object_get(layer, "annotations"), DISK_NUMBER));
+}
+
+/* The layers of an image's only disk have no number, or 0; of several disks, each has its own. */
+static gboolean check_number(const json_t *layer, guint number, gboolean only, const char *what, GError **error)
+{
+    const char *found = number_of(layer);
+    g_autofree char *expected = g_strdup_printf("%u", number);
+    if (found == NULL ? !only : strcmp(found, expected) != 0) {
+        g_set_error(error, INGOT_ERROR, INGOT_ERROR_CORRUPT,
+                    "%s: a layer of disk %u is expected, but its annotation " DISK_NUMBER " is '%.20s'", what, number,
+                    found == NULL ? "" : found);
+        return FALSE;
+    }
+    return TRUE;
+}
+
+static gboolean read_pair(IngotManifest *manifest, const json_t *layers, gboolean only, const char *what,
+                          GError **error)
+{
+    guint number = manifest->disks->len;
+    const json_t *index = json_array_get(layers, 2 * (size_t)number);
+    const json_t *disk = json_array_get(layers, 2 * (size_t)number + 1);
+    IngotDiskPair pair;
+    if (index == NULL || disk == NULL) {
+        g_set_error(error, INGOT_ERROR, INGOT_ERROR_CORRUPT, "%s: index and disk are expected as layers", what);
+        return FALSE;
+    }
+    if (!read_descriptor(index, INGOT_TYPE_INDEX, what, &pair.index, error) ||
+        !read_descriptor(disk, INGOT_TYPE_DISK, what, &pair.disk, error) ||
+        !check_number(index, number, only, what, error) || !check_number(disk, number, only, what, error)) {
+        return FALSE;
+    }
+    ingot_manifest_add_disk(manifest, &pair.index, &pair.disk);
+    return TRUE;
+}
+
+/* Layers behind the disks that have no disk's number are others' (a shared node's files). */
+static gboolean read_disks(IngotManifest *manifest, const json_t *layers, const char *what, GError **error)
+{
+    gboolean only = number_of(json_array_get(layers, 2)) == NULL;
+    do {
+        if (manifest->disks->len == INGOT_DISKS_MAX) {
+            g_set_error(error, INGOT_ERROR, INGOT_ERROR_LIMIT, "%s: an image of more than %u disks", what,
+                        INGOT_DISKS_MAX);
+            return FALSE;
+        }
+        if (!read_pair(manifest, layers, only, what, error)) {
+            return FALSE;
+        }
+    } while (number_of(json_array_get(layers, 2 * (size_t)manifest->disks->len)) != NULL);
+    return TRUE;
+}
+
 IngotManifest *ingot_manifest_parse(const void *data, gsize size, const char *what, GError **error)
 {
     if (size > INGOT_MANIFEST_MAX) {
@@ -113,38 +229,93 @@ IngotManifest *ingot_manifest_parse(const void *data, gsize size, const char *wh
     if (root == NULL || !check_kind(root, what, error)) {
         return NULL;
     }
-    g_autoptr(IngotManifest) manifest = g_new0(IngotManifest, 1);
-    json_t *config = ingot_json_get_object(root, "config", what, error);
-    json_t *layers = config == NULL ? NULL : ingot_json_get_array(root, "layers", what, error);
-    if (layers == NULL || !read_descriptor(config, INGOT_TYPE_CONFIG, what, &manifest->config, error)) {
+    IngotDescriptor config;
+    json_t *object = ingot_json_get_object(root, "config", what, error);
+    json_t *layers = object == NULL ? NULL : ingot_json_get_array(root, "layers", what, error);
+    if (layers == NULL || !read_descriptor(object, INGOT_TYPE_CONFIG, what, &config, error)) {
         return NULL;
     }
-    if (json_array_size(layers) < 2) {
-        g_set_error(error, INGOT_ERROR, INGOT_ERROR_CORRUPT, "%s: index and disk are expected as layers", what);
-        return NULL;
-    }
-    if (!read_descriptor(json_array_get(layers, 0), INGOT_TYPE_INDEX, what, &manifest->index, error) ||
-        !read_descriptor(json_array_get(layers, 1), INGOT_TYPE_DISK, what, &manifest->disk, error)) {
-        return NULL;
-    }
-    if (!read_annotations(root, manifest, what, error)) {
-        return NULL;
-    }
-    return g_steal_pointer(&manifest);
+    g_autoptr(IngotManifest) manifest = ingot_manifest_new(&config, NULL);
+    return read_disks(manifest, layers, what, error) && read_annotations(root, manifest, what, error)
+               ? g_steal_pointer(&manifest)
+               : NULL;
 }
 
 void ingot_manifest_free(IngotManifest *manifest)
 {
     if (manifest != NULL) {
         json_decref(manifest->annotations);
+        g_array_unref(manifest->disks);
         g_free(manifest);
     }
 }
 
+/* --- the config --- */
+
 json_t *ingot_config_new(const char *architecture, guint64 disk_size)
 {
-    return json_pack("{s:i, s:s, s:{s:I}}", "version", CONFIG_VERSION, "architecture", architecture, "disk", "size",
+    return json_pack("{s:i, s:s, s:{s:I}}", "version", CONFIG_ONE_DISK, "architecture", architecture, "disk", "size",
                      (json_int_t)disk_size);
+}
+
+void ingot_config_add_disk(json_t *config, guint64 disk_size)
+{
+    json_t *disks = json_object_get(config, "disks");
+    if (disks == NULL) {
+        disks = json_pack("[o]", json_deep_copy(json_object_get(config, "disk")));
+        json_object_set_new(config, "disks", disks);
+        json_object_set_new(config, "version", json_integer(CONFIG_VERSION));
+    }
+    json_array_append_new(disks, json_pack("{s:I}", "size", (json_int_t)disk_size));
+}
+
+static gboolean has_one_disk(const json_t *config)
+{
+    return json_integer_value(json_object_get(config, "version")) <= CONFIG_ONE_DISK;
+}
+
+guint ingot_config_disks(const json_t *config)
+{
+    return has_one_disk(config) ? 1 : (guint)json_array_size(json_object_get(config, "disks"));
+}
+
+json_t *ingot_config_disk(const json_t *config, guint i)
+{
+    return !has_one_disk(config) ? json_array_get(json_object_get(config, "disks"), i)
+           : i == 0              ? json_object_get(config, "disk")
+                                 : NULL;
+}
+
+gboolean ingot_config_fits(const json_t *config, const IngotManifest *manifest, const char *what, GError **error)
+{
+    if (ingot_config_disks(config) != manifest->disks->len) {
+        g_set_error(error, INGOT_ERROR, INGOT_ERROR_CORRUPT, "%s: its manifest has %u disks, its config %u", what,
+                    manifest->disks->len, ingot_config_disks(config));
+        return FALSE;
+    }
+    return TRUE;
+}
+
+/* size: the first one's. */
+static gboolean check_disks(const json_t *config, guint64 size, const char *what, GError **error)
+{
+    json_t *disks = ingot_json_get_array(config, "disks", what, error);
+    gsize count = json_array_size(disks);
+    if (disks != NULL && (count == 0 || count > INGOT_DISKS_MAX)) {
+        g_set_error(error, INGOT_ERROR, INGOT_ERROR_CORRUPT, "%s: disks: 1 to %u are expected", what, INGOT_DISKS_MAX);
+        return FALSE;
+    }
+    for (gsize i = 0; i < count; i++) {
+        guint64 one;
+        if (!ingot_json_get_size(json_array_get(disks, i), "size", what, &one, error)) {
+            return FALSE;
+        }
+        if (i == 0 && one != size) {
+            g_set_error(error, INGOT_ERROR, INGOT_ERROR_CORRUPT, "%s: disk and disks[0] have different sizes", what);
+            return FALSE;
+        }
+    }
+    return disks != NULL;
 }
 
 json_t *ingot_config_parse(const void *data, gsize size, const char *what, GError **error)
@@ -166,5 +337,5 @@ json_t *ingot_config_parse(const void *data, gsize size, const char *what, GErro
         ingot_json_get_string(config, "architecture", what, error) == NULL) {
         return NULL;
     }
-    return g_steal_pointer(&config);
+    return version <= CONFIG_ONE_DISK || check_disks(config, disk_size, what, error) ? g_steal_pointer(&config) : NULL;
 }

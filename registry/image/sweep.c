@@ -143,6 +143,9 @@ gboolean ingot_disk_verify(IngotDisk *disk, IngotProgress *progress, GError **er
 
 gboolean ingot_disk_each(IngotDisk *disk, IngotDiskTake take, gpointer user, IngotProgress *progress, GError **error)
 {
+    if (disk->members != NULL) {
+        return joined_each(disk, take, user, progress, error);
+    }
     Sweep sweep = {.disk = disk, .take = take, .user = user, .progress = progress};
     return sweep_all(&sweep, error);
 }

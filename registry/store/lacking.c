@@ -72,11 +72,11 @@ json_t *lacking_load_layers(IngotStore *store, const IngotDigest *image)
     return list;
 }
 
-void lacking_keep_layers(IngotStore *store, const IngotDigest *image, const json_t *manifest)
+void lacking_keep_layers(IngotStore *store, const IngotDigest *image, const json_t *manifest, guint disks)
 {
     const json_t *layers = json_object_get(manifest, "layers");
     g_autoptr(json_t) list = note_part(store, image, FALSE);
-    for (size_t i = 2; i < json_array_size(layers) && i < LAYERS_MOST; i++) {
+    for (size_t i = 2 * (size_t)disks; i < json_array_size(layers) && i < LAYERS_MOST; i++) {
         const char *text = json_string_value(json_object_get(json_array_get(layers, i), "digest"));
         IngotDigest digest;
         if (text != NULL && ingot_digest_parse(text, &digest, NULL) && !ingot_store_has(store, &digest)) {

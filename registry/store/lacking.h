@@ -17,8 +17,8 @@
 void lacking_keep(const IngotStore *store, const IngotDigest *image, const json_t *list);
 /* An array, which is empty where nothing attached is lacking. */
 json_t *lacking_load(const IngotStore *store, const IngotDigest *image);
-/* Notes those layers of the image's manifest that are not in the store. */
-void lacking_keep_layers(IngotStore *store, const IngotDigest *image, const json_t *manifest);
+/* Notes those layers of the image's manifest, behind the two of each disk, that are not in the store. */
+void lacking_keep_layers(IngotStore *store, const IngotDigest *image, const json_t *manifest, guint disks);
 /* The layers that are noted and still not there, as lacking_load has what is attached. */
 json_t *lacking_load_layers(IngotStore *store, const IngotDigest *image);
 gboolean lacking_is_layer(const json_t *layers, const char *digest);

@@ -91,6 +91,16 @@ static ssize_t find_row(const json_t *rows, const char *name, const char *tag, c
     return -1;
 }
 
+static gboolean check_there(IngotStore *store, const IngotDescriptor *blob, GError **error)
+{
+    if (ingot_store_has(store, &blob->digest)) {
+        return TRUE;
+    }
+    g_autofree char *digest = ingot_digest_to_text(&blob->digest);
+    g_set_error(error, INGOT_ERROR, INGOT_ERROR_NOT_FOUND, "its blob %s is not in the store", digest);
+    return FALSE;
+}
+
 /* The image that is to be named is there: its manifest, and, of one of ours, what the store's verbs read of it (other
  * layers, as those of a shared node, may be nobody's here). *reached: all that it names. */
 static gboolean check_whole(IngotStore *store, const IngotDescriptor *manifest, GHashTable *reached, GError **error)
@@ -101,15 +111,12 @@ static gboolean check_whole(IngotStore *store, const IngotDescriptor *manifest, 
     }
     g_autoptr(IngotManifest) image =
         ingot_manifest_parse(g_bytes_get_data(bytes, NULL), g_bytes_get_size(bytes), "manifest", NULL);
-    const IngotDescriptor *const parts[] = {&image->config, &image->index, &image->disk};
-    for (guint i = 0; image != NULL && i < G_N_ELEMENTS(parts); i++) {
-        if (!ingot_store_has(store, &parts[i]->digest)) {
-            g_autofree char *digest = ingot_digest_to_text(&parts[i]->digest);
-            g_set_error(error, INGOT_ERROR, INGOT_ERROR_NOT_FOUND, "its blob %s is not in the store", digest);
-            return FALSE;
-        }
+    gboolean there = image == NULL || check_there(store, &image->config, error);
+    for (guint i = 0; there && image != NULL && i < image->disks->len; i++) {
+        const IngotDiskPair *pair = ingot_manifest_disk(image, i);
+        there = check_there(store, &pair->index, error) && check_there(store, &pair->disk, error);
     }
-    return TRUE;
+    return there;
 }
 
 /* The number of the row of an image that lost its name, or -1. */

@@ -7,6 +7,7 @@
 #include "base/json.h"
 #include "base/text.h"
 #include "image/encoder.h"
+#include "image/indexes.h"
 #include "image/oldindex.h"
 #include "store/blobs.h"
 #include "store/lacking.h"
@@ -22,12 +23,11 @@
 #define CONFIG_MAX (16u << 20) /* bytes */
 
 /* The index says what the disk is made of, before any of it is fetched. */
-static gboolean check_disk_size(const char *name, const IngotManifest *manifest, const IngotIndex *index,
-                                GError **error)
+static gboolean check_disk_size(const char *name, const IngotDescriptor *disk, const IngotIndex *index, GError **error)
 {
     g_autoptr(GBytes) table = ingot_seek_table(index);
-    return index->blob_size + g_bytes_get_size(table) == manifest->disk.size ||
-           fetch_refuse_size(name, &manifest->disk, "but by its index it has another size", error);
+    return index->blob_size + g_bytes_get_size(table) == disk->size ||
+           fetch_refuse_size(name, disk, "but by its index it has another size", error);
 }
 
 /* A disk that is there is read: whoever pulls again may do so because it was found to be damaged. FALSE: the process is
@@ -102,16 +102,36 @@ static IngotIndex *refuse_index(IngotRemote *remote, const char *name, const Ing
     return NULL;
 }
 
-static IngotIndex *pull_index(IngotStore *store, IngotRemote *remote, const char *name, const IngotManifest *manifest,
-                              const char *what, guint64 *received, GError **error)
+/* *memory: of the image's indexes so far. */
+static IngotIndex *pull_index(IngotStore *store, IngotRemote *remote, const IngotReference *reference,
+                              const IngotDiskPair *pair, gsize *memory, guint64 *received, GError **error)
 {
-    if (manifest->index.size > INGOT_INDEX_MAX) {
-        return refuse_index(remote, name, &manifest->index, what, received, error);
+    g_autofree char *what = ingot_reference_to_text(reference);
+    if (pair->index.size > INGOT_INDEX_MAX) {
+        return refuse_index(remote, reference->name, &pair->index, what, received, error);
     }
-    g_autoptr(GBytes) bytes = fetch_blob(store, remote, name, &manifest->index, INGOT_INDEX_MAX, received, error);
-    return bytes == NULL ? NULL
-                         : ingot_index_parse_for(g_bytes_get_data(bytes, NULL), g_bytes_get_size(bytes),
-                                                 manifest->disk.size, what, error);
+    g_autoptr(GBytes) bytes =
+        fetch_blob(store, remote, reference->name, &pair->index, INGOT_INDEX_MAX, received, error);
+    g_autoptr(IngotIndex) index = bytes != NULL && indexes_fit(bytes, pair->disk.size, what, memory, error)
+                                      ? ingot_index_parse_for(g_bytes_get_data(bytes, NULL), g_bytes_get_size(bytes),
+                                                              pair->disk.size, what, error)
+                                      : NULL;
+    return index != NULL && check_disk_size(reference->name, &pair->disk, index, error) ? g_steal_pointer(&index)
+                                                                                        : NULL;
+}
+
+/* The indexes of several disks come before any of the disks, so that what is wrong with one is known early. */
+static gboolean check_indexes(IngotStore *store, IngotRemote *remote, const IngotReference *reference,
+                              const IngotManifest *manifest, guint64 *received, GError **error)
+{
+    gsize memory = 0;
+    gboolean ok = TRUE;
+    for (guint i = 0; ok && manifest->disks->len > 1 && i < manifest->disks->len; i++) {
+        g_autoptr(IngotIndex) index =
+            pull_index(store, remote, reference, ingot_manifest_disk(manifest, i), &memory, received, error);
+        ok = index != NULL;
+    }
+    return ok;
 }
 
 static gboolean pull_parts(IngotStore *store, IngotRemote *remote, const IngotReference *reference,
@@ -125,22 +145,26 @@ static gboolean pull_parts(IngotStore *store, IngotRemote *remote, const IngotRe
     }
     g_autoptr(json_t) checked =
         ingot_config_parse(g_bytes_get_data(config, NULL), g_bytes_get_size(config), what, error);
-    g_autoptr(IngotIndex) index =
-        checked == NULL ? NULL : pull_index(store, remote, reference->name, manifest, what, received, error);
-    if (index == NULL) {
-        return FALSE;
+    gboolean ok = checked != NULL && ingot_config_fits(checked, manifest, what, error) &&
+                  check_indexes(store, remote, reference, manifest, received, error);
+    for (guint i = 0; ok && i < manifest->disks->len; i++) {
+        const IngotDiskPair *pair = ingot_manifest_disk(manifest, i);
+        gsize memory = 0;
+        g_autoptr(IngotIndex) index = pull_index(store, remote, reference, pair, &memory, received, error);
+        ok = index != NULL && pull_disk(store, remote, reference, index, &pair->disk, progress, received, error);
     }
-    return check_disk_size(reference->name, manifest, index, error) &&
-           pull_disk(store, remote, reference, index, &manifest->disk, progress, received, error);
+    return ok;
 }
 
 /* A pull that has failed counts on nothing any more. Another thread by the same handle may wait for the disk's file. */
 static void let_go(IngotStore *store, const IngotManifest *parts, const IngotDescriptor *manifest)
 {
-    const IngotDescriptor *const blobs[] = {&parts->config, &parts->index, &parts->disk, manifest};
-    for (guint i = 0; i < G_N_ELEMENTS(blobs); i++) {
-        ingot_store_let_go(store, &blobs[i]->digest);
+    ingot_store_let_go(store, &parts->config.digest);
+    for (guint i = 0; i < parts->disks->len; i++) {
+        ingot_store_let_go(store, &ingot_manifest_disk(parts, i)->index.digest);
+        ingot_store_let_go(store, &ingot_manifest_disk(parts, i)->disk.digest);
     }
+    ingot_store_let_go(store, &manifest->digest);
 }
 
 /* What is wrong with what came is about the image, whatever file it came into, and no fault of the command line's. */
@@ -182,10 +206,10 @@ static gboolean name_pulled(IngotStore *store, const IngotReference *reference, 
 }
 
 /* What no verb reads of an image is not fetched, and noted: layers after its disk. */
-static void note_layers(IngotStore *store, GBytes *bytes, const IngotDescriptor *image)
+static void note_layers(IngotStore *store, GBytes *bytes, const IngotManifest *parts, const IngotDescriptor *image)
 {
     g_autoptr(json_t) root = ingot_json_parse_bytes(bytes, "the image's manifest", INGOT_MANIFEST_VALUES, NULL);
-    lacking_keep_layers(store, &image->digest, root);
+    lacking_keep_layers(store, &image->digest, root, parts->disks->len);
 }
 
 /* The image itself, and what is attached to it. */
@@ -199,7 +223,7 @@ static gboolean pull_whole(IngotStore *store, IngotRemote *remote, const IngotRe
         !attachments_pull(store, remote, reference->name, manifest, progress, received, error)) {
         return FALSE;
     }
-    note_layers(store, bytes, manifest);
+    note_layers(store, bytes, parts, manifest);
     return TRUE;
 }
 

@@ -38,33 +38,48 @@ typedef struct {
     const char *name;
     const IngotImage *image;
     IngotProgress *progress;
-    gboolean small_sent; /* the config and the index */
+    gboolean small_sent; /* the config and the indexes */
 } Pushing;
 
 static gboolean push_small(gpointer user, GError **error)
 {
     Pushing *pushing = user;
     const IngotManifest *manifest = pushing->image->manifest;
-    const IngotDescriptor *blobs[] = {&manifest->config, &manifest->index};
-    for (guint i = 0; !pushing->small_sent && i < G_N_ELEMENTS(blobs); i++) {
-        if (!send_blob(pushing->store, pushing->remote, pushing->name, blobs[i], pushing->progress, error)) {
-            return FALSE;
-        }
+    gboolean ok = pushing->small_sent || send_blob(pushing->store, pushing->remote, pushing->name, &manifest->config,
+                                                   pushing->progress, error);
+    for (guint i = 0; ok && !pushing->small_sent && i < manifest->disks->len; i++) {
+        ok = send_blob(pushing->store, pushing->remote, pushing->name, &ingot_manifest_disk(manifest, i)->index,
+                       pushing->progress, error);
     }
-    pushing->small_sent = TRUE;
+    pushing->small_sent = ok;
+    return ok;
+}
+
+static gboolean push_disk(Pushing *pushing, guint i, guint64 *sent, GError **error)
+{
+    const IngotDescriptor *disk = &ingot_manifest_disk(pushing->image->manifest, i)->disk;
+    const IngotMeanwhile meanwhile = {push_small, pushing};
+    gboolean send;
+    guint64 part = 0;
+    if (!send_is_needed(pushing->store, pushing->remote, pushing->name, disk, &send, pushing->progress, error) ||
+        (send && !ingot_transfer_push_disk(pushing->store, pushing->remote, pushing->name, disk,
+                                           ingot_image_part(pushing->image, i)->index, &meanwhile, pushing->progress,
+                                           &part, error))) {
+        return FALSE;
+    }
+    *sent += part;
     return TRUE;
 }
 
-/* The disk first, of which the parts that the registry lacks: while that is hashed there, the small ones go. */
+/* The disks first, of which the parts that the registry lacks: while one is hashed there, the small blobs go. */
 static gboolean push_blobs(Pushing *pushing, guint64 *sent, GError **error)
 {
-    const IngotDescriptor *disk = &pushing->image->manifest->disk;
-    const IngotMeanwhile meanwhile = {push_small, pushing};
-    gboolean send;
-    return send_is_needed(pushing->store, pushing->remote, pushing->name, disk, &send, pushing->progress, error) &&
-           (!send || ingot_transfer_push_disk(pushing->store, pushing->remote, pushing->name, disk,
-                                              pushing->image->index, &meanwhile, pushing->progress, sent, error)) &&
-           push_small(pushing, error);
+    for (guint i = 0; i < pushing->image->disks->len; i++) {
+        if (!push_disk(pushing, i, sent, error)) {
+            return FALSE;
+        }
+    }
+    return push_small(pushing, error);
 }
 
 /* A registry that has not got them either is to refuse the manifest. */
@@ -79,6 +94,15 @@ static void tell_layers(IngotStore *store, const IngotDigest *image, IngotProgre
     }
 }
 
+static guint64 blobs_size(const IngotManifest *manifest)
+{
+    guint64 size = manifest->config.size + ingot_manifest_stored(manifest);
+    for (guint i = 0; i < manifest->disks->len; i++) {
+        size += ingot_manifest_disk(manifest, i)->index.size;
+    }
+    return size;
+}
+
 static gboolean push_image(IngotStore *store, const IngotReference *image, const IngotReference *destination,
                            gboolean whole, const IngotPushOptions *options, IngotDescriptor *manifest, GError **error)
 {
@@ -91,7 +115,7 @@ static gboolean push_image(IngotStore *store, const IngotReference *image, const
     }
     ingot_store_hold_image(store, found); /* it is read for long */
     tell_layers(store, &found->entry->manifest.digest, progress);
-    guint64 total = found->manifest->config.size + found->manifest->index.size + found->manifest->disk.size;
+    guint64 total = blobs_size(found->manifest);
     g_autofree char *text = ingot_reference_to_text(destination);
     ingot_progress_begin(progress, total, "push %s", text);
     guint64 sent = 0;

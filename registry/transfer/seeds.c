@@ -74,17 +74,17 @@ static void find_in(Seeds *seeds, const IngotIndex *index, guint source)
 }
 
 /* Frames of another encoder would give another blob. A damaged image is no seed. */
-static void look_into(Seeds *seeds, const IngotManifest *manifest, const char *encoder)
+static void look_into(Seeds *seeds, const IngotDiskPair *pair, const char *encoder)
 {
-    g_autofree char *path = ingot_store_blob_path(seeds->store, &manifest->disk.digest);
-    g_autoptr(GBytes) bytes = ingot_store_read(seeds->store, &manifest->index.digest, OLDINDEX_MAX, NULL);
+    g_autofree char *path = ingot_store_blob_path(seeds->store, &pair->disk.digest);
+    g_autoptr(GBytes) bytes = ingot_store_read(seeds->store, &pair->index.digest, OLDINDEX_MAX, NULL);
     g_autoptr(IngotIndex) index = bytes == NULL ? NULL
                                                 : oldindex_parse(g_bytes_get_data(bytes, NULL), g_bytes_get_size(bytes),
-                                                                 manifest->disk.size, "an index of the store", NULL);
+                                                                 pair->disk.size, "an index of the store", NULL);
     if (index != NULL && strcmp(index->encoder, encoder) == 0) {
-        const Source source = {.index = manifest->index.digest,
-                               .disk = manifest->disk.digest,
-                               .doubted = doubts_has(seeds->store, &manifest->index.digest, path)};
+        const Source source = {.index = pair->index.digest,
+                               .disk = pair->disk.digest,
+                               .doubted = doubts_has(seeds->store, &pair->index.digest, path)};
         g_array_append_val(seeds->sources, source);
         find_in(seeds, index, seeds->sources->len);
     }
@@ -100,9 +100,12 @@ static void look_through(Seeds *seeds, const GPtrArray *manifests, const char *e
             bytes == NULL ? NULL
                           : ingot_manifest_parse(g_bytes_get_data(bytes, NULL), g_bytes_get_size(bytes),
                                                  "a manifest of the store", NULL);
-        if (manifest != NULL && !g_hash_table_contains(seen, &manifest->index.digest)) {
-            g_hash_table_add(seen, g_memdup2(&manifest->index.digest, sizeof manifest->index.digest));
-            look_into(seeds, manifest, encoder);
+        for (guint k = 0; manifest != NULL && k < manifest->disks->len; k++) {
+            const IngotDiskPair *pair = ingot_manifest_disk(manifest, k);
+            if (!g_hash_table_contains(seen, &pair->index.digest)) {
+                g_hash_table_add(seen, g_memdup2(&pair->index.digest, sizeof pair->index.digest));
+                look_into(seeds, pair, encoder);
+            }
         }
     }
 }

@@ -23,8 +23,11 @@ static void try_manifest(const uint8_t *data, size_t size)
     g_autoptr(IngotManifest) again = ingot_manifest_parse(text, strlen(text), "text", &error);
     g_assert_no_error(error);
     assert_same_descriptor(&manifest->config, &again->config);
-    assert_same_descriptor(&manifest->index, &again->index);
-    assert_same_descriptor(&manifest->disk, &again->disk);
+    g_assert(manifest->disks->len == again->disks->len);
+    for (guint i = 0; i < manifest->disks->len; i++) {
+        assert_same_descriptor(&ingot_manifest_disk(manifest, i)->index, &ingot_manifest_disk(again, i)->index);
+        assert_same_descriptor(&ingot_manifest_disk(manifest, i)->disk, &ingot_manifest_disk(again, i)->disk);
+    }
     g_autofree char *text_again = ingot_manifest_to_text(again);
     g_assert_cmpstr(text, ==, text_again);
 }
@@ -36,6 +39,9 @@ static void try_config(const uint8_t *data, size_t size)
     g_assert((config == NULL) == (error != NULL));
     if (config == NULL) {
         return;
+    }
+    for (guint i = 0; i < ingot_config_disks(config); i++) {
+        g_assert(json_is_object(ingot_config_disk(config, i)));
     }
     g_autofree char *text = ingot_json_canonical(config);
     g_autoptr(json_t) again = ingot_config_parse(text, strlen(text), "text", &error);

@@ -145,13 +145,14 @@ static IngotImage *follower_pull(Follower *follower, const IngotDigest *target, 
     g_autofree char *what = ingot_reference_to_text(exact);
     g_autoptr(IngotManifest) parts =
         ingot_manifest_parse(g_bytes_get_data(bytes, NULL), g_bytes_get_size(bytes), what, error);
-    if (parts == NULL) {
+    if (parts == NULL || !ingot_manifest_has_one_disk(parts, what, error)) {
         return NULL;
     }
     g_autoptr(IngotRemoteOptions) remote = ingot_remote_options_from_environment();
     const IngotPullOptions options = {.progress = ingot_command_progress(), .remote = remote};
     pulled_remove(follower->folder, follower->store, target, before);
-    if (!pulled_note(follower->folder, follower->store, exact, &parts->disk.digest, target, error) ||
+    if (!pulled_note(follower->folder, follower->store, exact, &ingot_manifest_disk(parts, 0)->disk.digest, target,
+                     error) ||
         !pull_found(follower->store, exact, &options, error)) {
         return NULL;
     }

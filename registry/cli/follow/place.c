@@ -136,14 +136,14 @@ void place_tidy(const Place *place, const IngotDigest *target)
 /* Under a name of its own until all of it is on the disk. */
 static gboolean place_write(const IngotImage *image, const char *part, const char *path, GError **error)
 {
-    g_autoptr(IngotDisk) disk = ingot_image_disk(image, error);
+    g_autoptr(IngotDisk) disk = ingot_image_only_disk(image, error);
     const IngotFormatInput input = {.disk = disk, .config = image->config, .name = image->entry->name};
     IngotProgress *progress = ingot_command_progress();
     if (disk == NULL) {
         return FALSE;
     }
     unlink(part); /* of a follower that was killed */
-    ingot_progress_begin(progress, image->index->disk_size, "write %s", path);
+    ingot_progress_begin(progress, ingot_image_size(image), "write %s", path);
     if (!ingot_format_export(&format_raw, &input, part, progress, error)) {
         return FALSE;
     }

@@ -56,9 +56,12 @@ FetchOutcome through_description(Through *through, Storage *storage, const char 
         return FETCH_ABSENT;
     }
     const OciDigest config = oci_digest_from_sha256(&manifest->config.digest);
-    const OciDigest index = oci_digest_from_sha256(&manifest->index.digest);
     outcome = through_blob(through, name, &config);
-    return outcome == FETCH_DONE ? through_blob(through, name, &index) : outcome;
+    for (guint i = 0; outcome == FETCH_DONE && i < manifest->disks->len; i++) {
+        const OciDigest index = oci_digest_from_sha256(&ingot_manifest_disk(manifest, i)->index.digest);
+        outcome = through_blob(through, name, &index);
+    }
+    return outcome;
 }
 
 /* --- what is attached --- */

@@ -124,19 +124,19 @@ static IngotIndex *refuse_index(ViewImage *image, const IngotDigest *digest, GEr
     return NULL;
 }
 
-static IngotIndex *open_index(ViewImage *image, const IngotManifest *manifest, GError **error)
+static IngotIndex *open_index(ViewImage *image, const IngotDiskPair *pair, GError **error)
 {
     gsize memory, taken;
-    if (manifest->index.size > INGOT_INDEX_MAX) {
-        return refuse_index(image, &manifest->index.digest, error);
+    if (pair->index.size > INGOT_INDEX_MAX) {
+        return refuse_index(image, &pair->index.digest, error);
     }
-    g_autoptr(GBytes) bytes = read_blob(image, &manifest->index.digest, INGOT_INDEX_MAX, 0, &taken, error);
+    g_autoptr(GBytes) bytes = read_blob(image, &pair->index.digest, INGOT_INDEX_MAX, 0, &taken, error);
     const void *data = bytes == NULL ? NULL : g_bytes_get_data(bytes, NULL);
     IngotIndex *index =
         bytes != NULL &&
-                ingot_index_check(data, g_bytes_get_size(bytes), manifest->disk.size, image->name, &memory, error) &&
+                ingot_index_check(data, g_bytes_get_size(bytes), pair->disk.size, image->name, &memory, error) &&
                 take_memory(image, memory, error)
-            ? ingot_index_parse_for(data, g_bytes_get_size(bytes), manifest->disk.size, image->name, error)
+            ? ingot_index_parse_for(data, g_bytes_get_size(bytes), pair->disk.size, image->name, error)
             : NULL;
     g_clear_pointer(&bytes, g_bytes_unref);
     give_memory_back(image, taken);
@@ -147,13 +147,17 @@ static gboolean open_disk(ViewImage *image, Unpacked *unpacked, const IngotManif
                           GError **error)
 {
     GError *problem = NULL;
-    image->disk = manifest->disk.digest;
-    image->index = open_index(image, manifest, error);
+    const IngotDiskPair *pair = ingot_manifest_disk(manifest, 0);
+    if (!ingot_manifest_has_one_disk(manifest, image->name, error)) {
+        return FALSE;
+    }
+    image->disk = pair->disk.digest;
+    image->index = open_index(image, pair, error);
     if (image->index == NULL) {
         return FALSE;
     }
     image->closed = ingot_disk_new(read_closed, NULL, NULL, image->name, image->index);
-    image->blob = storage_blob(image->storage, image->name, &manifest->disk.digest, &problem);
+    image->blob = storage_blob(image->storage, image->name, &pair->disk.digest, &problem);
     if (image->blob == NULL && !whole && g_error_matches(problem, INGOT_ERROR, INGOT_ERROR_NOT_FOUND)) {
         g_error_free(problem);
         return TRUE;

@@ -58,10 +58,9 @@ static void pack(const Fixture *fixture)
     g_autoptr(IngotBlocks) blocks = ingot_blocks_open(path, "raw", NULL);
     g_autoptr(IngotPacked) packed = ingot_store_pack(fixture->store, blocks, &options, NULL);
     g_autoptr(json_t) config = ingot_config_new("amd64", packed->index->disk_size);
-    const IngotDescriptor disk = {.digest = packed->digest, .size = packed->size};
+    const IngotPackedDisk disk = {{packed->digest, packed->size}, packed->index};
     IngotDescriptor manifest;
-    assert_true(
-        ingot_store_add_image(fixture->store, "base", "1", config, NULL, &disk, packed->index, &manifest, NULL));
+    assert_true(ingot_store_add_image(fixture->store, "base", "1", config, NULL, &disk, 1, &manifest, NULL));
 }
 
 static int set_up(void **state)
@@ -135,7 +134,8 @@ static IngotImage *image_of(const Fixture *fixture, const char *name)
 static char *read_in(const Fixture *fixture, const char *name, const char *path)
 {
     g_autoptr(IngotImage) image = image_of(fixture, name);
-    g_autoptr(IngotDisk) disk = ingot_disk_open(image->disk_path, image->index, NULL);
+    g_autoptr(IngotDisk) disk =
+        ingot_disk_open(ingot_image_part(image, 0)->path, ingot_image_part(image, 0)->index, NULL);
     g_autofree char *raw = ingot_workdir_file(fixture->workdir, "look.raw");
     g_autofree char *out = ingot_workdir_file(fixture->workdir, "look.out");
     assert_true(ingot_format_export(&format_raw, &(IngotFormatInput){.disk = disk}, raw, NULL, NULL));
@@ -167,7 +167,8 @@ static gboolean said(const Fixture *fixture, const char *words)
 static gboolean same_disk(const Fixture *fixture, const char *one, const char *other)
 {
     g_autoptr(IngotImage) a = image_of(fixture, one), b = image_of(fixture, other);
-    return ingot_digest_equal(&a->manifest->disk.digest, &b->manifest->disk.digest);
+    return ingot_digest_equal(&ingot_manifest_disk(a->manifest, 0)->disk.digest,
+                              &ingot_manifest_disk(b->manifest, 0)->disk.digest);
 }
 
 /* What a machine left on a disk that was only packed is in no image that a build makes of it. */

@@ -29,10 +29,10 @@ static IngotDescriptor store_image(const Sample *sample, IngotStore *store)
     IngotPackOptions options = {0};
     g_autoptr(IngotPacked) packed = ingot_store_pack(store, blocks, &options, NULL);
     assert_non_null(packed);
-    const IngotDescriptor disk = {.digest = packed->digest, .size = packed->size};
+    const IngotPackedDisk disk = {{packed->digest, packed->size}, packed->index};
     g_autoptr(json_t) config = ingot_config_new("amd64", packed->index->disk_size);
     IngotDescriptor manifest;
-    assert_true(ingot_store_add_image(store, NULL, NULL, config, NULL, &disk, packed->index, &manifest, NULL));
+    assert_true(ingot_store_add_image(store, NULL, NULL, config, NULL, &disk, 1, &manifest, NULL));
     return manifest;
 }
 
@@ -133,7 +133,8 @@ static void an_image_that_lacks_a_blob_is_not_found(void **state)
     g_autoptr(GBytes) bytes = ingot_store_read(store, &image.digest, INGOT_MANIFEST_MAX, NULL);
     g_autoptr(IngotManifest) parts =
         ingot_manifest_parse(g_bytes_get_data(bytes, NULL), g_bytes_get_size(bytes), "manifest", NULL);
-    const IngotDescriptor *const blobs[] = {&parts->config, &parts->index, &parts->disk};
+    const IngotDescriptor *const blobs[] = {&parts->config, &ingot_manifest_disk(parts, 0)->index,
+                                            &ingot_manifest_disk(parts, 0)->disk};
     for (guint i = 0; i < G_N_ELEMENTS(blobs); i++) {
         g_autofree char *path = ingot_store_blob_path(store, &blobs[i]->digest), *away = g_strconcat(path, "-", NULL);
         assert_int_equal(g_rename(path, away), 0);

@@ -263,7 +263,7 @@ static void add_image(const Fixture *f, const char *where, const char *tag, json
     IngotPackOptions options = {0};
     g_autoptr(IngotPacked) packed = ingot_store_pack(f->store, blocks, &options, NULL);
     assert_non_null(packed);
-    const IngotDescriptor disk = {.digest = packed->digest, .size = packed->size};
+    const IngotPackedDisk disk = {{packed->digest, packed->size}, packed->index};
     g_autoptr(json_t) config = ingot_config_new("amd64", packed->index->disk_size);
     if (node != NULL) {
         json_object_set_new(config, "node", node);
@@ -272,7 +272,7 @@ static void add_image(const Fixture *f, const char *where, const char *tag, json
         json_object_del(config, "version");
     }
     IngotDescriptor manifest;
-    assert_true(ingot_store_add_image(f->store, name, tag, config, NULL, &disk, packed->index, &manifest, NULL));
+    assert_true(ingot_store_add_image(f->store, name, tag, config, NULL, &disk, 1, &manifest, NULL));
 }
 
 static void add_name(const Fixture *f, const char *where, const char *tag, gboolean node)

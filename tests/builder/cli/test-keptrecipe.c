@@ -91,7 +91,7 @@ static void bake_of(Fixture *fixture, GBytes *tar)
     g_autoptr(IngotBlocks) blocks = ingot_blocks_open(path, "raw", NULL);
     const IngotPackOptions options = {.threads = 1};
     g_autoptr(IngotPacked) packed = ingot_store_pack(fixture->store, blocks, &options, NULL);
-    const IngotDescriptor disk = {.digest = packed->digest, .size = packed->size};
+    const IngotPackedDisk disk = {{packed->digest, packed->size}, packed->index};
     g_autoptr(json_t) config = ingot_config_new("amd64", packed->index->disk_size);
     json_t *recipe = json_object();
     json_object_set_new(config, "recipe", recipe);
@@ -99,8 +99,7 @@ static void bake_of(Fixture *fixture, GBytes *tar)
     if (tar != NULL) {
         set_digest(recipe, "tar", g_bytes_get_data(tar, NULL), g_bytes_get_size(tar));
     }
-    assert_true(
-        ingot_store_add_image(fixture->store, "web", "1", config, NULL, &disk, packed->index, &fixture->image, NULL));
+    assert_true(ingot_store_add_image(fixture->store, "web", "1", config, NULL, &disk, 1, &fixture->image, NULL));
 }
 
 static void attach(const Fixture *fixture, GBytes *tar, const char *path)

@@ -36,9 +36,9 @@ static char *tag_disk(const Fixture *fixture, const char *text)
     g_autoptr(IngotBlocks) blocks = ingot_blocks_open(path, "raw", NULL);
     g_autoptr(IngotPacked) packed = ingot_store_pack(fixture->store, blocks, &options, NULL);
     g_autoptr(json_t) config = ingot_config_new("amd64", SIZE);
-    IngotDescriptor disk = {.digest = packed->digest, .size = packed->size}, manifest;
-    assert_true(ingot_store_add_image(fixture->store, "team/base", "1.0.0", config, NULL, &disk, packed->index,
-                                      &manifest, NULL));
+    const IngotPackedDisk disk = {{packed->digest, packed->size}, packed->index};
+    IngotDescriptor manifest;
+    assert_true(ingot_store_add_image(fixture->store, "team/base", "1.0.0", config, NULL, &disk, 1, &manifest, NULL));
     return ingot_digest_to_text(&manifest.digest);
 }
 
@@ -208,7 +208,8 @@ static void test_pinned_is_lost(void **state)
     const Fixture *fixture = *state;
     g_autoptr(IngotReference) reference = ingot_reference_parse("team/base:1.0.0", NULL);
     g_autoptr(IngotImage) image = ingot_store_image(fixture->store, reference, NULL);
-    const IngotDigest *const blobs[] = {&image->manifest->disk.digest, &image->entry->manifest.digest};
+    const IngotDigest *const blobs[] = {&ingot_manifest_disk(image->manifest, 0)->disk.digest,
+                                        &image->entry->manifest.digest};
     pin(fixture);
     g_autofree char *second = tag_disk(fixture, "second");
     for (guint i = 0; i < G_N_ELEMENTS(blobs); i++) {

@@ -78,15 +78,16 @@ static void v1_is_read(void **state)
     const IngotImage *image = sample->image;
     g_autofree char *manifest = ingot_digest_to_text(&image->entry->manifest.digest);
     assert_string_equal(manifest, MANIFEST);
-    assert_int_equal(image->index->chunks->len, CHUNKS);
+    assert_int_equal(ingot_image_part(image, 0)->index->chunks->len, CHUNKS);
     assert_int_equal(json_integer_value(json_object_get(image->config, "version")), 1);
-    g_autoptr(IngotDisk) disk = ingot_disk_open(image->disk_path, image->index, NULL);
+    g_autoptr(IngotDisk) disk =
+        ingot_disk_open(ingot_image_part(image, 0)->path, ingot_image_part(image, 0)->index, NULL);
     assert_non_null(disk);
     assert_true(ingot_disk_verify(disk, NULL, NULL));
     assert_true(export_raw(disk, sample->out, NULL));
     g_autoptr(GBytes) raw = ingot_file_read(sample->out, 4 << 20, NULL);
     assert_non_null(raw);
-    assert_int_equal(g_bytes_get_size(raw), image->index->disk_size);
+    assert_int_equal(g_bytes_get_size(raw), ingot_image_part(image, 0)->index->disk_size);
     g_autofree char *text = digest_of_file(sample->out);
     assert_string_equal(text, RAW_DIGEST);
 }
@@ -95,9 +96,10 @@ static void v1_is_read(void **state)
 static void v1_is_written_alike(void **state)
 {
     const Sample *sample = *state;
-    g_autoptr(GBytes) kept = ingot_store_read(sample->store, &sample->image->manifest->index.digest, 1 << 20, NULL);
+    g_autoptr(GBytes) kept =
+        ingot_store_read(sample->store, &ingot_manifest_disk(sample->image->manifest, 0)->index.digest, 1 << 20, NULL);
     assert_non_null(kept);
-    g_autoptr(GBytes) again = ingot_index_serialize(sample->image->index);
+    g_autoptr(GBytes) again = ingot_index_serialize(ingot_image_part(sample->image, 0)->index);
     assert_true(g_bytes_equal(kept, again));
     g_autofree char *manifest = ingot_manifest_to_text(sample->image->manifest);
     IngotDigest digest;
@@ -109,7 +111,8 @@ static void v1_is_written_alike(void **state)
 static void ranges_are_the_file_s(void **state)
 {
     const Sample *sample = *state;
-    g_autoptr(IngotDisk) disk = ingot_disk_open(sample->image->disk_path, sample->image->index, NULL);
+    g_autoptr(IngotDisk) disk =
+        ingot_disk_open(ingot_image_part(sample->image, 0)->path, ingot_image_part(sample->image, 0)->index, NULL);
     assert_true(export_raw(disk, sample->out, NULL));
     g_autoptr(GBytes) raw = ingot_file_read(sample->out, 4 << 20, NULL);
     gsize size;
@@ -147,10 +150,11 @@ static void assert_found(const Sample *sample, const char *path, int code)
     g_autoptr(IngotReference) reference = ingot_reference_parse("sample:1.0.0", NULL);
     IngotImage *image = ingot_store_image(sample->store, reference, &error);
     if (image != NULL) {
-        g_autoptr(IngotDisk) disk = ingot_disk_open(image->disk_path, image->index, &error);
+        g_autoptr(IngotDisk) disk =
+            ingot_disk_open(ingot_image_part(image, 0)->path, ingot_image_part(image, 0)->index, &error);
         if (disk != NULL && export_raw(disk, sample->out, &error)) {
             g_autofree char *digest = digest_of_file(sample->out);
-            assert_string_equal(path, image->disk_path);
+            assert_string_equal(path, ingot_image_part(image, 0)->path);
             assert_string_equal(digest, RAW_DIGEST);
             assert_int_equal(unlink(sample->out), 0);
             ingot_image_free(image);
@@ -169,8 +173,8 @@ static void every_flip_is_found(void **state)
 {
     const Sample *sample = *state;
     const IngotManifest *manifest = sample->image->manifest;
-    const IngotDescriptor *parts[] = {&manifest->disk, &manifest->index, &manifest->config,
-                                      &sample->image->entry->manifest};
+    const IngotDescriptor *parts[] = {&ingot_manifest_disk(manifest, 0)->disk, &ingot_manifest_disk(manifest, 0)->index,
+                                      &manifest->config, &sample->image->entry->manifest};
     for (guint part = 0; part < G_N_ELEMENTS(parts); part++) {
         g_autofree char *path = ingot_store_blob_path(sample->store, &parts[part]->digest);
         goffset step = MAX(1, (goffset)parts[part]->size / 97);
@@ -186,7 +190,8 @@ static void every_cut_is_found(void **state)
 {
     const Sample *sample = *state;
     const IngotManifest *manifest = sample->image->manifest;
-    const IngotDescriptor *parts[] = {&manifest->disk, &manifest->index, &manifest->config};
+    const IngotDescriptor *parts[] = {&ingot_manifest_disk(manifest, 0)->disk, &ingot_manifest_disk(manifest, 0)->index,
+                                      &manifest->config};
     for (guint part = 0; part < G_N_ELEMENTS(parts); part++) {
         g_autofree char *path = ingot_store_blob_path(sample->store, &parts[part]->digest);
         goffset ends[] = {(goffset)parts[part]->size - 1, (goffset)parts[part]->size / 2, 0};
@@ -204,14 +209,15 @@ static void every_cut_is_found(void **state)
 static void damage_names_its_place(void **state)
 {
     const Sample *sample = *state;
-    const IngotChunk *chunk = ingot_index_chunk(sample->image->index, 2);
-    spoil(sample->image->disk_path, (goffset)chunk->stored_offset + 9, -1);
+    const IngotChunk *chunk = ingot_index_chunk(ingot_image_part(sample->image, 0)->index, 2);
+    spoil(ingot_image_part(sample->image, 0)->path, (goffset)chunk->stored_offset + 9, -1);
     g_autoptr(GError) error = NULL;
-    g_autoptr(IngotDisk) disk = ingot_disk_open(sample->image->disk_path, sample->image->index, NULL);
+    g_autoptr(IngotDisk) disk =
+        ingot_disk_open(ingot_image_part(sample->image, 0)->path, ingot_image_part(sample->image, 0)->index, NULL);
     assert_false(ingot_disk_verify(disk, NULL, &error));
     g_autofree char *place = g_strdup_printf("offset %" G_GUINT64_FORMAT, chunk->stored_offset);
     assert_non_null(strstr(error->message, place));
-    assert_non_null(strstr(error->message, sample->image->disk_path));
+    assert_non_null(strstr(error->message, ingot_image_part(sample->image, 0)->path));
 }
 
 /* The index of a version to come: the magic and the version stand first in all of them. */
@@ -254,11 +260,11 @@ static void a_newer_manifest_is_refused_by_name(void **state)
 static void a_newer_config_is_refused_by_name(void **state)
 {
     (void)state;
-    static const char text[] = "{\"version\":2,\"architecture\":\"amd64\",\"disk\":{\"size\":512}}";
+    static const char text[] = "{\"version\":3,\"architecture\":\"amd64\",\"disk\":{\"size\":512}}";
     g_autoptr(GError) error = NULL;
     assert_null(ingot_config_parse(text, strlen(text), "web:1.0.0", &error));
     assert_true(g_error_matches(error, INGOT_ERROR, INGOT_ERROR_TOO_NEW));
-    assert_non_null(strstr(error->message, "2"));
+    assert_non_null(strstr(error->message, "3"));
 }
 
 static void another_artifact_is_refused_by_name(void **state)

@@ -48,12 +48,12 @@ static void kind_make(Fixture *f, IngotStore *store, guint number)
     g_autoptr(json_t) config = ingot_config_new("amd64", sizeof bytes);
     json_object_set_new(config, "number", json_integer(number));
     kind->disk_is = (IngotDescriptor){.digest = packed->digest, .size = packed->size};
-    assert_true(ingot_store_add_image(store, "made", "1", config, NULL, &kind->disk_is, packed->index,
-                                      &kind->manifest_is, NULL));
+    const IngotPackedDisk disk = {kind->disk_is, packed->index};
+    assert_true(ingot_store_add_image(store, "made", "1", config, NULL, &disk, 1, &kind->manifest_is, NULL));
     g_autoptr(IngotReference) named = ingot_reference_parse("made:1", NULL);
     g_autoptr(IngotImage) image = ingot_store_image(store, named, NULL);
     kind->config = ingot_store_read(store, &image->manifest->config.digest, 1 << 20, NULL);
-    kind->index = ingot_store_read(store, &image->manifest->index.digest, 1 << 20, NULL);
+    kind->index = ingot_store_read(store, &ingot_manifest_disk(image->manifest, 0)->index.digest, 1 << 20, NULL);
     kind->disk = ingot_store_read(store, &kind->disk_is.digest, 1 << 20, NULL);
     kind->manifest = ingot_store_read(store, &kind->manifest_is.digest, 1 << 20, NULL);
 }
@@ -197,8 +197,8 @@ static guint check_names(const Fixture *f)
             fail_msg("%s:%s: %s", entry->name, entry->tag, error->message);
         }
         IngotDigest disk;
-        assert_true(ingot_digest_of_file(image->disk_path, &disk, NULL, NULL));
-        assert_true(ingot_digest_equal(&disk, &image->manifest->disk.digest));
+        assert_true(ingot_digest_of_file(ingot_image_part(image, 0)->path, &disk, NULL, NULL));
+        assert_true(ingot_digest_equal(&disk, &ingot_manifest_disk(image->manifest, 0)->disk.digest));
         g_autoptr(GPtrArray) attached = ingot_store_attachments(store, &entry->manifest, NULL);
         g_autoptr(GBytes) report = ingot_store_attached(store, &entry->manifest, INGOT_TYPE_JUNIT, NULL);
         assert_int_equal(attached->len > 0, report != NULL);

@@ -11,6 +11,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "../image/onedisk.h"
 #include "base/file.h"
 #include "base/json.h"
 #include "store/attached.h"
@@ -39,13 +40,13 @@ static IngotDescriptor add_image(IngotStore *store, const char *name, const char
 {
     g_autoptr(json_t) config = ingot_config_new("amd64", 4096);
     IngotDescriptor manifest;
-    IngotManifest parts = {0};
+    OneDisk parts = {0};
     ingot_json_set_string(config, "text", text);
     g_autofree char *bytes = ingot_json_canonical(config);
     assert_true(ingot_store_put(store, bytes, strlen(bytes), &parts.config, NULL));
     assert_true(ingot_store_put(store, text, strlen(text), &parts.index, NULL)); /* nobody reads it here */
     assert_true(ingot_store_put(store, "a disk", 6, &parts.disk, NULL));
-    g_autofree char *whole = ingot_manifest_to_text(&parts);
+    g_autofree char *whole = one_disk_text(&parts, NULL);
     assert_true(ingot_store_put(store, whole, strlen(whole), &manifest, NULL));
     assert_true(ingot_store_tag(store, name, tag, &manifest, NULL));
     return manifest;

@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "../image/many.h"
+#include "../image/onedisk.h"
 #include "base/file.h"
 #include "base/json.h"
 #include "image/encoder.h"
@@ -53,9 +54,10 @@ static IngotDescriptor add_image(void **state, IngotStore *store, const char *na
     g_autoptr(IngotPacked) packed = ingot_pack(blocks, &options, file->fd, file->path, NULL);
     assert_non_null(packed);
     assert_true(ingot_store_adopt(store, file, &packed->digest, NULL));
-    IngotDescriptor disk = {.digest = packed->digest, .size = packed->size}, manifest;
+    const IngotPackedDisk disk = {{packed->digest, packed->size}, packed->index};
+    IngotDescriptor manifest;
     g_autoptr(json_t) config = ingot_config_new("amd64", sizeof bytes);
-    assert_true(ingot_store_add_image(store, name, tag, config, NULL, &disk, packed->index, &manifest, NULL));
+    assert_true(ingot_store_add_image(store, name, tag, config, NULL, &disk, 1, &manifest, NULL));
     return manifest;
 }
 
@@ -351,7 +353,7 @@ static void damage_heals_by_putting_again(void **state)
     g_autoptr(IngotReference) reference = ingot_reference_parse("web:1.0.0", NULL);
     g_autoptr(IngotImage) image = ingot_store_image(store, reference, NULL);
     g_autoptr(GError) error = NULL;
-    unlink(image->disk_path);
+    unlink(ingot_image_part(image, 0)->path);
     assert_false(ingot_store_tag(store, "web", "2.0.0", &web, &error));
     assert_true(g_error_matches(error, INGOT_ERROR, INGOT_ERROR_NOT_FOUND));
     add_image(state, store, "web", "1.0.0", "web");
@@ -372,7 +374,7 @@ static void what_is_removed_while_it_is_checked_is_no_fault(void **state)
     add_image(state, store, "b", "1.0.0", "second");
     g_autoptr(IngotReference) reference = ingot_reference_parse("a:1.0.0", NULL);
     g_autoptr(IngotImage) image = ingot_store_image(store, reference, NULL);
-    g_auto(IngotFd) fd = open(image->disk_path, O_RDWR | O_CLOEXEC);
+    g_auto(IngotFd) fd = open(ingot_image_part(image, 0)->path, O_RDWR | O_CLOEXEC);
     signal(SIGIO, SIG_IGN);
     if (fcntl(fd, F_SETLEASE, F_WRLCK) != 0) {
         skip();
@@ -509,7 +511,8 @@ static void an_image_without_its_disk_is_not_there(void **state)
     g_autoptr(IngotImage) image = ingot_store_image(store, reference, NULL);
     for (guint i = 0; i < 2; i++) {
         g_autoptr(GError) error = NULL;
-        assert_int_equal(i == 0 ? truncate(image->disk_path, 10) : unlink(image->disk_path), 0);
+        assert_int_equal(
+            i == 0 ? truncate(ingot_image_part(image, 0)->path, 10) : unlink(ingot_image_part(image, 0)->path), 0);
         assert_null(ingot_store_image(store, reference, &error));
         assert_true(g_error_matches(error, INGOT_ERROR, INGOT_ERROR_NOT_FOUND));
         assert_non_null(strstr(error->message, "web@sha256:"));
@@ -618,9 +621,10 @@ static void tables_of_frames_go_with_their_blobs(void **state)
     g_autoptr(IngotStore) store = open_store(state);
     g_autoptr(IngotPacked) first = pack(state, store, "first");
     g_autoptr(IngotPacked) second = pack(state, store, "second");
-    IngotDescriptor disk = {.digest = first->digest, .size = first->size}, manifest;
+    const IngotPackedDisk disk = {{first->digest, first->size}, first->index};
+    IngotDescriptor manifest;
     g_autoptr(json_t) config = ingot_config_new("amd64", 1 << 20);
-    assert_true(ingot_store_add_image(store, "a", "1.0.0", config, NULL, &disk, first->index, &manifest, NULL));
+    assert_true(ingot_store_add_image(store, "a", "1.0.0", config, NULL, &disk, 1, &manifest, NULL));
     g_autofree char *one = table_of(store, &first->digest), *other = table_of(store, &second->digest);
     assert_int_equal(access(one, F_OK), 0);
     g_autoptr(IngotStoreEntry) entry = find(store, "a:1.0.0", NULL);
@@ -660,28 +664,29 @@ static void digests_of_frames_are_kept(void **state)
 {
     g_autoptr(IngotStore) store = open_store(state);
     g_autoptr(IngotPacked) other = pack(state, store, "other"), packed = pack(state, store, "one");
-    IngotDescriptor disk = {.digest = packed->digest, .size = packed->size}, manifest;
+    const IngotPackedDisk disk = {{packed->digest, packed->size}, packed->index};
+    IngotDescriptor manifest;
     g_autoptr(json_t) config = ingot_config_new("amd64", 1 << 20);
     assert_true(packed->taken > 0);
-    assert_true(ingot_store_add_image(store, "a", "1.0.0", config, NULL, &disk, packed->index, &manifest, NULL));
+    assert_true(ingot_store_add_image(store, "a", "1.0.0", config, NULL, &disk, 1, &manifest, NULL));
     g_autoptr(IngotReference) reference = ingot_reference_parse("a:1.0.0", NULL);
     g_autoptr(IngotImage) image = ingot_store_image(store, reference, NULL);
-    assert_null(image->index->frames);
-    assert_true(ingot_store_load_frames(store, &disk.digest, image->index));
-    check_digests(store, &disk.digest, image->index);
-    g_autofree char *path = digests_of(store, &disk.digest), *bytes = NULL;
+    assert_null(ingot_image_part(image, 0)->index->frames);
+    assert_true(ingot_store_load_frames(store, &disk.blob.digest, ingot_image_part(image, 0)->index));
+    check_digests(store, &disk.blob.digest, ingot_image_part(image, 0)->index);
+    g_autofree char *path = digests_of(store, &disk.blob.digest), *bytes = NULL;
     gsize size;
     assert_true(g_file_get_contents(path, &bytes, &size, NULL));
     for (gsize at = 0; at < size; at += 13) {
         bytes[at] ^= 1;
         assert_true(ingot_file_replace(path, bytes, size, 0644, NULL));
-        assert_false(ingot_store_load_frames(store, &disk.digest, image->index));
+        assert_false(ingot_store_load_frames(store, &disk.blob.digest, ingot_image_part(image, 0)->index));
         bytes[at] ^= 1;
     }
     assert_true(ingot_file_replace(path, bytes, size - 1, 0644, NULL));
-    assert_false(ingot_store_load_frames(store, &disk.digest, image->index));
-    ingot_store_keep_frames(store, &disk.digest, image->index);
-    assert_true(ingot_store_load_frames(store, &disk.digest, image->index));
+    assert_false(ingot_store_load_frames(store, &disk.blob.digest, ingot_image_part(image, 0)->index));
+    ingot_store_keep_frames(store, &disk.blob.digest, ingot_image_part(image, 0)->index);
+    assert_true(ingot_store_load_frames(store, &disk.blob.digest, ingot_image_part(image, 0)->index));
     assert_true(ingot_store_remove(store, image->entry, NULL, NULL));
     assert_int_not_equal(access(path, F_OK), 0);
     g_autofree char *left = digests_of(store, &other->digest);
@@ -707,11 +712,11 @@ static void an_image_of_an_older_release_is_read(void **state)
     g_autofree guint8 *disk = g_malloc0(chunks * 10);
     g_autoptr(GBytes) index = index_of_many(chunks, 0);
     assert_true(g_bytes_get_size(index) > INGOT_INDEX_MAX);
-    IngotManifest parts = {0};
+    OneDisk parts = {0};
     put(store, config_text, strlen(config_text), &parts.config);
     put(store, g_bytes_get_data(index, NULL), g_bytes_get_size(index), &parts.index);
     put(store, disk, chunks * 10, &parts.disk);
-    g_autofree char *text = ingot_manifest_to_text(&parts);
+    g_autofree char *text = one_disk_text(&parts, NULL);
     IngotDescriptor manifest;
     put(store, text, strlen(text), &manifest);
     assert_true(ingot_store_tag(store, "old", "1.0.0", &manifest, NULL));
@@ -719,7 +724,98 @@ static void an_image_of_an_older_release_is_read(void **state)
     g_autoptr(IngotReference) reference = ingot_reference_parse("old:1.0.0", NULL);
     g_autoptr(IngotImage) image = ingot_store_image(store, reference, &error);
     assert_null(error);
-    assert_int_equal(image->index->chunks->len, chunks);
+    assert_int_equal(ingot_image_part(image, 0)->index->chunks->len, chunks);
+}
+
+/* --- several disks --- */
+
+static IngotPacked *pack_text(IngotStore *store, const char *text, gsize size)
+{
+    g_autofree char *path = g_build_filename(ingot_store_path(store), "..", "raw", NULL);
+    g_autofree char *bytes = g_malloc0(size);
+    memcpy(bytes, text, strlen(text));
+    assert_true(ingot_file_replace(path, bytes, size, 0600, NULL));
+    g_autoptr(IngotBlocks) blocks = ingot_blocks_open(path, "raw", NULL);
+    return ingot_store_pack(store, blocks, &(IngotPackOptions){.threads = 1}, NULL);
+}
+
+static IngotImage *image_of_two(IngotStore *store, GError **error)
+{
+    g_autoptr(IngotReference) reference = ingot_reference_parse("two:1.0.0", NULL);
+    return ingot_store_image(store, reference, error);
+}
+
+static void add_two(IngotStore *store)
+{
+    g_autoptr(IngotPacked) first = pack_text(store, "first", 8192), second = pack_text(store, "second", 12288);
+    g_autoptr(json_t) config = ingot_config_new("amd64", 8192);
+    const IngotPackedDisk disks[] = {{{first->digest, first->size}, first->index},
+                                     {{second->digest, second->size}, second->index}};
+    IngotDescriptor manifest;
+    ingot_config_add_disk(config, 12288);
+    assert_true(ingot_store_add_image(store, "two", "1.0.0", config, NULL, disks, 2, &manifest, NULL));
+}
+
+static void an_image_has_two_disks(void **state)
+{
+    g_autoptr(IngotStore) store = open_store(state);
+    g_autoptr(GError) error = NULL;
+    char text[7] = "";
+    add_two(store);
+    g_autoptr(IngotImage) image = image_of_two(store, &error);
+    assert_null(error);
+    assert_int_equal(ingot_image_size(image), 8192 + 12288);
+    g_autoptr(IngotDisk) disk = ingot_image_disk(image, NULL);
+    assert_int_equal(ingot_disk_count(disk), 2);
+    assert_true(ingot_disk_read(disk, ingot_disk_base(disk, 1), text, 6, NULL));
+    assert_string_equal(text, "second");
+    assert_null(ingot_image_only_disk(image, &error));
+    assert_true(g_error_matches(error, INGOT_ERROR, INGOT_ERROR_INVALID));
+    assert_true(ingot_store_hold_image(store, image));
+}
+
+/* What reads a whole image remembers of each disk that it is right. */
+static void two_disks_are_remembered(void **state)
+{
+    g_autoptr(IngotStore) store = open_store(state);
+    add_two(store);
+    g_autoptr(IngotImage) image = image_of_two(store, NULL);
+    g_autoptr(IngotDisk) disk = ingot_image_disk(image, NULL);
+    assert_true(ingot_disk_verify(disk, NULL, NULL));
+    ingot_image_remember(image, disk);
+    for (guint i = 0; i < 2; i++) {
+        assert_true(g_file_test(ingot_image_part(image, i)->checked_path, G_FILE_TEST_EXISTS));
+    }
+}
+
+/* Each of the two disks, and each index, is needed; what is left when the image goes is nothing. */
+static void two_disks_live_and_go_together(void **state)
+{
+    g_autoptr(IngotStore) store = open_store(state);
+    add_two(store);
+    g_autoptr(IngotImage) image = image_of_two(store, NULL);
+    IngotGarbage garbage;
+    assert_true(ingot_store_collect(store, &garbage, NULL));
+    assert_int_equal(garbage.blobs, 0);
+    for (guint i = 0; i < 2; i++) {
+        const IngotDiskPair *pair = ingot_manifest_disk(image->manifest, i);
+        const IngotDigest *const blobs[] = {&pair->index.digest, &pair->disk.digest};
+        for (guint k = 0; k < G_N_ELEMENTS(blobs); k++) {
+            g_autofree char *path = ingot_store_blob_path(store, blobs[k]), *away = g_strconcat(path, "-", NULL);
+            g_autoptr(GError) error = NULL;
+            assert_int_equal(rename(path, away), 0);
+            assert_null(image_of_two(store, &error));
+            assert_true(g_error_matches(error, INGOT_ERROR, INGOT_ERROR_NOT_FOUND));
+            assert_false(ingot_store_tag(store, "again", "1", &image->entry->manifest, NULL));
+            g_autoptr(GPtrArray) faults = ingot_store_check(store, NULL);
+            assert_true(faults->len > 0);
+            assert_int_equal(rename(away, path), 0);
+        }
+    }
+    assert_true(ingot_store_remove(store, image->entry, NULL, NULL));
+    for (guint i = 0; i < 2; i++) {
+        assert_false(g_file_test(ingot_image_part(image, i)->path, G_FILE_TEST_EXISTS));
+    }
 }
 
 int main(void)
@@ -749,6 +845,9 @@ int main(void)
         TEST(a_collection_takes_what_nothing_names),
         TEST(damage_heals_by_putting_again),
         TEST(what_is_removed_while_it_is_checked_is_no_fault),
+        TEST(an_image_has_two_disks),
+        TEST(two_disks_are_remembered),
+        TEST(two_disks_live_and_go_together),
         cmocka_unit_test_setup_teardown(an_image_of_an_older_release_is_read, set_up, tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

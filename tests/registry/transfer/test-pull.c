@@ -8,6 +8,7 @@
 #include <stdio.h>
 
 #include "../image/many.h"
+#include "../image/onedisk.h"
 #include "base/file.h"
 #include "base/json.h"
 #include "image/encoder.h"
@@ -31,9 +32,9 @@ static void pull_config(gint64 more, const char *told)
 {
     g_autoptr(json_t) config = ingot_config_new("amd64", 4096);
     g_autofree char *text = ingot_json_canonical(config);
-    IngotManifest parts = {.config.size = (guint64)((gint64)strlen(text) + more), .index.size = 1, .disk.size = 1};
+    OneDisk parts = {.config.size = (guint64)((gint64)strlen(text) + more), .index.size = 1, .disk.size = 1};
     ingot_digest_of(text, strlen(text), &parts.config.digest);
-    g_autofree char *manifest = ingot_manifest_to_text(&parts);
+    g_autofree char *manifest = one_disk_text(&parts, NULL);
     Registry registry = {.manifest = manifest, .config = text};
     Serve *serve = serve_new(answer, &registry);
     g_autoptr(IngotWorkdir) folder = ingot_workdir_new(NULL);
@@ -107,13 +108,13 @@ static void image_init(Image *image, gboolean whole)
     g_autoptr(GBytes) table = ingot_seek_table(index);
     g_byte_array_append(image->disk, g_bytes_get_data(table, NULL), (guint)g_bytes_get_size(table));
     image->index = ingot_index_serialize(index);
-    IngotManifest parts = {.config.size = strlen(image->config),
-                           .index.size = g_bytes_get_size(image->index),
-                           .disk.size = image->disk->len};
+    OneDisk parts = {.config.size = strlen(image->config),
+                     .index.size = g_bytes_get_size(image->index),
+                     .disk.size = image->disk->len};
     ingot_digest_of(image->config, strlen(image->config), &parts.config.digest);
     ingot_digest_of(g_bytes_get_data(image->index, NULL), g_bytes_get_size(image->index), &parts.index.digest);
     ingot_digest_of(image->disk->data, image->disk->len - (whole ? 0 : 1), &parts.disk.digest);
-    image->manifest = ingot_manifest_to_text(&parts);
+    image->manifest = one_disk_text(&parts, NULL);
     image->blob = parts.disk;
 }
 
@@ -315,10 +316,10 @@ static void an_index_of_an_older_release_is_not_damaged(void **state)
     g_autoptr(json_t) config = ingot_config_new("amd64", 4096);
     g_autofree char *text = ingot_json_canonical(config);
     g_autoptr(GBytes) index = index_of_many(400000, INGOT_INDEX_CHUNKS_MAX - 399999);
-    IngotManifest parts = {.config.size = strlen(text), .index.size = INGOT_INDEX_MAX + 1, .disk.size = 1};
+    OneDisk parts = {.config.size = strlen(text), .index.size = INGOT_INDEX_MAX + 1, .disk.size = 1};
     ingot_digest_of(text, strlen(text), &parts.config.digest);
     ingot_digest_of("index", 5, &parts.index.digest);
-    g_autofree char *manifest = ingot_manifest_to_text(&parts);
+    g_autofree char *manifest = one_disk_text(&parts, NULL);
     Old old = {.manifest = manifest, .config = text, .index = index};
     ingot_digest_write_text(&parts.index.digest, old.digest);
     pull_old(&old);

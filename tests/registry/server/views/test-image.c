@@ -5,6 +5,7 @@
 #include <malloc.h>
 
 #include "../../image/many.h"
+#include "../../image/onedisk.h"
 #include "server/views/imagecache.h"
 
 #define NAME "team/web"
@@ -51,8 +52,8 @@ static IngotDigest put_image(Storage *storage, const IngotDescriptor *config, co
 {
     g_autofree char *text = g_strdup_printf("%u", number);
     g_autoptr(json_t) annotations = ingot_json_pack("{s:s}", "number", text);
-    const IngotManifest parts = {.config = *config, .index = *index, .disk = *disk, .annotations = annotations};
-    g_autofree char *json = ingot_manifest_to_text(&parts);
+    const OneDisk parts = {.config = *config, .index = *index, .disk = *disk};
+    g_autofree char *json = one_disk_text(&parts, annotations);
     g_autoptr(GArray) mentions = g_array_new(FALSE, FALSE, sizeof(Mention));
     const IngotDescriptor *all[] = {config, index, disk};
     for (guint i = 0; i < G_N_ELEMENTS(all); i++) {

@@ -6,6 +6,7 @@
 #include <sys/resource.h>
 #include <time.h>
 
+#include "../../image/onedisk.h"
 #include "server/views/warm.h"
 
 #define NAME "team/web"
@@ -65,10 +66,10 @@ static IngotDigest put_image(Storage *storage, guint seed, guint chunks)
     g_autoptr(GBytes) packed = ingot_index_serialize(index);
     g_autoptr(json_t) json = ingot_config_new("amd64", (guint64)chunks * CHUNK);
     g_autofree char *config = ingot_json_canonical(json);
-    const IngotManifest parts = {.config = push_part(storage, config, strlen(config)),
-                                 .index = push_part(storage, g_bytes_get_data(packed, NULL), g_bytes_get_size(packed)),
-                                 .disk = push_part(storage, disk->data, disk->len)};
-    g_autofree char *text = ingot_manifest_to_text(&parts);
+    const OneDisk parts = {.config = push_part(storage, config, strlen(config)),
+                           .index = push_part(storage, g_bytes_get_data(packed, NULL), g_bytes_get_size(packed)),
+                           .disk = push_part(storage, disk->data, disk->len)};
+    g_autofree char *text = one_disk_text(&parts, NULL);
     g_autoptr(GArray) mentions = g_array_new(FALSE, FALSE, sizeof(Mention));
     const IngotDescriptor *all[] = {&parts.config, &parts.index, &parts.disk};
     for (guint i = 0; i < G_N_ELEMENTS(all); i++) {
