@@ -50,9 +50,13 @@ static void print_state(const IngotReference *reference, const json_t *answer)
     const json_t *next = json_object_get(answer, "next");
     g_autofree char *now = lifecycle_tell(json_object_get(answer, "said"));
     g_autofree char *later = next == NULL ? NULL : lifecycle_tell(next);
-    gboolean mirrored = json_is_true(json_object_get(json_object_get(answer, "said"), "mirrored"));
-    printf("%s/%s@%s %s%s\n", reference->host, reference->name, digest == NULL ? "?" : digest, now,
-           mirrored ? " (as the registry says that this one copies from)" : "");
+    const json_t *said = json_object_get(answer, "said");
+    const char *where = json_string_value(json_object_get(said, "where"));
+    g_autofree char *source =
+        json_is_true(json_object_get(said, "mirrored")) ? g_strdup(" (as the registry says that this one copies from)")
+        : where != NULL ? g_strdup_printf(" (as was said of it in %s for all repositories)", where)
+                        : g_strdup("");
+    printf("%s/%s@%s %s%s\n", reference->host, reference->name, digest == NULL ? "?" : digest, now, source);
     if (later != NULL) {
         printf("%s/%s@%s will be %s\n", reference->host, reference->name, digest == NULL ? "?" : digest, later);
     }
@@ -114,7 +118,9 @@ static gboolean run_restore(int argc, char **argv, GError **error)
     "REF is HOST/NAME:TAG or HOST/NAME@DIGEST; of a tag it is the image that the tag names now, and the digest is\n"   \
     "printed. It takes the right delete or admin. A later word replaces an earlier one, also one that has not "        \
     "begun;\n"                                                                                                         \
-    "all of them stay in the registry's log, and `ingot show REF` shows the one that counts.\n\n"
+    "all of them stay in the registry's log, and `ingot show REF` shows the one that counts. Of whoever has that "     \
+    "right\n"                                                                                                          \
+    "on all repositories it counts for the same image in each of them, and is taken back where it was said.\n\n"
 
 const IngotVerb verb_revoke = {
     "revoke", "REF", "withdraw an image of a registry for good reason",

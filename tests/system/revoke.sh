@@ -10,8 +10,9 @@ small_disk "$TMP/disk.raw"
 ingot pack -q "$TMP/disk.raw" web:1.0.0 >/dev/null
 head -c 100000 /dev/urandom | dd of="$TMP/disk.raw" bs=1 seek=3000000 conv=notrunc status=none
 ingot pack -q "$TMP/disk.raw" web:2.0.0 >/dev/null
-for name in root reader writer mallory; do
+for name in root reader writer owner mallory; do
     scope=(--scope 'admin:*')
+    [ $name != owner ] || scope=(--scope 'delete:team/*' --scope 'delete:other/*' --scope 'pull:*')
     [ $name != mallory ] || scope=(--scope 'delete:mallory/*' --scope 'pull:other/*')
     [ $name != reader ] || scope=(--scope 'pull:*')
     [ $name != writer ] || scope=(--scope 'push:team/*')
@@ -19,6 +20,7 @@ for name in root reader writer mallory; do
 done
 token() { ingotd token create --data "$TMP/registry" --user "$1" --scope "$2" 2>/dev/null; }
 root=$(token root 'admin:*') reader=$(token reader 'pull:*') writer=$(token writer 'push:team/*')
+owner=$(ingotd token create --data "$TMP/registry" --user owner --scope 'delete:team/*' --scope 'delete:other/*' --scope 'pull:*' 2>/dev/null)
 start_ingotd
 first=$REGISTRY
 export INGOT_TOKEN=$root
@@ -131,14 +133,31 @@ done
 ! grep -qi 'team/web\|CVE-2026\|root' "$TMP/head" || fail "of a repository that he may not see: $(cat "$TMP/head")"
 ok "whoever pulls what stands on it is warned, two levels above it, and hears of no repository that is not for him"
 
+# --- the same image elsewhere ---
+ingot push -q web:1.0.0 "$first/live/web" >/dev/null
+ingot push -q web:1.0.0 "$first/other/web" >/dev/null
+[ "$(plain "http://$first/v2/live/web/manifests/1.0.0")" = 403 ] && grep -q 'CVE-2026-1.*said of it in team/web' "$TMP/answer" || fail "$(cat "$TMP/answer")"
+[ "$(as_mallory "http://$first/v2/other/web/manifests/1.0.0")" = 403 ] && grep -q revoked "$TMP/answer" || fail "$(cat "$TMP/answer")"
+! grep -qi 'team/web\|CVE-2026\|root' "$TMP/head" "$TMP/answer" || fail "of a repository that he may not see: $(cat "$TMP/head" "$TMP/answer")"
+expect 3 ingot promote "$first/live/web" 1.0.0 dev
+ingot restore "$first/live/web:1.0.0" --reason 'but it runs well' >"$TMP/out"
+grep -q "revoked by root.*as was said of it in team/web for all repositories" "$TMP/out" || fail "$(cat "$TMP/out")"
+[ "$(plain "http://$first/v2/live/web/manifests/1.0.0")" = 403 ] || fail "$(cat "$TMP/answer")"
+ok "the word of an admin of all repositories counts for the same image in each of them"
+
 # --- another name's word on the same image ---
-cp -a "$TMP/store" "$TMP/words"
-ingot push -q web:1.0.0 "$first/other/same" >/dev/null
-ingot deprecate "$first/other/same:1.0.0" --reason 'of old' >/dev/null
-expect 3 as "$reader" ingot pull --store "$TMP/words" "$first/other/same:1.0.0"
-grep -q "revoked by root.*as $web said" "$TMP/err" || fail "$(cat "$TMP/err")"
-for name in "$web" "$first/other/same"; do
-    expect 3 ingot export --store "$TMP/words" "$name@$digest" -o "$TMP/out.raw"
+head -c 100000 /dev/urandom | dd of="$TMP/disk.raw" bs=1 seek=3000000 conv=notrunc status=none
+ingot pack -q "$TMP/disk.raw" web:3.0.0 >/dev/null
+ingot push -q web:3.0.0 "$first/team/same" >/dev/null
+ingot push -q web:3.0.0 "$first/other/same" >/dev/null
+same=$(as "$reader" ingot pull -q --store "$TMP/words" "$first/team/same:3.0.0")
+as "$owner" ingot revoke "$first/team/same:3.0.0" --reason 'not for us' >/dev/null
+expect 3 as "$reader" ingot pull --store "$TMP/words" "$first/team/same:3.0.0"
+as "$owner" ingot deprecate "$first/other/same:3.0.0" --reason 'of old' >/dev/null
+expect 3 as "$reader" ingot pull --store "$TMP/words" "$first/other/same:3.0.0"
+grep -q "revoked by owner.*as $first/team/same said" "$TMP/err" || fail "$(cat "$TMP/err")"
+for name in "$first/team/same" "$first/other/same"; do
+    expect 3 ingot export --store "$TMP/words" "$name@$same" -o "$TMP/out.raw"
     [ ! -e "$TMP/out.raw" ] || fail "$name is exported"
 done
 ok "in the store, a milder word of another name takes no revocation away"
@@ -176,6 +195,7 @@ ok "a mirror carries the word along"
 
 ingot restore "$web:1.0.0" --reason 'false alarm' >"$TMP/out"
 grep -q "$digest active" "$TMP/out" || fail "$(cat "$TMP/out")"
+[ "$(plain "http://$first/v2/live/web/manifests/1.0.0")" = 200 ] || fail "restored, but not elsewhere: $(cat "$TMP/answer")"
 as "$reader" ingot pull -q --store "$TMP/again" "$web:1.0.0" >/dev/null 2>"$TMP/err" || fail "restored: $(cat "$TMP/err")"
 [ ! -s "$TMP/err" ] || fail "a warning of a restored image: $(cat "$TMP/err")"
 ingot promote -q "$web" 1.0.0 prod >/dev/null || fail "restored, and not promoted"

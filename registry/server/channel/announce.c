@@ -69,11 +69,40 @@ static json_t *word_of_base(const json_t *states, gint64 now, AnnounceSees sees,
     return word;
 }
 
+json_t *state_word(const json_t *states, const char *name, const IngotDigest *image, gint64 now, AnnounceSees sees,
+                   gconstpointer user)
+{
+    char digest[INGOT_DIGEST_TEXT_SIZE];
+    const char *where = NULL;
+    const json_t *said = state_of_image(states, now, &where);
+    if (said == NULL) {
+        return NULL;
+    }
+    ingot_digest_write_text(image, digest);
+    json_t *word = word_of(said, name, digest);
+    if (where != NULL && sees != NULL && sees(where, user)) {
+        ingot_json_set_string(word, "where", where);
+    } else if (where != NULL) {
+        json_object_del(word, "by");
+        json_object_del(word, "reason");
+    }
+    return word;
+}
+
+/* "revoked by alice, …: CVE-1 (said of it in team/base)" */
+static char *tell(const json_t *word)
+{
+    const char *where = json_string_value(json_object_get(word, "where"));
+    g_autofree char *told = lifecycle_tell(word);
+    return g_strdup_printf("%s%s%s%s", told, where == NULL ? "" : " (said of it in ", where == NULL ? "" : where,
+                           where == NULL ? "" : ")");
+}
+
 /* "team/web@sha256:… is revoked by alice, …" */
 static char *sentence(const json_t *word)
 {
     const char *name = json_string_value(json_object_get(word, "name"));
-    g_autofree char *told = lifecycle_tell(word);
+    g_autofree char *told = tell(word);
     return g_strdup_printf("%s%s%s is %s", name == NULL ? "" : name, name == NULL ? "" : "@",
                            json_string_value(json_object_get(word, "digest")), told);
 }
@@ -82,12 +111,11 @@ void announce(const json_t *states, const char *name, const IngotDigest *image, 
               gconstpointer user, Announcement *announcement)
 {
     char digest[INGOT_DIGEST_TEXT_SIZE];
-    const json_t *said = state_now(json_object_get(states, "own"), now);
+    g_autoptr(json_t) own = state_word(states, name, image, now, sees, user);
     g_autoptr(json_t) base = word_of_base(states, now, sees, user);
-    *announcement = (Announcement){.withheld = lifecycle_withholds(said)};
+    *announcement = (Announcement){.withheld = lifecycle_withholds(own)};
     ingot_digest_write_text(image, digest);
-    if (said != NULL) {
-        g_autoptr(json_t) own = word_of(said, name, digest);
+    if (own != NULL) {
         announcement->why = sentence(own);
         announcement->said = lifecycle_write(own);
     } else if (base != NULL) {
@@ -106,11 +134,9 @@ static gint64 states_now(void)
 gboolean state_stands_in_the_way(Storage *storage, const char *name, const IngotDigest *image, char **why,
                                  GError **error)
 {
-    g_autofree char *digest = ingot_digest_to_text(image);
-    g_autoptr(json_t) body = storage_record(storage, STATE_RECORD, name, digest, error);
-    const json_t *said = state_now(body, states_now());
-    gboolean withheld = lifecycle_withholds(said);
-    g_autoptr(json_t) word = withheld ? word_of(said, name, digest) : NULL;
+    g_autoptr(json_t) states = storage_states_of(storage, name, image, error);
+    g_autoptr(json_t) word = state_word(states, name, image, states_now(), NULL, NULL);
+    gboolean withheld = lifecycle_withholds(word);
     *why = withheld ? sentence(word) : NULL;
     return withheld;
 }
@@ -126,10 +152,10 @@ gboolean state_mark(Storage *storage, const char *name, const IngotDigest *image
         g_propagate_error(error, problem);
         return FALSE;
     }
-    const json_t *own = state_now(json_object_get(states, "own"), now);
+    g_autoptr(json_t) own = state_word(states, name, image, now, sees, user);
     g_autoptr(json_t) base = own == NULL ? word_of_base(states, now, sees, user) : NULL;
     g_autofree char *told = base == NULL ? NULL : sentence(base);
-    *mark = own != NULL ? lifecycle_tell(own) : base == NULL ? NULL : g_strdup_printf("its base %s", told);
+    *mark = own != NULL ? tell(own) : base == NULL ? NULL : g_strdup_printf("its base %s", told);
     return TRUE;
 }
 

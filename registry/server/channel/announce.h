@@ -20,12 +20,19 @@ G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Announcement, announcement_clear)
 
 /* Whether whoever asks may know of a repository. */
 typedef gboolean (*AnnounceSees)(const char *name, gconstpointer user);
-/* states: as storage_states gives it, or NULL. Of a base that is said in a repository which `sees` denies, there is no
- * name, reason or user in it. Pure. */
+/* states: as storage_states gives it, or NULL. Of what is said of the image, or of a base, in another repository which
+ * `sees` denies, there is no name of that, reason or user in it. Pure. */
 void announce(const json_t *states, const char *name, const IngotDigest *image, gint64 now, AnnounceSees sees,
               gconstpointer user, Announcement *announcement);
 
-/* Whether the image is withheld: *why (free it) says so then, else it is NULL. FALSE may be an error. */
+/* The word that counts of the image: as it was said, with the "name" of its repository and its "digest", and with
+ * "where", the name of another one that has said it everywhere. NULL: none, it is active. sees: as above; NULL: it
+ * denies all. Pure. */
+json_t *state_word(const json_t *states, const char *name, const IngotDigest *image, gint64 now, AnnounceSees sees,
+                   gconstpointer user);
+
+/* Whether the image is withheld: *why (free it) says so then, with what its own repository says of it alone, else it is
+ * NULL. FALSE may be an error. */
 gboolean state_stands_in_the_way(Storage *storage, const char *name, const IngotDigest *image, char **why,
                                  GError **error);
 /* *mark: what marks a channel that names the image, in a few words: that it, or a base of it, is not active (free it).

@@ -9,7 +9,6 @@
 #include "server/channel/doors.h"
 #include "server/server.h"
 #include "server/storage/bases.h"
-#include "server/storage/records.h"
 #include "server/storage/states.h"
 
 #define BODY_MAX (16u << 10)
@@ -32,19 +31,29 @@ static gboolean find_digest(Request *request, const RouteMatch *match, IngotDige
     return TRUE;
 }
 
-/* What counts now, what will, and all that was ever said. */
+/* What counts now: as it was said here, or there. */
+static json_t *answer_word(const Request *request, const json_t *states, const char *name, const IngotDigest *digest,
+                           gint64 now)
+{
+    const char *where;
+    const json_t *said = state_of_image(states, now, &where);
+    return where == NULL ? json_incref((json_t *)said) : state_word(states, name, digest, now, access_sees, request);
+}
+
+/* What counts now, what will, and all that was ever said of it here. */
 static enum MHD_Result answer_states(Request *request, const char *name, const IngotDigest *digest)
 {
     GError *problem = NULL;
     g_autofree char *text = ingot_digest_to_text(digest);
-    g_autoptr(json_t) body = storage_record(request->server->storage, STATE_RECORD, name, text, &problem);
+    g_autoptr(json_t) states = storage_states_of(request->server->storage, name, digest, &problem);
     if (problem != NULL) {
         enum MHD_Result result = request_fail(request, "NAME_UNKNOWN", problem);
         g_error_free(problem);
         return result;
     }
     gint64 now = g_get_real_time() / G_USEC_PER_SEC;
-    const json_t *said = state_now(body, now), *all = json_object_get(body, "said");
+    const json_t *body = json_object_get(states, "own"), *all = json_object_get(body, "said");
+    g_autoptr(json_t) said = answer_word(request, states, name, digest, now);
     g_autoptr(json_t) answer =
         json_pack("{s:s, s:s, s:s, s:O*, s:O*, s:o}", "name", name, "digest", text, "state",
                   lifecycle_word(lifecycle_of(said)), "said", said, "next", state_next(body, now), "all",

@@ -139,6 +139,27 @@ const json_t *state_now(const json_t *body, gint64 now)
     return lifecycle_of(said) == LIFECYCLE_ACTIVE ? NULL : said;
 }
 
+/* Without what an older version has kept: nobody knows who may have said it. */
+static const json_t *said_everywhere_at(const json_t *list, gint64 now)
+{
+    return is_old(side_at(list, SIDE_HERE, now)) ? NULL : side_at(list, SIDE_EVERYWHERE, now);
+}
+
+const json_t *state_of_image(const json_t *states, gint64 now, const char **where)
+{
+    const json_t *others = json_object_get(states, "others"), *said = state_now(json_object_get(states, "own"), now);
+    *where = NULL;
+    for (size_t i = 0; i < json_array_size(others); i++) {
+        const json_t *other = json_array_get(others, i);
+        const json_t *theirs = said_everywhere_at(json_object_get(json_object_get(other, "body"), "said"), now);
+        if (lifecycle_of(theirs) > lifecycle_of(said)) {
+            said = theirs;
+            *where = json_string_value(json_object_get(other, "name"));
+        }
+    }
+    return said;
+}
+
 const json_t *state_of_base(const json_t *base, gint64 now)
 {
     const json_t *body = json_object_get(base, "body"), *list = json_object_get(body, "said");

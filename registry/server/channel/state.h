@@ -6,8 +6,9 @@
  * time has come counts: a later word counts over every earlier one that has not begun. Of these two the stricter one
  * counts, so that neither side takes back what the other has said.
  *
- * Of the words that were said here, each has "everywhere": whether whoever said it may say so of all repositories. One
- * that an older version has kept has no such member, and counts everywhere until another is said here.
+ * Of the words that were said here, each has "everywhere": whether whoever said it may say so of all repositories; then
+ * it counts for the same image in each of them. One that an older version has kept has no such member: for what stands
+ * on the image it counts everywhere until another is said here, for the image itself in its own repository alone.
  *
  * No word is ever taken out, up to STATES_MOST that were said here, as many that were said everywhere, and as many of
  * the other registry, so that a revocation that was taken back can be seen for ever. Then the oldest go that can't
@@ -27,6 +28,9 @@ json_t *state_add(const json_t *body, const json_t *said, gint64 now);
 json_t *state_mirror(const json_t *body, const json_t *there, gint64 now);
 /* The word that counts at `now` (seconds); NULL: none, the digest is active. It belongs to the body (NULL: no body). */
 const json_t *state_now(const json_t *body, gint64 now);
+/* The word that counts of an image, as storage_states has it: its own repository's, or a stricter one that was said
+ * everywhere, and *where (borrowed) is then the repository in which it was; else NULL. NULL: none. */
+const json_t *state_of_image(const json_t *states, gint64 now, const char **where);
 /* The word that counts of a base for an image that stands on it, as storage_states has it. Of a repository that neither
  * the image nor a mirror leads to, only words count that were said by whoever may say so everywhere: others could hold
  * up what is none of theirs. NULL: none. */

@@ -50,15 +50,52 @@ static json_t *states_of_bases(Storage *storage, const char *name, const IngotDi
     return reader == NULL ? NULL : g_steal_pointer(&list);
 }
 
+/* --- the image itself --- */
+
+typedef struct {
+    const char *name; /* the image's repository */
+    json_t *own;      /* NULL: it says nothing */
+    json_t *others;
+} ImageStates;
+
+static gboolean image_take(const RecordRow *row, gpointer user)
+{
+    ImageStates *states = user;
+    if (strcmp(row->name, states->name) == 0) {
+        states->own = json_deep_copy(row->body);
+    } else {
+        json_array_append_new(states->others, ingot_json_pack("{s:s, s:O}", "name", row->name, "body", row->body));
+    }
+    return TRUE;
+}
+
+json_t *storage_states_of(Storage *storage, const char *name, const IngotDigest *image, GError **error)
+{
+    g_autoptr(json_t) others = json_array();
+    ImageStates states = {.name = name, .others = others};
+    g_autofree char *digest = ingot_digest_to_text(image);
+    g_autoptr(Connection) reader = database_reader(storage->catalogue, error);
+    gboolean ok = reader != NULL && record_rows_each(reader, STATE_RECORD, NULL, digest, image_take, &states, error);
+    g_autoptr(json_t) own = states.own;
+    return !ok || (own == NULL && json_array_size(others) == 0)
+               ? NULL
+               : json_pack("{s:O*, s:O}", "own", own, "others", others);
+}
+
 json_t *storage_states(Storage *storage, const char *name, const IngotDigest *image, GError **error)
 {
     GError *problem = NULL;
-    g_autofree char *digest = ingot_digest_to_text(image);
-    g_autoptr(json_t) own = storage_record(storage, STATE_RECORD, name, digest, &problem);
+    g_autoptr(json_t) states = storage_states_of(storage, name, image, &problem);
     g_autoptr(json_t) bases = problem == NULL ? states_of_bases(storage, name, image, &problem) : NULL;
     if (problem != NULL) {
         g_propagate_error(error, problem);
         return NULL;
     }
-    return own == NULL && json_array_size(bases) == 0 ? NULL : json_pack("{s:O*, s:O}", "own", own, "bases", bases);
+    if (states == NULL && json_array_size(bases) > 0) {
+        states = json_object();
+    }
+    if (states != NULL) {
+        json_object_set(states, "bases", bases);
+    }
+    return g_steal_pointer(&states);
 }

@@ -176,6 +176,69 @@ static void of_a_hidden_base_only_the_state_is_told(void **state)
     assert_base(storage, "a", &image, sees_all, "a secret reason");
 }
 
+/* --- the same image in other repositories --- */
+
+/* Fails unless it is withheld in that repository, with words that have the text (NULL: it is not). */
+static void assert_withheld(Storage *storage, const char *name, const IngotDigest *image, AnnounceSees sees,
+                            const char *text)
+{
+    g_autofree char *mark = NULL, *why = NULL;
+    g_autoptr(json_t) states = storage_states(storage, name, image, NULL);
+    g_auto(Announcement) words = {0};
+    announce(states, name, image, 1000, sees, NULL, &words);
+    assert_int_equal(words.withheld, text != NULL);
+    assert_true(state_mark(storage, name, image, sees, NULL, &mark, NULL));
+    assert_int_equal(mark != NULL, text != NULL);
+    assert_int_equal(state_stands_in_the_way(storage, name, image, &why, NULL), text != NULL);
+    if (text != NULL) {
+        assert_non_null(strstr(words.why, text));
+        assert_non_null(strstr(mark, text));
+        assert_non_null(strstr(why, "revoked"));
+    }
+}
+
+static void an_admins_word_counts_for_the_same_image_everywhere(void **state)
+{
+    g_autoptr(Storage) storage = open_storage(state);
+    IngotDigest image = put_manifest(storage, "stage/web", "1.0.0", "one", NULL, 0);
+    put_manifest(storage, "live/web", "1.0.0", "one", NULL, 0);
+    say(storage, "stage/web", &image, LIFECYCLE_REVOKED, "not for us");
+    assert_withheld(storage, "stage/web", &image, sees_all, "not for us");
+    assert_withheld(storage, "live/web", &image, sees_all, NULL);
+    say_as(storage, "stage/web", &image, "everywhere", "CVE-1");
+    assert_withheld(storage, "live/web", &image, sees_all, "CVE-1 (said of it in stage/web)");
+    assert_withheld(storage, "live/web", &image, sees_none, "revoked");
+    say(storage, "live/web", &image, LIFECYCLE_ACTIVE, "but it runs well");
+    assert_withheld(storage, "live/web", &image, sees_all, "CVE-1");
+
+    g_autoptr(json_t) back = lifecycle_say(LIFECYCLE_ACTIVE, "false alarm", "alice", 200, 200);
+    json_object_set_new(back, "everywhere", json_true());
+    assert_true(state_say(storage, &alice, "stage/web", &image, back, NULL));
+    assert_withheld(storage, "live/web", &image, sees_all, NULL);
+    say_as(storage, "third/web", &image, "older", "nobody knows who may have said it"); /* no word of everywhere */
+    assert_withheld(storage, "third/web", &image, sees_all, "nobody knows");
+    assert_withheld(storage, "live/web", &image, sees_all, NULL);
+}
+
+static void of_a_hidden_repository_only_the_state_is_told(void **state)
+{
+    g_autoptr(Storage) storage = open_storage(state);
+    IngotDigest image = put_manifest(storage, "a", "1.0.0", "one", NULL, 0);
+    say_as(storage, "secret/web", &image, "everywhere", "a secret reason");
+    g_autofree char *mark = NULL, *why = NULL;
+    g_autoptr(json_t) states = storage_states(storage, "a", &image, NULL);
+    g_auto(Announcement) words = {0};
+    announce(states, "a", &image, 1000, sees_none, NULL, &words);
+    assert_true(state_mark(storage, "a", &image, sees_none, NULL, &mark, NULL));
+    assert_true(state_stands_in_the_way(storage, "a", &image, &why, NULL));
+    const char *const texts[] = {words.said, words.why, words.warning, mark, why};
+    for (guint i = 0; i < G_N_ELEMENTS(texts); i++) {
+        assert_non_null(strstr(texts[i], "revoked"));
+        assert_null(strstr(texts[i], "secret"));
+        assert_null(strstr(texts[i], "mallory"));
+    }
+}
+
 #define WORDS 50u
 
 /* A server of its own says so many words once the gate is closed; its status is how many it could not say. */
@@ -234,6 +297,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_base_whose_name_is_not_read_is_spoken_of, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_mirrored_base_is_known_behind_its_prefix, set_up, tear_down),
         cmocka_unit_test_setup_teardown(of_a_hidden_base_only_the_state_is_told, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(an_admins_word_counts_for_the_same_image_everywhere, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(of_a_hidden_repository_only_the_state_is_told, set_up, tear_down),
     };
     return cmocka_run_group_tests_name("announce", tests, NULL, NULL);
 }
