@@ -77,7 +77,7 @@ static gboolean image_take_out(const SourceContext *context, const IngotBundle *
         return FALSE;
     }
     ingot_progress_begin(context->progress, 0, "take the disk out of %s", file);
-    if (!ingot_bundle_convert(bundle, making, error) || !kept_publish(making, path, context->progress, error)) {
+    if (!ingot_bundle_convert(bundle, 0, making, error) || !kept_publish(making, path, context->progress, error)) {
         unlink(making);
         return FALSE;
     }
@@ -109,13 +109,13 @@ static Source *image_look_inside(const SourceContext *context, const char *file,
                                  GError **error)
 {
     g_autoptr(IngotBundle) bundle = ingot_bundle_open(file, file, files, context->progress, error);
-    if (bundle == NULL) {
+    if (bundle == NULL || !ingot_bundle_has_one_disk(bundle, "a source", error)) {
         return NULL;
     }
     if (!ingot_bundle_is_disk(bundle)) {
         return image_take_out(context, bundle, file, path, error) ? source_new(g_strdup(path), "qcow2") : NULL;
     }
-    const char *format = ingot_bundle_format(bundle);
+    const char *format = ingot_bundle_format(bundle, 0);
     return strcmp(format, "raw") != 0 || image_check_raw(file, error) ? source_new(g_strdup(file), format) : NULL;
 }
 

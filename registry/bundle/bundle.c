@@ -1,281 +1,156 @@
 #include "bundle/bundle.h"
 
+#include <errno.h>
 #include <fcntl.h>
+#include <ingot/error.h>
+#include <ingot/manifest.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "base/file.h"
+#include "base/json.h"
 #include "base/process.h"
-#include "base/text.h"
-#include "bundle/checksums.h"
 #include "bundle/find.h"
 #include "bundle/refuse.h"
+#include "bundle/takeout.h"
+#include "image/bootable.h"
 #include "image/nbd.h"
 #include "image/openblocks.h"
 #include "image/ties.h"
 
-#define DISK_SLACK (64u << 20) /* bytes of tables that a disk's file may have, and a tenth of its content */
-#define DISK_FILE ".disk"      /* in the work folder: no extent is called so */
+#define TEXT_PROBED 4096u
 
 struct IngotBundle {
-    char *name;         /* "web.ova: web.vmdk" for messages */
-    char *file;         /* the disk's, or the archive it lies in */
-    IngotPart part;     /* of that */
-    const char *format; /* of the disk */
-    gboolean uefi, is_disk;
-    IngotWorkdir *workdir; /* of what is unpacked; or NULL */
-    Unchanged *files;      /* that the disk is read from */
+    char *name;    /* for messages */
+    GArray *disks; /* of BundleDisk */
+    gboolean is_disk;
+    gboolean uefi, bios;      /* what the machine boots by; neither: it is not known */
+    const char *architecture; /* or NULL */
+    json_t *vagrant;          /* or NULL */
+    IngotWorkdir *workdir;    /* of what is unpacked; or NULL */
+    Unchanged *files;         /* that the disks are read from */
 };
 
 void ingot_bundle_free(IngotBundle *bundle)
 {
     if (bundle != NULL) {
+        g_array_unref(bundle->disks);
         ingot_workdir_free(bundle->workdir);
         unchanged_unref(bundle->files);
+        json_decref(bundle->vagrant);
         g_free(bundle->name);
-        g_free(bundle->file);
         g_free(bundle);
     }
 }
 
-static gboolean find_disk(const Parcel *parcel, FoundDisk *found, GError **error)
+static BundleDisk *disk_of(const IngotBundle *bundle, guint number)
 {
-    const ParcelMember *metadata = parcel_find(parcel, "metadata.json");
-    g_autoptr(GPtrArray) descriptors = parcel_texts(parcel, ".ovf");
-    if (metadata != NULL && metadata->text != NULL) {
-        return find_in_box(parcel, metadata, found, error);
-    }
-    if (descriptors->len == 1) {
-        return find_in_ovf(parcel, g_ptr_array_index(descriptors, 0), found, error);
-    }
-    g_autofree char *list = parcel_list_members(descriptors->len > 1 ? descriptors : parcel->members);
-    if (descriptors->len > 1) {
-        return bundle_refuse(parcel->name, error, "it has several descriptors (%s), an image is one machine", list);
-    }
-    return bundle_refuse(parcel->name, error,
-                         "neither an OVA (it has no *.ovf) nor a Vagrant box (it has no metadata.json): it holds %s",
-                         parcel->members->len == 0 ? "nothing (a disk that is compressed is to be unpacked first)"
-                                                   : list);
+    g_assert(number < bundle->disks->len);
+    return &g_array_index(bundle->disks, BundleDisk, number);
 }
 
-/* A file of a disk is hardly larger than the disk; what is, fills file systems and holds none. */
-static gboolean check_size(const Parcel *parcel, const FoundDisk *found, GError **error)
-{
-    guint64 size = found->member->size, capacity = found->capacity;
-    if (capacity == 0 || size <= capacity || size - capacity <= capacity / 10 + DISK_SLACK) {
-        return TRUE;
-    }
-    g_autofree char *has = ingot_text_size(size), *holds = ingot_text_size(capacity);
-    return bundle_refuse(parcel->name, error, "'%s' is %s large, more than a disk of %s explains", found->member->name,
-                         has, holds);
-}
+/* --- opening --- */
 
-/* --- reading --- */
-
-static void take_clear(gpointer data)
+/* Text that begins as an OVF descriptor does, whatever the file is called. */
+static gboolean probe_descriptor(const char *path, gboolean *is, GError **error)
 {
-    ParcelTake *take = data;
-    ingot_fd_clear(&take->fd);
-    g_clear_pointer(&take->sum, g_checksum_free);
-}
-
-static GArray *takes_new(void)
-{
-    GArray *takes = g_array_new(FALSE, FALSE, sizeof(ParcelTake));
-    g_array_set_clear_func(takes, take_clear);
-    return takes;
-}
-
-/* The files are closed then: what a file system says only of that is no disk either. */
-static gboolean take(const Parcel *parcel, GArray *takes, IngotProgress *progress, GError **error)
-{
-    if (!parcel_take(parcel, (const ParcelTake *)(gpointer)takes->data, takes->len, progress, error)) {
+    g_autofree char *text = g_malloc0(TEXT_PROBED + 1);
+    g_auto(IngotFd) fd = ingot_file_open(path, O_RDONLY, 0, error);
+    if (fd < 0) {
         return FALSE;
     }
-    for (guint i = 0; i < takes->len; i++) {
-        ParcelTake *one = &g_array_index(takes, ParcelTake, i);
-        if (one->fd >= 0 && !ingot_fd_close(&one->fd, one->member->name, error)) {
-            return FALSE;
-        }
+    ssize_t got = pread(fd, text, TEXT_PROBED, 0);
+    if (got < 0) {
+        return ingot_error_set_errno(error, errno, "%s", path);
     }
+    *is = g_regex_match_simple("^(\xef\xbb\xbf)?\\s*<(\\?xml|!--|([A-Za-z]+:)?Envelope).*Envelope", text,
+                               G_REGEX_RAW | G_REGEX_DOTALL, 0);
     return TRUE;
 }
 
-/* The member will be the file of that name in the work folder, which is made when the first comes. */
-static char *add_file(IngotBundle *bundle, const ParcelMember *member, const char *name, GArray *takes, GError **error)
+/* A folder, an archive, or a descriptor with its files beside it; *parcel stays NULL where it is a disk. */
+static gboolean open_parcel(const char *path, const char *name, Parcel **parcel, GError **error)
 {
-    if (bundle->workdir == NULL && (bundle->workdir = ingot_workdir_new(error)) == NULL) {
-        return NULL;
+    gboolean is_archive = FALSE, is_descriptor = FALSE;
+    if (g_file_test(path, G_FILE_TEST_IS_DIR)) {
+        *parcel = parcel_open_folder(path, name, error);
+        return *parcel != NULL;
     }
-    g_autofree char *path = ingot_workdir_file(bundle->workdir, name);
-    ParcelTake one = {.member = member,
-                      .fd = ingot_file_open(path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0600, error)};
-    if (one.fd < 0) {
-        return NULL;
-    }
-    g_array_append_val(takes, one);
-    return g_steal_pointer(&path);
-}
-
-static gboolean add_disk(IngotBundle *bundle, const ParcelMember *member, GArray *takes, GError **error)
-{
-    char *path = add_file(bundle, member, DISK_FILE, takes, error);
-    if (path == NULL) {
+    if (!parcel_probe(path, &is_archive, error) || !probe_descriptor(path, &is_descriptor, error)) {
         return FALSE;
     }
-    g_free(bundle->file);
-    bundle->file = path;
-    bundle->part = (IngotPart){.path = path};
-    return TRUE;
-}
-
-/* What the manifests (one, as a rule) say of the members, in their order; each is taken to be summed up. */
-static GPtrArray *add_checksums(const Parcel *parcel, GArray *takes, GError **error)
-{
-    g_autoptr(GPtrArray) all = g_ptr_array_new_with_free_func(checksum_free);
-    g_autoptr(GPtrArray) manifests = parcel_texts(parcel, ".mf");
-    for (guint i = 0; i < manifests->len; i++) {
-        const ParcelMember *manifest = g_ptr_array_index(manifests, i);
-        g_autofree char *name = g_strdup_printf("%s: %s", parcel->name, manifest->name);
-        GPtrArray *checksums = checksums_parse(manifest->text, manifest->text_size, name, error);
-        if (checksums == NULL) {
-            return NULL;
-        }
-        guint first = all->len;
-        g_ptr_array_extend_and_steal(all, checksums);
-        for (guint j = first; j < all->len; j++) {
-            const Checksum *checksum = g_ptr_array_index(all, j);
-            ParcelTake one = {.member = parcel_need(parcel, checksum->file, manifest->name, error), .fd = -1};
-            if (one.member == NULL) {
-                return NULL;
-            }
-            one.sum = g_checksum_new(checksum->type);
-            g_array_append_val(takes, one);
-        }
-    }
-    return g_steal_pointer(&all);
-}
-
-static gboolean check_sums(const Parcel *parcel, const GPtrArray *checksums, const GArray *takes, GError **error)
-{
-    for (guint i = 0; i < checksums->len; i++) {
-        const Checksum *checksum = g_ptr_array_index(checksums, i);
-        const char *has = g_checksum_get_string(g_array_index(takes, ParcelTake, i).sum);
-        if (strcmp(has, checksum->hex) != 0) {
-            return bundle_refuse(parcel->name, error, "the digest of '%s' is %s, but its manifest says %s",
-                                 checksum->file, has, checksum->hex);
-        }
+    if (is_archive || is_descriptor) {
+        *parcel = is_archive ? parcel_open(path, name, error) : parcel_open_beside(path, name, error);
+        return *parcel != NULL;
     }
     return TRUE;
-}
-
-/* One pass through the archive: all digests, and the disk, unless it can be read where it lies. */
-static gboolean read_disk(IngotBundle *bundle, const Parcel *parcel, const FoundDisk *found, IngotProgress *progress,
-                          GError **error)
-{
-    g_autoptr(GArray) takes = takes_new();
-    g_autoptr(GPtrArray) checksums = add_checksums(parcel, takes, error);
-    if (checksums == NULL) {
-        return FALSE;
-    }
-    if (found->member->offset != 0) {
-        bundle->file = g_strdup(parcel->path);
-        bundle->part = (IngotPart){bundle->file, found->member->offset, found->member->size};
-    } else if (!add_disk(bundle, found->member, takes, error)) {
-        return FALSE;
-    }
-    return take(parcel, takes, progress, error) && check_sums(parcel, checksums, takes, error);
-}
-
-/* --- what the disk is --- */
-
-/* What the disk should be, by what describes it or by its name; NULL: anything. */
-static const char *expected_format(const FoundDisk *found)
-{
-    static const char *const suffixes[][2] = {
-        {".vmdk", "vmdk"}, {".qcow2", "qcow2"}, {".vdi", "vdi"}, {".vhdx", "vhdx"}, {".vhd", "vpc"},
-    };
-    const char *format = found->format;
-    for (guint i = 0; format == NULL && i < G_N_ELEMENTS(suffixes); i++) {
-        format = g_str_has_suffix(found->member->name, suffixes[i][0]) ? suffixes[i][1] : NULL;
-    }
-    return format;
-}
-
-/* A raw disk is what it is said to be, whatever its first bytes look like. */
-static gboolean settle_format(IngotBundle *bundle, const FoundDisk *found, GError **error)
-{
-    const char *expected = expected_format(found);
-    bundle->format = g_strcmp0(expected, "raw") == 0 ? expected : ingot_blocks_probe_part(&bundle->part, error);
-    if (bundle->format == NULL) {
-        return FALSE;
-    }
-    if (expected != NULL && strcmp(bundle->format, expected) != 0) {
-        return bundle_refuse(bundle->name, error, "it is no %s, as it should be", expected);
-    }
-    return TRUE;
-}
-
-/* Extents lie beside the disk, so both are unpacked. */
-static gboolean read_extents(IngotBundle *bundle, const Parcel *parcel, const FoundDisk *found, char **extents,
-                             IngotProgress *progress, GError **error)
-{
-    g_autoptr(GArray) takes = takes_new();
-    g_autofree char *folder = g_path_get_dirname(found->member->name);
-    if (bundle->part.length != 0 && !add_disk(bundle, found->member, takes, error)) {
-        return FALSE;
-    }
-    for (guint i = 0; extents[i] != NULL; i++) {
-        g_autofree char *name =
-            strcmp(folder, ".") == 0 ? g_strdup(extents[i]) : g_build_filename(folder, extents[i], NULL);
-        const ParcelMember *member = parcel_need(parcel, name, found->member->name, error);
-        g_autofree char *path = member == NULL ? NULL : add_file(bundle, member, extents[i], takes, error);
-        if (path == NULL) {
-            return FALSE;
-        }
-    }
-    return take(parcel, takes, progress, error) && ingot_ties_check(bundle->file, bundle->name, bundle->format, error);
-}
-
-/* --- the whole --- */
-
-static gboolean open_parcel(IngotBundle *bundle, const Parcel *parcel, IngotProgress *progress, GError **error)
-{
-    FoundDisk found = {0};
-    if (!find_disk(parcel, &found, error)) {
-        return FALSE;
-    }
-    g_assert(found.member != NULL);
-    if (!check_size(parcel, &found, error)) {
-        return FALSE;
-    }
-    g_free(bundle->name);
-    bundle->name = g_strdup_printf("%s: %s", parcel->name, found.member->name);
-    bundle->uefi = found.uefi;
-    if (found.member->size == 0) {
-        return bundle_refuse(bundle->name, error, "the disk is an empty file");
-    }
-    if (!read_disk(bundle, parcel, &found, progress, error) || !settle_format(bundle, &found, error)) {
-        return FALSE;
-    }
-    g_auto(GStrv) extents = ingot_ties_extents(&bundle->part, bundle->name, bundle->format, error);
-    return extents != NULL && (extents[0] == NULL || read_extents(bundle, parcel, &found, extents, progress, error));
 }
 
 static gboolean open_disk(IngotBundle *bundle, const char *path, GError **error)
 {
-    bundle->file = g_strdup(path);
-    bundle->part = (IngotPart){.path = bundle->file};
+    const char *format = ingot_blocks_probe(path, error);
+    const BundleDisk disk = {g_strdup(bundle->name), {.path = g_strdup(path)}, format, NULL, FALSE};
+    g_array_append_val(bundle->disks, disk);
     bundle->is_disk = TRUE;
-    bundle->format = ingot_blocks_probe(path, error);
-    return bundle->format != NULL && ingot_ties_check(path, bundle->name, bundle->format, error);
+    return format != NULL && ingot_ties_check(path, bundle->name, format, error);
 }
 
-/* An archive that the disk was taken out of has been read; what is done to it from here on is no concern. */
-static gboolean leave_archive(IngotBundle *bundle, const char *path, GError **error)
+/* What of a box comes along. */
+static json_t *vagrant_of(const Found *found)
 {
-    if (g_strcmp0(bundle->part.path, path) == 0) {
-        return TRUE;
+    g_autoptr(json_t) info = found->info == NULL ? NULL : json_loads(found->info, 0, NULL);
+    json_t *vagrant = json_pack("{s:s}", "provider", found->provider);
+    if (found->vagrantfile != NULL) {
+        json_object_set_new(vagrant, "vagrantfile", json_string(found->vagrantfile));
+    }
+    if (json_is_object(info)) {
+        json_object_set(vagrant, "info", info);
+    }
+    return vagrant;
+}
+
+/* Machines of ARM's boot by UEFI alone. */
+static void settle_firmware(IngotBundle *bundle)
+{
+    bundle->uefi = bundle->uefi || (!bundle->bios && g_strcmp0(bundle->architecture, "arm64") == 0);
+}
+
+static void take_machine(IngotBundle *bundle, const Found *found)
+{
+    bundle->uefi = found->uefi;
+    bundle->bios = found->bios;
+    bundle->architecture = found->architecture;
+    settle_firmware(bundle);
+    if (found->provider != NULL && (found->vagrantfile != NULL || found->info != NULL)) {
+        bundle->vagrant = vagrant_of(found);
+    }
+}
+
+static gboolean open_machine(IngotBundle *bundle, const Parcel *parcel, IngotProgress *progress, GError **error)
+{
+    g_autoptr(Found) found = find_machine(parcel, error);
+    if (found == NULL) {
+        return FALSE;
+    }
+    if (found->disks->len > INGOT_DISKS_MAX) {
+        return bundle_refuse(bundle->name, error, "the machine has %u disks, an image has %u at most",
+                             found->disks->len, INGOT_DISKS_MAX);
+    }
+    for (guint i = 0; i < found->notes->len; i++) {
+        ingot_progress_message(progress, "%s", (const char *)g_ptr_array_index(found->notes, i));
+    }
+    take_machine(bundle, found);
+    const TakeOut out = {parcel, found, &bundle->workdir, bundle->files, bundle->disks, progress};
+    return takeout_disks(&out, error);
+}
+
+/* Files that all disks were taken out of have been read; what is done to them from here on is no concern. */
+static gboolean leave_parcel(IngotBundle *bundle, GError **error)
+{
+    for (guint i = 0; i < bundle->disks->len; i++) {
+        if (!disk_of(bundle, i)->own) {
+            return TRUE;
+        }
     }
     gboolean ok = unchanged_check(bundle->files, bundle->name, error);
     unchanged_unref(bundle->files);
@@ -287,26 +162,39 @@ IngotBundle *ingot_bundle_open(const char *path, const char *name, Unchanged *fi
                                GError **error)
 {
     g_autoptr(IngotBundle) bundle = g_new0(IngotBundle, 1);
-    gboolean is_parcel;
+    g_autoptr(Parcel) parcel = NULL;
     bundle->name = g_strdup(name);
+    bundle->disks = g_array_new(FALSE, FALSE, sizeof(BundleDisk));
+    g_array_set_clear_func(bundle->disks, bundle_disk_clear);
     bundle->files = files == NULL ? unchanged_new() : unchanged_ref(files);
-    if (!unchanged_add(bundle->files, path, error) || !parcel_probe(path, &is_parcel, error)) {
+    if (!unchanged_add(bundle->files, path, error) || !open_parcel(path, name, &parcel, error)) {
         return NULL;
     }
-    g_autoptr(Parcel) parcel = is_parcel ? parcel_open(path, name, error) : NULL;
-    gboolean ok =
-        parcel != NULL ? open_parcel(bundle, parcel, progress, error) : !is_parcel && open_disk(bundle, path, error);
-    return ok && leave_archive(bundle, path, error) ? g_steal_pointer(&bundle) : NULL;
+    gboolean ok = parcel != NULL ? open_machine(bundle, parcel, progress, error) : open_disk(bundle, path, error);
+    return ok && leave_parcel(bundle, error) ? g_steal_pointer(&bundle) : NULL;
 }
 
-IngotBlocks *ingot_bundle_blocks(const IngotBundle *bundle, GError **error)
+/* --- its disks --- */
+
+guint ingot_bundle_count(const IngotBundle *bundle)
 {
-    return blocks_open_since(bundle->files, &bundle->part, bundle->name, bundle->format, error);
+    return bundle->disks->len;
 }
 
-const char *ingot_bundle_format(const IngotBundle *bundle)
+IngotBlocks *ingot_bundle_blocks(const IngotBundle *bundle, guint number, GError **error)
 {
-    return bundle->format;
+    const BundleDisk *disk = disk_of(bundle, number);
+    return blocks_open_since(bundle->files, &disk->part, disk->name, disk->format, error);
+}
+
+const char *ingot_bundle_format(const IngotBundle *bundle, guint number)
+{
+    return disk_of(bundle, number)->format;
+}
+
+const char *ingot_bundle_disk_name(const IngotBundle *bundle, guint number)
+{
+    return disk_of(bundle, number)->name;
 }
 
 gboolean ingot_bundle_is_disk(const IngotBundle *bundle)
@@ -314,20 +202,70 @@ gboolean ingot_bundle_is_disk(const IngotBundle *bundle)
     return bundle->is_disk;
 }
 
-gboolean ingot_bundle_convert(const IngotBundle *bundle, const char *path, GError **error)
+gboolean ingot_bundle_has_one_disk(const IngotBundle *bundle, const char *verb, GError **error)
 {
-    if (!blocks_find_files(bundle->files, &bundle->part, bundle->name, bundle->format, error)) {
+    g_autoptr(GPtrArray) names = g_ptr_array_new();
+    for (guint i = 0; i < bundle->disks->len; i++) {
+        const char *name = disk_of(bundle, i)->name;
+        gboolean inside = g_str_has_prefix(name, bundle->name) && name[strlen(bundle->name)] == ':';
+        g_ptr_array_add(names, (char *)name + (inside ? strlen(bundle->name) + 2 : 0));
+    }
+    g_autofree char *list = parcel_list_names(names);
+    return names->len == 1 ||
+           bundle_refuse(bundle->name, error, "the machine has %u disks (%s), %s takes one", names->len, list, verb);
+}
+
+gboolean ingot_bundle_convert(const IngotBundle *bundle, guint number, const char *path, GError **error)
+{
+    const BundleDisk *disk = disk_of(bundle, number);
+    if (!blocks_find_files(bundle->files, &disk->part, disk->name, disk->format, error)) {
         return FALSE;
     }
-    g_autoptr(IngotNbd) nbd = ingot_nbd_open_part(&bundle->part, bundle->name, bundle->format, error);
+    g_autoptr(IngotNbd) nbd = ingot_nbd_open_part(&disk->part, disk->name, disk->format, error);
     if (nbd == NULL) {
         return FALSE;
     }
     const char *const argv[] = {"qemu-img", "convert", "-f", "raw", "-O", "qcow2", ingot_nbd_uri(nbd), path, NULL};
-    return ingot_process_run(argv, NULL, NULL, error) && unchanged_check(bundle->files, bundle->name, error);
+    return ingot_process_run(argv, NULL, NULL, error) && unchanged_check(bundle->files, disk->name, error);
 }
 
-gboolean ingot_bundle_uefi(const IngotBundle *bundle)
+/* --- its machine --- */
+
+gboolean ingot_bundle_look(IngotBundle *bundle, IngotBlocks *first, GError **error)
 {
-    return bundle->uefi;
+    Bootable bootable;
+    if ((bundle->uefi || bundle->bios) && bundle->architecture != NULL) {
+        return TRUE;
+    }
+    if (!bootable_look(first, &bootable, error)) {
+        return FALSE;
+    }
+    bundle->uefi = bundle->uefi || (!bundle->bios && bootable.uefi && !bootable.bios);
+    bundle->architecture = bundle->architecture == NULL ? bootable.architecture : bundle->architecture;
+    settle_firmware(bundle);
+    return TRUE;
+}
+
+const char *ingot_bundle_architecture(const IngotBundle *bundle)
+{
+    return bundle->architecture == NULL ? "amd64" : bundle->architecture;
+}
+
+void ingot_bundle_describe(const IngotBundle *bundle, json_t *config, guint from)
+{
+    json_object_set_new(config, "architecture", json_string(ingot_bundle_architecture(bundle)));
+    if (bundle->uefi) {
+        json_object_set_new(config, "firmware", json_pack("[s]", "uefi"));
+    }
+    if (bundle->vagrant != NULL) {
+        json_object_set(config, "vagrant", bundle->vagrant);
+    }
+    for (guint i = 0; i < bundle->disks->len; i++) {
+        json_t *disk = ingot_config_disk(config, from + i);
+        const char *bus = disk_of(bundle, i)->bus;
+        /* SATA is what every machine has that export describes. */
+        if (disk != NULL && bus != NULL && strcmp(bus, "sata") != 0) {
+            json_object_set_new(disk, "bus", json_string(bus));
+        }
+    }
 }

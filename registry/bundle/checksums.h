@@ -1,4 +1,5 @@
-/* An OVF package's manifest (*.mf): lines "SHA256(NAME)= HEX" for its files. */
+/* An OVF package's manifest (*.mf): lines "SHA256(NAME)= HEX" for its files, or "HEX  NAME" as sha256sum writes them.
+ */
 #pragma once
 
 #include <glib.h>

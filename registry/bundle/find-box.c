@@ -1,14 +1,16 @@
 #include <string.h>
 
 #include "base/json.h"
+#include "bundle/boxfile.h"
 #include "bundle/find.h"
 #include "bundle/refuse.h"
-#include "bundle/vmx.h"
+#include "image/architecture.h"
 
 #define GIB (G_GUINT64_CONSTANT(1) << 30)
 
 typedef struct {
     const Parcel *parcel;
+    const ParcelMember *file; /* metadata.json */
     const char *provider;
     const json_t *metadata;
 } Box;
@@ -23,87 +25,99 @@ static const ParcelMember *only(const Box *box, const GPtrArray *members, const 
     if (members->len == 0) {
         bundle_refuse(box->parcel->name, error, "a box for %s without %s: it holds %s", box->provider, what, list);
     } else {
-        bundle_refuse(box->parcel->name, error, "the box has %u of %s (%s), an image is one machine with one disk",
-                      members->len, what, list);
+        bundle_refuse(box->parcel->name, error, "the box has %u of %s (%s), an image is one machine", members->len,
+                      what, list);
     }
     return NULL;
 }
 
-static gboolean refuse_disks(const Box *box, const GPtrArray *names, const char *whose, GError **error)
+/* --- libvirt and QEMU --- */
+
+/* A number of GiB, which some write as a text, or with a fraction; 0: none. */
+static guint64 read_size(const json_t *size)
 {
-    if (names->len == 0) {
-        return bundle_refuse(box->parcel->name, error, "%s names no disk", whose);
-    }
-    g_autofree char *list = parcel_list_names(names);
-    return bundle_refuse(box->parcel->name, error, "%s: the machine has %u disks (%s), an image has one", whose,
-                         names->len, list);
+    const char *text = json_string_value(size);
+    double number = text != NULL ? g_ascii_strtod(text, NULL) : json_number_value(size);
+    return number > 0 && number < (double)GIB ? (guint64)(number * (double)GIB) : 0;
 }
 
-/* {"format": "qcow2", "virtual_size": GIB} with box.img, or {"disks": [{"path": NAME}]}. */
-static gboolean find_libvirt(const Box *box, FoundDisk *found, GError **error)
+static const char *read_format(const json_t *from)
+{
+    const char *format = json_string_value(json_object_get(from, "format"));
+    return g_strcmp0(format, "raw") == 0 ? "raw" : g_strcmp0(format, "qcow2") == 0 ? "qcow2" : NULL;
+}
+
+static FoundDisk *add_libvirt(const Box *box, const char *path, Found *found, GError **error)
+{
+    g_autofree char *name = path == NULL ? NULL : parcel_beside(box->file, path);
+    const ParcelMember *member = name == NULL ? NULL : parcel_need(box->parcel, name, "metadata.json", error);
+    if (path == NULL) {
+        bundle_refuse(box->parcel->name, error, "metadata.json has a disk without a path");
+    }
+    return member == NULL ? NULL : found_add(found, name, member);
+}
+
+/* {"format": "qcow2", "virtual_size": GIB} with box.img, or {"disks": [{"path": NAME, "format": "qcow2"}, ...]}. */
+static gboolean find_libvirt(const Box *box, Found *found, GError **error)
 {
     const json_t *disks = json_object_get(box->metadata, "disks");
-    const json_t *size = json_object_get(box->metadata, "virtual_size");
-    const char *format = json_string_value(json_object_get(box->metadata, "format"));
-    g_autoptr(GPtrArray) names = g_ptr_array_new();
+    const char *format = read_format(box->metadata);
+    if (disks != NULL && json_array_size(disks) == 0) {
+        return bundle_refuse(box->parcel->name, error, "metadata.json names no disk");
+    }
     for (size_t i = 0; i < json_array_size(disks); i++) {
-        const char *path = json_string_value(json_object_get(json_array_get(disks, i), "path"));
-        g_ptr_array_add(names, (char *)(path == NULL ? "?" : path));
+        const json_t *one = json_array_get(disks, i);
+        FoundDisk *disk = add_libvirt(box, json_string_value(json_object_get(one, "path")), found, error);
+        if (disk == NULL) {
+            return FALSE;
+        }
+        disk->format = json_object_get(one, "format") == NULL ? format : read_format(one);
     }
-    if (disks != NULL && names->len != 1) {
-        return refuse_disks(box, names, "metadata.json", error);
+    if (disks != NULL) {
+        return TRUE;
     }
-    found->format = g_strcmp0(format, "raw") == 0 ? "raw" : g_strcmp0(format, "qcow2") == 0 ? "qcow2" : NULL;
-    if (json_is_integer(size) && json_integer_value(size) > 0 && json_integer_value(size) < (json_int_t)GIB) {
-        found->capacity = (guint64)json_integer_value(size) * GIB;
+    FoundDisk *disk = add_libvirt(box, "box.img", found, error);
+    if (disk != NULL) {
+        disk->format = format;
+        disk->capacity = read_size(json_object_get(box->metadata, "virtual_size"));
     }
-    found->member =
-        parcel_need(box->parcel, names->len == 0 ? "box.img" : g_ptr_array_index(names, 0), "metadata.json", error);
-    return found->member != NULL;
+    return disk != NULL;
 }
 
-static gboolean find_virtualbox(const Box *box, FoundDisk *found, GError **error)
+/* --- the others --- */
+
+static gboolean find_virtualbox(const Box *box, Found *found, GError **error)
 {
     g_autoptr(GPtrArray) descriptors = parcel_texts(box->parcel, ".ovf");
     const ParcelMember *descriptor = only(box, descriptors, "a *.ovf", error);
     return descriptor != NULL && find_in_ovf(box->parcel, descriptor, found, error);
 }
 
-static gboolean find_vmware(const Box *box, FoundDisk *found, GError **error)
+static gboolean find_vmware(const Box *box, Found *found, GError **error)
 {
     g_autoptr(GPtrArray) machines = parcel_texts(box->parcel, ".vmx");
     const ParcelMember *machine = only(box, machines, "a *.vmx", error);
-    if (machine == NULL) {
-        return FALSE;
-    }
-    g_autoptr(Vmx) vmx = vmx_parse(machine->text, machine->text_size);
-    if (vmx->disks->len != 1) {
-        return refuse_disks(box, vmx->disks, machine->name, error);
-    }
-    found->uefi = vmx->uefi;
-    found->member = parcel_need(box->parcel, g_ptr_array_index(vmx->disks, 0), machine->name, error);
-    return found->member != NULL;
+    return machine != NULL && find_in_vmx(box->parcel, machine, found, error);
 }
 
-static gboolean find_hyperv(const Box *box, FoundDisk *found, GError **error)
+static gboolean find_hyperv(const Box *box, Found *found, GError **error)
 {
-    g_autoptr(GPtrArray) disks = parcel_with_suffix(box->parcel, ".vhdx");
-    if (disks->len == 0) {
-        g_ptr_array_unref(disks);
-        disks = parcel_with_suffix(box->parcel, ".vhd");
-    }
-    found->member = only(box, disks, "a *.vhdx", error);
-    return found->member != NULL;
+    return find_in_hyperv(box->parcel, found, error);
 }
 
 static const struct {
     const char *name;
-    gboolean (*find)(const Box *box, FoundDisk *found, GError **error);
+    gboolean (*find)(const Box *box, Found *found, GError **error);
+    const char *as; /* what its boxes are called today, where that is another name */
 } providers[] = {
-    {"libvirt", find_libvirt},           {"qemu", find_libvirt},
-    {"virtualbox", find_virtualbox},     {"vmware", find_vmware},
-    {"vmware_desktop", find_vmware},     {"vmware_fusion", find_vmware},
-    {"vmware_workstation", find_vmware}, {"hyperv", find_hyperv},
+    {"libvirt", find_libvirt, NULL},
+    {"qemu", find_libvirt, NULL},
+    {"virtualbox", find_virtualbox, NULL},
+    {"vmware", find_vmware, "vmware_desktop"},
+    {"vmware_desktop", find_vmware, NULL},
+    {"vmware_fusion", find_vmware, "vmware_desktop"},
+    {"vmware_workstation", find_vmware, "vmware_desktop"},
+    {"hyperv", find_hyperv, NULL},
 };
 
 static gboolean refuse_provider(const Box *box, GError **error)
@@ -118,11 +132,61 @@ static gboolean refuse_provider(const Box *box, GError **error)
                          list);
 }
 
-gboolean find_in_box(const Parcel *parcel, const ParcelMember *metadata, FoundDisk *found, GError **error)
+/* --- what the box says besides --- */
+
+/* Its architecture, which Vagrant has known since 2.4. "unknown" is its word for none. */
+static gboolean read_architecture(const Box *box, Found *found, GError **error)
+{
+    const char *said = json_string_value(json_object_get(box->metadata, "architecture"));
+    if (said == NULL || strcmp(said, "unknown") == 0) {
+        return TRUE;
+    }
+    found->architecture = architecture_word(said);
+    return found->architecture != NULL ||
+           bundle_refuse(box->parcel->name, error, "metadata.json says architecture '%.50s', which is not known", said);
+}
+
+static char *text_beside(const Box *box, const char *name)
+{
+    g_autofree char *path = parcel_beside(box->file, name);
+    const ParcelMember *member = parcel_find(box->parcel, path);
+    gboolean is_text = member != NULL && member->text != NULL && strlen(member->text) == member->text_size &&
+                       g_utf8_validate(member->text, -1, NULL);
+    return is_text ? g_strdup(member->text) : NULL;
+}
+
+/* What its Vagrantfile sets counts where nothing else says it. */
+static void read_vagrantfile(const Box *box, Found *found)
+{
+    g_autofree char *text = text_beside(box, "Vagrantfile");
+    if (text == NULL) {
+        return;
+    }
+    BoxFile said = boxfile_read(text);
+    found->uefi = found->uefi || (said.uefi && !found->bios);
+    found->architecture = found->architecture == NULL ? said.architecture : found->architecture;
+    if (!said.own) {
+        found->vagrantfile = g_steal_pointer(&text);
+    }
+}
+
+static gboolean find_in_known(const Box *box, Found *found, GError **error)
+{
+    for (guint i = 0; i < G_N_ELEMENTS(providers); i++) {
+        if (strcmp(providers[i].name, box->provider) != 0) {
+            continue;
+        }
+        found->provider = providers[i].as == NULL ? providers[i].name : providers[i].as;
+        return providers[i].find(box, found, error) && read_architecture(box, found, error);
+    }
+    return refuse_provider(box, error);
+}
+
+gboolean find_in_box(const Parcel *parcel, const ParcelMember *metadata, Found *found, GError **error)
 {
     g_autoptr(GError) problem = NULL;
     g_autoptr(json_t) root = ingot_json_parse(metadata->text, metadata->text_size, metadata->name, &problem);
-    Box box = {.parcel = parcel, .metadata = root};
+    Box box = {.parcel = parcel, .file = metadata, .metadata = root};
     if (root == NULL) {
         return bundle_refuse(parcel->name, error, "%s", problem->message);
     }
@@ -130,10 +194,10 @@ gboolean find_in_box(const Parcel *parcel, const ParcelMember *metadata, FoundDi
     if (box.provider == NULL) {
         return bundle_refuse(parcel->name, error, "%s names no provider", metadata->name);
     }
-    for (guint i = 0; i < G_N_ELEMENTS(providers); i++) {
-        if (strcmp(providers[i].name, box.provider) == 0) {
-            return providers[i].find(&box, found, error);
-        }
+    if (!find_in_known(&box, found, error)) {
+        return FALSE;
     }
-    return refuse_provider(&box, error);
+    read_vagrantfile(&box, found);
+    found->info = text_beside(&box, "info.json");
+    return TRUE;
 }

@@ -1,95 +1,169 @@
 #include <string.h>
 
 #include "bundle/find.h"
+#include "bundle/inflate.h"
 #include "bundle/ovf.h"
 #include "bundle/refuse.h"
 
-static const OvfFile *find_file(const Ovf *ovf, const char *id)
+#define PIECES_MAX 1000u /* as many members as a parcel may have */
+
+/* A name is a URI ("my%20disk.vmdk") that is relative to the descriptor. */
+static const ParcelMember *need_file(const Parcel *parcel, const ParcelMember *descriptor, const char *href,
+                                     GError **error)
 {
-    for (guint i = 0; id != NULL && i < ovf->files->len; i++) {
-        const OvfFile *file = g_ptr_array_index(ovf->files, i);
-        if (strcmp(file->id, id) == 0) {
-            return file;
+    g_autofree char *plain = g_uri_unescape_string(href, NULL);
+    g_autofree char *unescaped = plain == NULL ? NULL : parcel_beside(descriptor, plain);
+    g_autofree char *literal = parcel_beside(descriptor, href);
+    const ParcelMember *member = unescaped == NULL ? NULL : parcel_find(parcel, unescaped);
+    return member != NULL && member->file ? member : parcel_need(parcel, literal, descriptor->name, error);
+}
+
+/* Whether a parcel has a file of that name with a number behind it: what snapshots, or chunks that nobody tells of, are
+ * called. */
+static const ParcelMember *find_numbered(const Parcel *parcel, const ParcelMember *descriptor, const OvfFile *file)
+{
+    g_autofree char *first = g_strdup_printf("%s.%09u", file->href, 0);
+    g_autofree char *name = parcel_beside(descriptor, first);
+    return parcel_find(parcel, name);
+}
+
+/* HREF.000000000 and so on: each is of chunkSize bytes, but for the last, which may be shorter. */
+static gboolean find_pieces(const Parcel *parcel, const ParcelMember *descriptor, const OvfFile *file, FoundDisk *disk,
+                            GError **error)
+{
+    const ParcelMember *last = NULL;
+    for (guint i = 0; i < PIECES_MAX; i++) {
+        g_autofree char *href = g_strdup_printf("%s.%09u", file->href, i), *name = parcel_beside(descriptor, href);
+        const ParcelMember *piece = i == 0 ? need_file(parcel, descriptor, href, error) : parcel_find(parcel, name);
+        if (i > 0 && (piece == NULL || !piece->file)) {
+            break;
         }
+        if (piece == NULL) {
+            return FALSE;
+        }
+        if (last != NULL && last->size != file->chunk) {
+            return bundle_refuse(parcel->name, error,
+                                 "'%.200s' has %" G_GUINT64_FORMAT " bytes, but the descriptor says that each chunk "
+                                 "but the last has %" G_GUINT64_FORMAT,
+                                 last->name, last->size, file->chunk);
+        }
+        g_ptr_array_add(disk->files, (gpointer)piece);
+        last = piece;
     }
-    return NULL;
+    disk->piece = file->chunk;
+    return TRUE;
 }
 
-/* What a disk is called: its file, else its id. */
-static const char *call(const Ovf *ovf, const OvfDisk *disk)
+/* Those that come after a gap would be left out. */
+static gboolean check_pieces(const Parcel *parcel, const ParcelMember *descriptor, const OvfFile *file,
+                             const FoundDisk *disk, GError **error)
 {
-    const OvfFile *file = find_file(ovf, disk->file_id);
-    return file == NULL ? disk->id : file->href;
-}
-
-static gboolean refuse_many(const Ovf *ovf, const char *name, GError **error)
-{
-    g_autoptr(GPtrArray) names = g_ptr_array_new();
-    for (guint i = 0; i < ovf->disks->len; i++) {
-        g_ptr_array_add(names, (char *)call(ovf, g_ptr_array_index(ovf->disks, i)));
+    g_autofree char *start = parcel_beside(descriptor, file->href), *prefix = g_strconcat(start, ".", NULL);
+    guint seen = 0;
+    for (guint i = 0; i < parcel->members->len; i++) {
+        const ParcelMember *member = g_ptr_array_index(parcel->members, i);
+        const char *number = member->name + strlen(prefix);
+        seen += g_str_has_prefix(member->name, prefix) && strlen(number) == 9 && strspn(number, "0123456789") == 9;
     }
-    g_autofree char *list = parcel_list_names(names);
-    return bundle_refuse(name, error, "the machine has %u disks (%s), an image has one", ovf->disks->len, list);
+    return seen == disk->files->len ||
+           bundle_refuse(parcel->name, error, "of the chunks of '%.200s', number %u is missing", file->href,
+                         disk->files->len);
 }
 
-/* A name is a URI: "my%20disk.vmdk". */
-static const ParcelMember *need_file(const Parcel *parcel, const OvfFile *file, const char *whose, GError **error)
+static gboolean find_whole(const Parcel *parcel, const ParcelMember *descriptor, const OvfFile *file, FoundDisk *disk,
+                           GError **error)
 {
-    g_autofree char *plain = g_uri_unescape_string(file->href, NULL);
-    const ParcelMember *member = plain == NULL ? NULL : parcel_find(parcel, plain);
-    return member != NULL && member->file ? member : parcel_need(parcel, file->href, whose, error);
-}
-
-static gboolean check_disk(const Ovf *ovf, const OvfDisk *disk, const char *name, GError **error)
-{
-    const OvfFile *file = find_file(ovf, disk->file_id);
-    if (disk->file_id == NULL) {
-        return bundle_refuse(name, error, "the disk '%.100s' has no file: it is empty", disk->id);
+    const ParcelMember *member = need_file(parcel, descriptor, file->href, error);
+    const ParcelMember *numbered = member == NULL ? find_numbered(parcel, descriptor, file) : NULL;
+    if (numbered != NULL) {
+        g_clear_error(error);
+        return bundle_refuse(parcel->name, error,
+                             "%s names '%.200s', of which only '%.200s' is there: the machine was exported with "
+                             "snapshots; export it again without",
+                             descriptor->name, file->href, numbered->name);
     }
-    if (file == NULL) {
+    if (member != NULL) {
+        g_ptr_array_add(disk->files, (gpointer)member);
+    }
+    return member != NULL;
+}
+
+static gboolean find_file(const Parcel *parcel, const ParcelMember *descriptor, const OvfFile *file, FoundDisk *disk,
+                          const char *name, GError **error)
+{
+    disk->packed = file->compression == NULL ? NULL : inflate_kind(file->compression);
+    if (file->compression != NULL && disk->packed == NULL) {
+        return bundle_refuse(name, error, "the disk '%.200s' is compressed with %.50s; gzip and bzip2 are known",
+                             file->href, file->compression);
+    }
+    if (file->chunk == 0) {
+        return find_whole(parcel, descriptor, file, disk, error);
+    }
+    return find_pieces(parcel, descriptor, file, disk, error) && check_pieces(parcel, descriptor, file, disk, error);
+}
+
+/* An empty disk is one of zeros beside others; alone it is no machine's. */
+static gboolean check_drive(const Ovf *ovf, const OvfDisk *disk, const char *name, GError **error)
+{
+    const OvfFile *file = ovf_file(ovf, disk->file_id);
+    if (disk->parent != NULL) {
+        return bundle_refuse(name, error, "the disk '%.200s' stands on another one ('%.100s')",
+                             file == NULL ? disk->id : file->href, disk->parent);
+    }
+    if (disk->file_id != NULL && file == NULL) {
         return bundle_refuse(name, error,
                              "the disk '%.100s' is in the file '%.100s', which is not among the references", disk->id,
                              disk->file_id);
     }
-    if (disk->parent != NULL) {
-        return bundle_refuse(name, error, "the disk '%.200s' stands on another one ('%.100s')", file->href,
-                             disk->parent);
-    }
-    if (file->compression != NULL || file->chunked) {
-        return bundle_refuse(name, error, "the disk '%.200s' is %s%.50s, which Ingot does not take", file->href,
-                             file->chunked ? "cut into chunks" : "compressed with ",
-                             file->chunked ? "" : file->compression);
+    if (file == NULL && (disk->capacity == 0 || ovf->drives->len == 1)) {
+        return bundle_refuse(name, error, "the disk '%.100s' has no file: it is empty", disk->id);
     }
     return TRUE;
 }
 
-gboolean find_in_ovf(const Parcel *parcel, const ParcelMember *descriptor, FoundDisk *found, GError **error)
+static gboolean add_drive(const Parcel *parcel, const ParcelMember *descriptor, const Ovf *ovf, const OvfDrive *drive,
+                          const char *name, Found *found, GError **error)
+{
+    if (!check_drive(ovf, drive->disk, name, error)) {
+        return FALSE;
+    }
+    const OvfFile *file = ovf_file(ovf, drive->disk->file_id);
+    FoundDisk *disk = found_add(found, file == NULL ? drive->disk->id : file->href, NULL);
+    disk->format = drive->disk->format;
+    disk->capacity = drive->disk->capacity;
+    disk->bus = drive->bus;
+    return file == NULL || find_file(parcel, descriptor, file, disk, name, error);
+}
+
+static gboolean check_machines(const Ovf *ovf, const char *name, GError **error)
+{
+    g_autofree char *list = parcel_list_names(ovf->machines);
+    if (ovf->machines->len > 1) {
+        return bundle_refuse(name, error, "it describes %u machines (%s), an image is one", ovf->machines->len, list);
+    }
+    return ovf->drives->len > 0 || bundle_refuse(name, error, "it describes no disk");
+}
+
+gboolean find_in_ovf(const Parcel *parcel, const ParcelMember *descriptor, Found *found, GError **error)
 {
     g_autofree char *name = g_strdup_printf("%s: %s", parcel->name, descriptor->name);
     g_autoptr(Ovf) ovf = ovf_parse(descriptor->text, descriptor->text_size, name, error);
-    if (ovf == NULL) {
+    if (ovf == NULL || !check_machines(ovf, name, error)) {
         return FALSE;
     }
-    for (guint i = 0; i < ovf->files->len; i++) {
-        if (need_file(parcel, g_ptr_array_index(ovf->files, i), descriptor->name, error) == NULL) {
+    for (guint i = 0; i < ovf->drives->len; i++) {
+        if (!add_drive(parcel, descriptor, ovf, &g_array_index(ovf->drives, OvfDrive, i), name, found, error)) {
             return FALSE;
         }
     }
-    if (ovf->machines > 1) {
-        return bundle_refuse(name, error, "it describes %u machines, an image is one", ovf->machines);
+    for (guint i = 0; i < ovf->unused->len; i++) {
+        const OvfDisk *disk = g_ptr_array_index(ovf->unused, i);
+        g_ptr_array_add(found->notes, g_strdup_printf("%s: the disk '%.100s' is left out, since the machine has no "
+                                                      "drive for it",
+                                                      name, disk->id));
     }
-    if (ovf->disks->len == 0) {
-        return bundle_refuse(name, error, "it describes no disk");
-    }
-    if (ovf->disks->len > 1) {
-        return refuse_many(ovf, name, error);
-    }
-    const OvfDisk *disk = g_ptr_array_index(ovf->disks, 0);
-    if (!check_disk(ovf, disk, name, error)) {
-        return FALSE;
-    }
-    found->member = need_file(parcel, find_file(ovf, disk->file_id), descriptor->name, error);
-    found->capacity = disk->capacity;
     found->uefi = ovf->uefi;
-    return found->member != NULL;
+    found->bios = ovf->bios && !ovf->uefi;
+    found->architecture = ovf->architecture;
+    return TRUE;
 }

@@ -4,8 +4,15 @@
 #include <glib.h>
 
 typedef struct {
-    GPtrArray *disks; /* of char *: the files of its disks, *.vmdk */
-    gboolean uefi;
+    char *place;     /* "scsi0:0" */
+    char *file;      /* "web.vmdk" */
+    const char *bus; /* "ide", "scsi", "sata", "nvme" */
+} VmxDisk;
+
+typedef struct {
+    GPtrArray *disks;         /* of VmxDisk, by bus, controller and unit */
+    gboolean uefi, bios;      /* what it says that it boots by */
+    const char *architecture; /* as architecture_word calls it; NULL: not told */
 } Vmx;
 
 /* Whatever is no such line is passed over, as VMware does. */

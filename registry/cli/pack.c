@@ -57,8 +57,9 @@ static gboolean check_disk(const char *path, GError **error)
     if (stat(path, &st) != 0) {
         return ingot_error_set_errno(error, errno, "%s", path);
     }
-    if (!S_ISREG(st.st_mode) && !S_ISBLK(st.st_mode)) {
-        g_set_error(error, INGOT_ERROR, INGOT_ERROR_INVALID, "%s: a disk is a file or a block device", path);
+    if (!S_ISREG(st.st_mode) && !S_ISBLK(st.st_mode) && !S_ISDIR(st.st_mode)) {
+        g_set_error(error, INGOT_ERROR, INGOT_ERROR_INVALID,
+                    "%s: a disk is a file or a block device, or a folder that holds a machine", path);
         return FALSE;
     }
     return TRUE;
@@ -94,11 +95,11 @@ static gboolean parse_sha256(const char *text, IngotDigest *digest, GError **err
 
 /* --- the image --- */
 
-static IngotPacked *pack(IngotStore *store, const IngotBundle *bundle, const char *name,
-                         const IngotPackOptions *options, GError **error)
+static IngotPacked *pack(IngotStore *store, IngotBundle *bundle, const char *name, const IngotPackOptions *options,
+                         GError **error)
 {
-    g_autoptr(IngotBlocks) blocks = ingot_bundle_blocks(bundle, error);
-    if (blocks == NULL) {
+    g_autoptr(IngotBlocks) blocks = ingot_bundle_blocks(bundle, 0, error);
+    if (blocks == NULL || !ingot_bundle_look(bundle, blocks, error)) {
         return NULL;
     }
     ingot_progress_begin(options->progress, ingot_blocks_size(blocks), "pack %s", name);
@@ -111,15 +112,13 @@ static IngotPacked *pack(IngotStore *store, const IngotBundle *bundle, const cha
     return packed;
 }
 
-static gboolean add_image(IngotStore *store, const IngotReference *reference, const IngotPacked *packed, gboolean uefi,
-                          IngotDigest *digest, GError **error)
+static gboolean add_image(IngotStore *store, const IngotReference *reference, const IngotPacked *packed,
+                          const IngotBundle *bundle, IngotDigest *digest, GError **error)
 {
     const IngotPackedDisk disk = {{packed->digest, packed->size}, packed->index};
     IngotDescriptor manifest;
-    g_autoptr(json_t) config = ingot_config_new("amd64", packed->index->disk_size);
-    if (uefi) {
-        json_object_set_new(config, "firmware", json_pack("[s]", "uefi"));
-    }
+    g_autoptr(json_t) config = ingot_config_new(ingot_bundle_architecture(bundle), packed->index->disk_size);
+    ingot_bundle_describe(bundle, config, 0);
     if (!ingot_store_add_image(store, reference->name, reference->tag, config, NULL, &disk, 1, &manifest, error)) {
         return FALSE;
     }
@@ -141,9 +140,12 @@ static gboolean make(const char *disk, const IngotReference *reference, const Ar
     g_autofree char *path = locate(disk, arguments->sha256 == NULL ? NULL : &wanted, files, &use, error);
     g_autofree char *name = ingot_text_url(disk);
     g_autoptr(IngotBundle) bundle = path == NULL ? NULL : ingot_bundle_open(path, name, files, options.progress, error);
-    g_autoptr(IngotStore) store = bundle == NULL ? NULL : cli_store(error);
+    if (bundle == NULL || !ingot_bundle_has_one_disk(bundle, "pack", error)) {
+        return FALSE;
+    }
+    g_autoptr(IngotStore) store = cli_store(error);
     g_autoptr(IngotPacked) packed = store == NULL ? NULL : pack(store, bundle, name, &options, error);
-    return packed != NULL && add_image(store, reference, packed, ingot_bundle_uefi(bundle), digest, error);
+    return packed != NULL && add_image(store, reference, packed, bundle, digest, error);
 }
 
 static gboolean run(int argc, char **argv, GError **error)

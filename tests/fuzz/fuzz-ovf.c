@@ -54,7 +54,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     try_checksums((const char *)data, size);
     g_autoptr(Vmx) vmx = vmx_parse((const char *)data, size);
     for (guint i = 0; i < vmx->disks->len; i++) {
-        g_assert(g_str_has_suffix(g_ptr_array_index(vmx->disks, i), ".vmdk"));
+        g_assert(((const VmxDisk *)g_ptr_array_index(vmx->disks, i))->bus != NULL);
     }
     return 0;
 }

@@ -119,11 +119,12 @@ mkdir libvirt disks virtualbox vmware hyperv raw
 qemu-img convert -O qcow2 "$TMP/disk.raw" libvirt/box.img
 box libvirt libvirt '"format": "qcow2", "virtual_size": 1'
 echo 'Vagrant.configure("2") { }' >libvirt/Vagrantfile
-tar -C libvirt -cf "$TMP/plain.box" ./metadata.json ./Vagrantfile ./box.img
-tar -C libvirt -czf "$TMP/gzip.box" box.img metadata.json Vagrantfile
+tar -C libvirt -czf "$TMP/kept.box" box.img metadata.json Vagrantfile
+tar -C libvirt -cf "$TMP/plain.box" ./metadata.json ./box.img
+tar -C libvirt -czf "$TMP/gzip.box" box.img metadata.json
 XZ_OPT=-0 tar -C libvirt -cJf "$TMP/xz.box" metadata.json box.img
 tar -C libvirt --zstd -cf "$TMP/zstd.box" metadata.json box.img
-(cd libvirt && zip -q "$TMP/zip.box" metadata.json Vagrantfile box.img)
+(cd libvirt && zip -q "$TMP/zip.box" metadata.json box.img)
 cp libvirt/box.img disks/box_0.img
 box disks libvirt '"format": "qcow2", "disks": [{"path": "box_0.img", "format": "qcow2"}]'
 tar -C disks -czf "$TMP/disks.box" .
@@ -137,7 +138,7 @@ box virtualbox virtualbox
 tar -C virtualbox -czf "$TMP/virtualbox.box" Vagrantfile box-disk001.vmdk box.ovf metadata.json 2>/dev/null ||
     tar -C virtualbox -czf "$TMP/virtualbox.box" box-disk001.vmdk box.ovf metadata.json
 qemu-img convert -O vmdk -o subformat=twoGbMaxExtentSparse "$TMP/disk.raw" vmware/disk.vmdk
-printf '%s\n' '.encoding = "UTF-8"' 'scsi0:0.present = "TRUE"' 'scsi0:0.fileName = "disk.vmdk"' 'ide1:0.fileName = "auto detect"' 'sata0:1.present = "FALSE"' 'sata0:1.fileName = "gone.vmdk"' >vmware/web.vmx
+printf '%s\n' '.encoding = "UTF-8"' 'sata0:0.present = "TRUE"' 'sata0:0.fileName = "disk.vmdk"' 'ide1:0.fileName = "auto detect"' 'sata0:1.present = "FALSE"' 'sata0:1.fileName = "gone.vmdk"' >vmware/web.vmx
 box vmware vmware_desktop
 tar -C vmware -czf "$TMP/vmware.box" .
 tar -C vmware -cf "$TMP/vmware-plain.box" .
@@ -207,7 +208,7 @@ refused "$TMP/two.ova" web-disk1.vmdk web-disk2.vmdk '2 disks'
 refused "$TMP/empty.ova" vmdisk1 'is empty'
 refused "$TMP/reference.ova" vmdisk1 file7
 refused "$TMP/compressed.ova" web-disk1.vmdk gzip
-refused "$TMP/chunks.ova" web-disk1.vmdk chunks
+refused "$TMP/chunks.ova" web-disk1.vmdk.000000000 'not in the archive'
 refused "$TMP/href.ova" ../../etc/passwd outside
 refused "$TMP/xml.ova" web.ovf line
 refused "$TMP/html.ova" web.ovf html
@@ -216,7 +217,6 @@ refused "$TMP/capacity.ova" many
 refused "$TMP/unit.ova" pages
 refused "$TMP/digest.ova" web-disk1.vmdk "$sum" 0000000007
 refused "$TMP/manifest.ova" web.mf 'line 1'
-refused "$TMP/listed.ova" web.mf gone.vmdk
 refused "$TMP/garbage.ova" web-disk1.vmdk 'no vmdk'
 refused "$TMP/link.ova" web-disk1.vmdk link
 refused "$TMP/neither.tar" 'neither an OVA' web-disk2.vmdk
@@ -237,6 +237,7 @@ tar -C libvirt -czf "$TMP/nobody.box" metadata.json box.img
 echo '{"provider": ' >libvirt/metadata.json
 tar -C libvirt -czf "$TMP/json.box" metadata.json box.img
 box disks libvirt '"disks": [{"path": "box_0.img"}, {"path": "box_1.img"}]'
+cp disks/box_0.img disks/box_1.img
 tar -C disks -cf "$TMP/two.box" .
 box disks libvirt '"disks": [{"path": "../box_0.img"}]'
 tar -C disks -cf "$TMP/path.box" .
@@ -255,7 +256,7 @@ refused "$TMP/two.box" box_0.img box_1.img
 refused "$TMP/path.box" ../box_0.img outside
 refused "$TMP/imageless.box" box.img
 refused "$TMP/extent.box" disk.vmdk disk-s001.vmdk
-refused "$TMP/vmx.box" disk.vmdk second.vmdk
+refused "$TMP/vmx.box" web.vmx second.vmdk 'not in the archive'
 refused "$TMP/diskless.box" web.vmx 'no disk'
 ok "a box for another provider, of several disks, or without what it names is refused"
 
@@ -412,7 +413,7 @@ rm "$TMP/slow/box.img"
 pack_and_kill() {
     ingot pack -q "$TMP/slow.box" team/none:1.0.0 2>"$TMP/err" &
     local pid=$!
-    until compgen -G "$TMPDIR/ingot-work-*/.disk" >/dev/null; do kill -0 $pid || fail "$(cat "$TMP/err")"; sleep 0.01; done
+    until compgen -G "$TMPDIR/ingot-work-*/*/.disk" >/dev/null; do kill -0 $pid || fail "$(cat "$TMP/err")"; sleep 0.01; done
     [ "$(stat -c %a "$TMPDIR"/ingot-work-*)" = 700 ] || fail "others may look into the work folder"
     kill "-$1" $pid
     status=0

@@ -67,7 +67,7 @@ static void what_was_checked_is_what_is_packed(void **state)
     assert_true(ingot_checked_read(sample->disk, "disk", &sample->digest, NULL));
     replace(sample->disk);
     g_autoptr(IngotBundle) bundle = ingot_bundle_open(sample->disk, "disk", files, NULL, NULL);
-    g_autoptr(IngotBlocks) blocks = ingot_bundle_blocks(bundle, NULL);
+    g_autoptr(IngotBlocks) blocks = ingot_bundle_blocks(bundle, 0, NULL);
     assert_false(ingot_blocks_check_unchanged(blocks, &error));
     assert_true(g_error_matches(error, INGOT_ERROR, INGOT_ERROR_INVALID));
 }
@@ -77,10 +77,10 @@ static void a_disk_may_change_before_it_is_opened_but_not_after(void **state)
     const Sample *sample = *state;
     g_autoptr(IngotBundle) bundle = ingot_bundle_open(sample->disk, "disk", NULL, NULL, NULL);
     replace(sample->disk);
-    g_autoptr(IngotBlocks) blocks = ingot_bundle_blocks(bundle, NULL);
+    g_autoptr(IngotBlocks) blocks = ingot_bundle_blocks(bundle, 0, NULL);
     assert_false(ingot_blocks_check_unchanged(blocks, NULL));
     g_autoptr(IngotBundle) again = ingot_bundle_open(sample->disk, "disk", NULL, NULL, NULL);
-    g_autoptr(IngotBlocks) whole = ingot_bundle_blocks(again, NULL);
+    g_autoptr(IngotBlocks) whole = ingot_bundle_blocks(again, 0, NULL);
     assert_true(ingot_blocks_check_unchanged(whole, NULL));
 }
 
@@ -94,7 +94,7 @@ static void an_archive_counts_until_it_is_unpacked(void **state)
     assert_non_null(bundle);
     assert_true(unchanged_add(files, sample->box, NULL));
     replace(sample->box);
-    g_autoptr(IngotBlocks) blocks = ingot_bundle_blocks(bundle, NULL);
+    g_autoptr(IngotBlocks) blocks = ingot_bundle_blocks(bundle, 0, NULL);
     assert_true(ingot_blocks_check_unchanged(blocks, NULL));
     assert_null(ingot_bundle_open(sample->box, "box", files, NULL, &error));
     assert_true(g_error_matches(error, INGOT_ERROR, INGOT_ERROR_INVALID));

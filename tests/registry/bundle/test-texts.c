@@ -1,4 +1,4 @@
-/* The other texts of a bundle: an OVF package's manifest, and VMware's *.vmx. */
+/* The other texts of a bundle: an OVF package's manifest, VMware's *.vmx, Hyper-V's XML, a box's Vagrantfile. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -8,7 +8,9 @@
 #include <ingot/error.h>
 #include <string.h>
 
+#include "bundle/boxfile.h"
 #include "bundle/checksums.h"
+#include "bundle/hyperv.h"
 #include "bundle/vmx.h"
 
 #define SHA1 "0123456789abcdef0123456789abcdef01234567"
@@ -32,6 +34,28 @@ static void test_checksums(void **state)
     assert_string_equal(second->hex, lower);
 }
 
+/* One file's digest, in each of the ways in which it is written. */
+static void test_spellings(void **state)
+{
+    static const char *const lines[] = {
+        "SHA256(a b.vmdk)= " SHA256,
+        "SHA-256 (a b.vmdk) = " SHA256 "\r",
+        "\xef\xbb\xbfSHA256(a b.vmdk)=" SHA256,
+        SHA256 "  a b.vmdk",
+        SHA256 " *a b.vmdk\r\n",
+    };
+    (void)state;
+    for (guint i = 0; i < G_N_ELEMENTS(lines); i++) {
+        g_autoptr(GError) error = NULL;
+        g_autoptr(GPtrArray) all = checksums_parse(lines[i], strlen(lines[i]), "web.mf", &error);
+        assert_null(error);
+        assert_int_equal(all->len, 1);
+        const Checksum *checksum = g_ptr_array_index(all, 0);
+        assert_string_equal(checksum->file, "a b.vmdk");
+        assert_int_equal(checksum->type, G_CHECKSUM_SHA256);
+    }
+}
+
 static void test_no_checksums(void **state)
 {
     static const struct {
@@ -41,6 +65,10 @@ static void test_no_checksums(void **state)
         {"MD5(a)= 0123", "line 1"},
         {"SHA2(a)= " SHA1, "line 1"},
         {"SHA1(a)= " SHA1 " more", "line 1"},
+        {"SHA-256(a)= " SHA1, "line 1"},
+        {"0123456789abcdef0123456789abcdef  a", "line 1"},
+        {SHA1 "ab  a", "line 1"},
+        {SHA1, "line 1"},
         {"SHA1(a)= " SHA1 "\nSHA256(a)= " SHA256, "'a' comes a second time"},
         {"SHA1(\xff)= " SHA1, "line 1"},
     };
@@ -62,26 +90,119 @@ static void test_vmx(void **state)
                                "sata0:1.fileName = \"gone.vmdk\"\n"
                                "sata0:1.present = \"false\"\n"
                                "ide1:0.fileName = \"tools.iso\"\n"
-                               "nvme0:0.fileName = \"data.vmdk\"\n"
+                               "ide0:0.fileName = \"cd.vmdk\"\n"
+                               "ide0:0.deviceType = \"cdrom-image\"\n"
+                               "nvme0:0.fileName = \"data.VMDK\"\n"
+                               "scsi0:10.fileName = \"c.vmdk\"\n"
+                               "scsi0:2.fileName = \"b.vmdk\"\n"
+                               "scsi1:0.fileName = \"a.vmdk\"\n"
                                "nvram = \"web.vmdk\"\n"
                                "no line at all\n= \"\"\n\"\n";
+    static const char *const disks[][2] = {
+        {"web.vmdk", "scsi"}, {"b.vmdk", "scsi"}, {"c.vmdk", "scsi"}, {"a.vmdk", "scsi"}, {"data.VMDK", "nvme"}};
     (void)state;
     g_autoptr(Vmx) vmx = vmx_parse(text, strlen(text));
     assert_true(vmx->uefi);
-    assert_int_equal(vmx->disks->len, 2);
-    assert_string_equal(g_ptr_array_index(vmx->disks, 0), "data.vmdk");
-    assert_string_equal(g_ptr_array_index(vmx->disks, 1), "web.vmdk");
+    assert_false(vmx->bios);
+    assert_null(vmx->architecture);
+    assert_int_equal(vmx->disks->len, G_N_ELEMENTS(disks));
+    for (guint i = 0; i < G_N_ELEMENTS(disks); i++) {
+        const VmxDisk *disk = g_ptr_array_index(vmx->disks, i);
+        assert_string_equal(disk->file, disks[i][0]);
+        assert_string_equal(disk->bus, disks[i][1]);
+    }
     g_autoptr(Vmx) nothing = vmx_parse("", 0);
     assert_false(nothing->uefi);
     assert_int_equal(nothing->disks->len, 0);
+    static const char arm[] = "guestOS = \"arm-ubuntu-64\"\nfirmware = \"bios\"\n";
+    g_autoptr(Vmx) other = vmx_parse(arm, strlen(arm));
+    assert_string_equal(other->architecture, "arm64");
+    assert_true(other->bios);
+}
+
+/* --- Hyper-V --- */
+
+static const char hyperv_xml[] =
+    "<?xml version=\"1.0\" encoding=\"UTF-16\" standalone=\"yes\"?>\n<configuration>"
+    "<_83f8638b-8dca-4152-9eda-2ca8b33039b4_><controller0>"
+    "<drive0><pathname type=\"string\">D:\\VMs\\Virtual Hard Disks\\data.vhdx</pathname><type "
+    "type=\"string\">VHD</type>"
+    "</drive0><drive1><pathname type=\"string\">C:\\setup.iso</pathname><type type=\"string\">ISO</type></drive1>"
+    "</controller0></_83f8638b-8dca-4152-9eda-2ca8b33039b4_>"
+    "<controller1><drive0><type type=\"string\">VHD</type><pathname type=\"string\">b.vhd</pathname></drive0>"
+    "</controller1><controller0><drive0><pathname type=\"string\">..\\a.vhd</pathname></drive0><drive1/></controller0>"
+    "<properties><name type=\"string\">web</name><subtype type=\"integer\">%d</subtype></properties></configuration>";
+
+static void test_hyperv(void **state)
+{
+    static const char *const disks[] = {"a.vhd", "b.vhd", "data.vhdx"};
+    (void)state;
+    for (int subtype = 0; subtype < 3; subtype++) {
+        g_autofree char *text = g_strdup_printf(hyperv_xml, subtype);
+        g_autoptr(GError) error = NULL;
+        gsize size;
+        g_autofree char *wide = g_convert(text, -1, "UTF-16LE", "UTF-8", NULL, &size, NULL);
+        g_autofree char *marked = g_malloc(size + 2);
+        memcpy(marked, "\xff\xfe", 2);
+        memcpy(marked + 2, wide, size);
+        g_autoptr(Hyperv) plain = hyperv_parse(text, strlen(text), "web.xml", &error);
+        assert_null(error);
+        g_autoptr(Hyperv) machine = hyperv_parse(marked, size + 2, "web.xml", &error);
+        assert_null(error);
+        assert_int_equal(plain->generation, subtype == 2 ? 0 : subtype + 1);
+        assert_int_equal(machine->generation, plain->generation);
+        assert_int_equal(machine->disks->len, G_N_ELEMENTS(disks));
+        for (guint i = 0; i < G_N_ELEMENTS(disks); i++) {
+            assert_string_equal(g_ptr_array_index(machine->disks, i), disks[i]);
+        }
+    }
+}
+
+static void test_no_hyperv(void **state)
+{
+    static const char *const wrong[] = {"", "<html/>", "<configuration>", "\xff\xfe<", "\xfe\xff\xd8"};
+    (void)state;
+    for (guint i = 0; i < G_N_ELEMENTS(wrong); i++) {
+        g_autoptr(GError) error = NULL;
+        assert_null(hyperv_parse(wrong[i], strlen(wrong[i]), "web.xml", &error));
+        assert_true(g_error_matches(error, INGOT_ERROR, INGOT_ERROR_INVALID));
+        assert_true(g_str_has_prefix(error->message, "web.xml: "));
+    }
+}
+
+/* --- a box's Vagrantfile --- */
+
+static void test_boxfile(void **state)
+{
+    static const struct {
+        const char *text;
+        gboolean uefi;
+        const char *architecture;
+    } known[] = {
+        {"", FALSE, NULL},
+        {"libvirt.loader = \"/usr/share/OVMF/OVMF_CODE.fd\"\n", TRUE, NULL},
+        {"  v.nvram = '/usr/share/edk2/vars.fd'", TRUE, NULL},
+        {"# libvirt.loader = \"/usr/share/OVMF/OVMF_CODE.fd\"\n", FALSE, NULL},
+        {"libvirt.loader = \"/usr/share/seabios/bios.bin\"\n", FALSE, NULL},
+        {"qe.arch = \"aarch64\"\n", FALSE, "arm64"},
+        {"libvirt.machine_arch = 'x86_64'\n", FALSE, "amd64"},
+        {"qe.arch = \"z80\"\nconfig.vm.box = \"efi\"", FALSE, NULL},
+    };
+    (void)state;
+    for (guint i = 0; i < G_N_ELEMENTS(known); i++) {
+        BoxFile said = boxfile_read(known[i].text);
+        assert_int_equal(said.uefi, known[i].uefi);
+        assert_int_equal(g_strcmp0(said.architecture, known[i].architecture), 0);
+        assert_false(said.own);
+    }
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_checksums),
-        cmocka_unit_test(test_no_checksums),
-        cmocka_unit_test(test_vmx),
+        cmocka_unit_test(test_checksums), cmocka_unit_test(test_no_checksums), cmocka_unit_test(test_spellings),
+        cmocka_unit_test(test_vmx),       cmocka_unit_test(test_hyperv),       cmocka_unit_test(test_no_hyperv),
+        cmocka_unit_test(test_boxfile),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,0 +1,240 @@
+/* A parcel that is an archive. */
+#include <archive.h>
+#include <archive_entry.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <ingot/error.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/file.h"
+#include "base/process.h"
+#include "base/text.h"
+#include "bundle/parcelkinds.h"
+#include "bundle/refuse.h"
+
+#define READ_SIZE (1u << 18)
+
+typedef struct archive Reader;
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(Reader, archive_read_free)
+
+/* A tar older than its magic is known by the sum of its first header, its own field taken as blanks. */
+static gboolean is_old_tar(const guint8 *head)
+{
+    char text[9] = "";
+    guint sum = 0;
+    for (guint i = 0; i < 512; i++) {
+        gboolean own = i >= 148 && i < 156;
+        sum += own ? ' ' : head[i];
+        if (own) {
+            text[i - 148] = (char)head[i];
+        }
+    }
+    return head[0] != 0 && g_ascii_strtoull(text, NULL, 8) == sum;
+}
+
+gboolean parcel_probe(const char *path, gboolean *is_archive, GError **error)
+{
+    static const struct {
+        const char *magic;
+        gsize size, offset;
+    } known[] = {
+        {"ustar", 5, 257}, {"\x1f\x8b", 2, 0},         {"\xfd\x37zXZ", 6, 0},
+        {"BZh", 3, 0},     {"\x28\xb5\x2f\xfd", 4, 0}, {"PK\x03\x04", 4, 0},
+    };
+    g_auto(IngotFd) fd = ingot_file_open(path, O_RDONLY, 0, error);
+    guint8 head[512] = {0};
+    if (fd < 0) {
+        return FALSE;
+    }
+    if (pread(fd, head, sizeof head, 0) < 0) {
+        return ingot_error_set_errno(error, errno, "%s", path);
+    }
+    *is_archive = is_old_tar(head);
+    for (guint i = 0; i < G_N_ELEMENTS(known); i++) {
+        *is_archive = *is_archive || memcmp(head + known[i].offset, known[i].magic, known[i].size) == 0;
+    }
+    return TRUE;
+}
+
+static const char *why_of(Reader *reader)
+{
+    const char *why = archive_error_string(reader);
+    return why == NULL ? "no reason given" : why;
+}
+
+static gboolean broken(const Parcel *parcel, Reader *reader, GError **error)
+{
+    return bundle_refuse(parcel->name, error, "the archive is damaged or cut short: %s", why_of(reader));
+}
+
+static Reader *open_reader(const Parcel *parcel, GError **error)
+{
+    g_autoptr(Reader) reader = archive_read_new();
+    archive_read_support_format_tar(reader);
+    archive_read_support_format_zip_seekable(reader);
+    archive_read_support_filter_gzip(reader);
+    archive_read_support_filter_bzip2(reader);
+    archive_read_support_filter_xz(reader);
+    archive_read_support_filter_zstd(reader);
+    if (archive_read_open_filename(reader, parcel->path, READ_SIZE) != ARCHIVE_OK) {
+        bundle_refuse(parcel->name, error,
+                      "neither an OVA nor a Vagrant box (a disk that is compressed is to be unpacked first): %s",
+                      why_of(reader));
+        return NULL;
+    }
+    return g_steal_pointer(&reader);
+}
+
+/* A warning is of what is not wanted here, like an owner's name that cannot be told. */
+static int next_member(Reader *reader, struct archive_entry **entry)
+{
+    int status = archive_read_next_header(reader, entry);
+    return status == ARCHIVE_WARN ? ARCHIVE_OK : status;
+}
+
+typedef struct {
+    const Parcel *parcel;
+    Reader *reader;
+} Source;
+
+static gssize read_data(gpointer data, void *buffer, gsize size, GError **error)
+{
+    const Source *source = data;
+    la_ssize_t got = archive_read_data(source->reader, buffer, size);
+    if (got < 0) {
+        broken(source->parcel, source->reader, error);
+    }
+    return got < 0 ? -1 : (gssize)got;
+}
+
+/* --- looking --- */
+
+static char *read_name(const Parcel *parcel, struct archive_entry *entry, GError **error)
+{
+    const char *name = archive_entry_pathname(entry);
+    return members_read_name(parcel, name == NULL ? archive_entry_pathname_utf8(entry) : name, error);
+}
+
+/* Bytes that lie as they are can be read where they lie. */
+static guint64 find_offset(Reader *reader, struct archive_entry *entry)
+{
+    gboolean plain = archive_filter_count(reader) == 1 && archive_filter_code(reader, 0) == ARCHIVE_FILTER_NONE &&
+                     (archive_format(reader) & ARCHIVE_FORMAT_BASE_MASK) == ARCHIVE_FORMAT_TAR &&
+                     archive_entry_sparse_count(entry) == 0;
+    return plain ? (guint64)archive_filter_bytes(reader, 0) : 0;
+}
+
+static gboolean check_bounds(const Parcel *parcel, guint64 total, guint64 own, GError **error)
+{
+    if (total > own * PARCEL_RATIO_MAX + PARCEL_SLACK) {
+        const ParcelMember *last = g_ptr_array_index(parcel->members, parcel->members->len - 1);
+        g_autofree char *size = ingot_text_size(last->size), *small = ingot_text_size(own);
+        return bundle_refuse(parcel->name, error,
+                             "with '%s' of %s it would unpack to more than %u times its own %s; if that is what it "
+                             "should be, unpack it yourself and pack the disk",
+                             last->name, size, PARCEL_RATIO_MAX, small);
+    }
+    return TRUE;
+}
+
+static gboolean add_member(Parcel *parcel, Reader *reader, struct archive_entry *entry, char *name, GError **error)
+{
+    ParcelMember *member = members_add(parcel, name, error);
+    if (member == NULL) {
+        return FALSE;
+    }
+    member->file = archive_entry_filetype(entry) == AE_IFREG && archive_entry_hardlink(entry) == NULL;
+    if (member->file && (!archive_entry_size_is_set(entry) || archive_entry_size(entry) < 0)) {
+        return bundle_refuse(parcel->name, error, "it does not tell the size of '%s'", name);
+    }
+    member->size = member->file ? (guint64)archive_entry_size(entry) : 0;
+    member->offset = member->file ? find_offset(reader, entry) : 0;
+    return TRUE;
+}
+
+static gboolean look(Parcel *parcel, Reader *reader, guint64 own, GError **error)
+{
+    g_autoptr(GHashTable) seen = g_hash_table_new(g_str_hash, g_str_equal);
+    struct archive_entry *entry;
+    guint64 total = 0;
+    int status;
+    while ((status = next_member(reader, &entry)) == ARCHIVE_OK) {
+        g_autofree char *name = read_name(parcel, entry, error);
+        if (name == NULL || !ingot_interrupt_check(error)) {
+            return FALSE;
+        }
+        if (archive_entry_filetype(entry) == AE_IFDIR) {
+            continue;
+        }
+        if (g_hash_table_contains(seen, name)) {
+            return bundle_refuse(parcel->name, error, "it holds '%s' twice", name);
+        }
+        if (!add_member(parcel, reader, entry, g_steal_pointer(&name), error)) {
+            return FALSE;
+        }
+        ParcelMember *member = g_ptr_array_index(parcel->members, parcel->members->len - 1);
+        g_hash_table_add(seen, member->name);
+        total = member->size > G_MAXUINT64 - total ? G_MAXUINT64 : total + member->size;
+        if (!check_bounds(parcel, total, own, error) ||
+            !members_read_text(parcel, member, read_data, &(Source){parcel, reader}, error)) {
+            return FALSE;
+        }
+    }
+    return status == ARCHIVE_EOF || broken(parcel, reader, error);
+}
+
+Parcel *parcel_open(const char *path, const char *name, GError **error)
+{
+    struct stat info;
+    if (stat(path, &info) != 0) {
+        ingot_error_set_errno(error, errno, "%s", name);
+        return NULL;
+    }
+    g_autoptr(Parcel) parcel = members_new(path, name, FALSE);
+    parcel->listed = TRUE;
+    g_autoptr(Reader) reader = open_reader(parcel, error);
+    if (reader == NULL || !look(parcel, reader, (guint64)info.st_size, error)) {
+        return NULL;
+    }
+    return g_steal_pointer(&parcel);
+}
+
+/* --- taking --- */
+
+/* The members come in the order in which they were looked at; folders are left out. */
+static gboolean take_all(const Parcel *parcel, Reader *reader, const ParcelTake *takes, guint count,
+                         IngotProgress *progress, GError **error)
+{
+    struct archive_entry *entry;
+    for (guint i = 0; i < parcel->members->len;) {
+        const ParcelMember *member = g_ptr_array_index(parcel->members, i);
+        if (next_member(reader, &entry) != ARCHIVE_OK) {
+            return broken(parcel, reader, error);
+        }
+        if (archive_entry_filetype(entry) == AE_IFDIR) {
+            continue;
+        }
+        g_autofree char *name = read_name(parcel, entry, error);
+        if (name == NULL) {
+            return FALSE;
+        }
+        if (strcmp(name, member->name) != 0) {
+            return bundle_refuse(parcel->name, error, "it changes while it is read ('%s')", name);
+        }
+        if (members_wanted(member, takes, count) &&
+            !members_take(parcel, member, read_data, &(Source){parcel, reader}, takes, count, progress, error)) {
+            return FALSE;
+        }
+        i++;
+    }
+    return TRUE;
+}
+
+gboolean archive_take(const Parcel *parcel, const ParcelTake *takes, guint count, IngotProgress *progress,
+                      GError **error)
+{
+    g_autoptr(Reader) reader = open_reader(parcel, error);
+    return reader != NULL && take_all(parcel, reader, takes, count, progress, error);
+}

@@ -1,0 +1,12 @@
+/* A disk's file that is compressed by itself, as an OVF descriptor says of it. */
+#pragma once
+
+#include <ingot/blocks.h>
+#include <ingot/progress.h>
+
+/* The word for what the descriptor says ("gzip", "bzip2"), or NULL: not known. */
+const char *inflate_kind(const char *said);
+/* Writes what the part gives when it is unpacked to fd, with holes where it is zeros. Not more than most bytes. What is
+ * damaged, or not compressed so, is INVALID; `name` names it. */
+gboolean inflate_part(const IngotPart *part, const char *kind, int fd, guint64 most, const char *name,
+                      IngotProgress *progress, GError **error);

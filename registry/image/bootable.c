@@ -1,0 +1,140 @@
+#include "image/bootable.h"
+
+#include <string.h>
+
+#include "image/fat.h"
+#include "image/reader.h"
+
+#define SECTOR 512u
+#define CODE_SIZE 440u /* of the first sector, before its disk's number */
+#define TABLE 446u
+#define TYPE_EFI 0xef
+#define TYPE_GPT 0xee
+#define ENTRIES_MAX 256u /* of a GPT that are looked at */
+#define LEGACY_BOOT 4u   /* attribute of a partition: a BIOS starts it */
+
+typedef struct {
+    IngotBlocks *blocks;
+    Bootable *found;
+    gboolean amd64, arm64, other; /* what EFI programs there are for */
+} Look;
+
+/* --- the EFI system partition --- */
+
+static void on_file(const char *path, gpointer user)
+{
+    Look *look = user;
+    if (!g_str_has_suffix(path, ".EFI")) {
+        return;
+    }
+    look->found->uefi = TRUE;
+    look->amd64 = look->amd64 || g_str_has_suffix(path, "X64.EFI");
+    look->arm64 = look->arm64 || g_str_has_suffix(path, "AA64.EFI");
+    look->other = look->other || g_str_has_suffix(path, "IA32.EFI");
+}
+
+static gboolean look_into(Look *look, guint64 start, guint64 size, GError **error)
+{
+    guint64 all = ingot_blocks_size(look->blocks);
+    return start >= all || fat_list_efi(look->blocks, start, MIN(size, all - start), on_file, look, error);
+}
+
+/* --- a table of the old kind --- */
+
+static gboolean is_zero(const guint8 *bytes, gsize size)
+{
+    for (gsize i = 0; i < size; i++) {
+        if (bytes[i] != 0) {
+            return FALSE;
+        }
+    }
+    return TRUE;
+}
+
+static gboolean look_at_mbr(Look *look, const guint8 *head, GError **error)
+{
+    look->found->bios = !is_zero(head, CODE_SIZE);
+    for (guint i = 0; i < 4; i++) {
+        const guint8 *entry = head + TABLE + (gsize)16 * i;
+        if (entry[4] == TYPE_EFI &&
+            !look_into(look, (guint64)le32(entry + 8) * SECTOR, (guint64)le32(entry + 12) * SECTOR, error)) {
+            return FALSE;
+        }
+    }
+    return TRUE;
+}
+
+/* --- a GPT --- */
+
+/* The types of partitions as they lie on the disk. */
+static const guint8 type_efi[] = {0x28, 0x73, 0x2a, 0xc1, 0x1f, 0xf8, 0xd2, 0x11,
+                                  0xba, 0x4b, 0x00, 0xa0, 0xc9, 0x3e, 0xc9, 0x3b};
+static const guint8 type_bios[] = {0x48, 0x61, 0x68, 0x21, 0x49, 0x64, 0x6f, 0x6e,
+                                   0x74, 0x4e, 0x65, 0x65, 0x64, 0x45, 0x46, 0x49};
+
+static gboolean look_at_entry(Look *look, const guint8 *entry, guint64 sector, GError **error)
+{
+    guint64 first = le64(entry + 32), last = le64(entry + 40), most = G_MAXINT64 / sector;
+    if (memcmp(entry, type_bios, sizeof type_bios) == 0 || (le64(entry + 48) & LEGACY_BOOT) != 0) {
+        look->found->bios = TRUE;
+    }
+    return memcmp(entry, type_efi, sizeof type_efi) != 0 || last < first || last >= most ||
+           look_into(look, first * sector, (last - first + 1) * sector, error);
+}
+
+static gboolean read_within(const Look *look, guint64 offset, void *buffer, gsize size, GError **error)
+{
+    guint64 all = ingot_blocks_size(look->blocks);
+    memset(buffer, 0, size);
+    return offset > all || size > all - offset || ingot_blocks_read(look->blocks, offset, buffer, size, error);
+}
+
+/* Of disks with sectors of 512 bytes and of 4096. */
+static gboolean look_at_gpt(Look *look, guint64 sector, GError **error)
+{
+    guint8 header[SECTOR], entry[128];
+    if (!read_within(look, sector, header, sizeof header, error)) {
+        return FALSE;
+    }
+    guint64 entries = le64(header + 72), step = le32(header + 84);
+    if (memcmp(header, "EFI PART", 8) != 0 || step < sizeof entry || step > 4096 || entries > G_MAXINT64 / sector) {
+        return TRUE;
+    }
+    for (guint i = 0; i < MIN(le32(header + 80), ENTRIES_MAX); i++) {
+        if (!read_within(look, entries * sector + i * step, entry, sizeof entry, error) ||
+            !look_at_entry(look, entry, sector, error)) {
+            return FALSE;
+        }
+    }
+    return TRUE;
+}
+
+/* --- the whole --- */
+
+static gboolean has_gpt(const guint8 *head)
+{
+    gboolean has = FALSE;
+    for (guint i = 0; i < 4; i++) {
+        has = has || head[TABLE + 16 * i + 4] == TYPE_GPT;
+    }
+    return has;
+}
+
+gboolean bootable_look(IngotBlocks *blocks, Bootable *bootable, GError **error)
+{
+    Look look = {.blocks = blocks, .found = bootable};
+    guint8 head[SECTOR];
+    *bootable = (Bootable){0};
+    if (!read_within(&look, 0, head, sizeof head, error)) {
+        return FALSE;
+    }
+    if (le16(head + 510) != 0xaa55) {
+        return TRUE;
+    }
+    gboolean ok = has_gpt(head) ? look_at_gpt(&look, SECTOR, error) && look_at_gpt(&look, 4096, error)
+                                : look_at_mbr(&look, head, error);
+    if (look.amd64 + look.arm64 + look.other == 1 && !look.other) {
+        bootable->architecture = look.amd64 ? "amd64" : "arm64";
+    }
+    return ok;
+}
