@@ -171,7 +171,7 @@ static gboolean add_rollout(Request *request, const char *name, const PipelineCh
                                        ? NULL
                                        : host_target_new(request->server->storage, request->server->ledger, name,
                                                          channel->name, door_now(), &problem);
-    json_t *told = target == NULL ? NULL : host_target_rollout(target);
+    json_t *told = target == NULL ? NULL : host_target_rollout(target, &problem);
     if (told != NULL) {
         json_array_append_new(list, told);
     }

@@ -23,6 +23,7 @@ gboolean host_target_is_stopped(const HostTarget *target);
  * until its phase opens. runs: the digest that it runs; NULL: none. */
 json_t *host_target_tell(HostTarget *target, const RolloutHost *host, const IngotDigest *runs, GError **error);
 
-/* How far the rollout has come: {"channel", "digest", "phase", "phases", "next", "stopped", "failed", "why"}, with
- * "next" only where a phase is still to open. NULL: there is none, or every host has its turn and nothing stops it. */
-json_t *host_target_rollout(const HostTarget *target);
+/* How far the rollout has come: {"channel", "digest", "phase", "phases", "next", "stopped", "failed", "waiting",
+ * "why"}, with "next" only where a phase is still to open; waiting: hosts that a barrier keeps which is not there.
+ * NULL: there is none, or every host has its turn and nothing keeps any; or an error. */
+json_t *host_target_rollout(HostTarget *target, GError **error);

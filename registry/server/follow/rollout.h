@@ -3,7 +3,8 @@
  * It goes out in phases. The first is open from when the channel moved, each other one opens a fixed time after the one
  * before, by the server's clock alone; a clock that was set back closes no more than it. The last phase is of all
  * hosts. Once as many hosts as the rules say have failed, the rollout is stopped: no host begins any more. A rollback
- * is for all hosts at once, and nothing stops it. A barrier is a version that no host may skip. Pure functions. */
+ * is for all hosts at once, and no failure stops it. A barrier is a version that no host may skip, whichever way the
+ * channel has moved; what came behind it has passed it. Pure functions. */
 #pragma once
 
 #include <glib.h>
@@ -36,6 +37,5 @@ gboolean rollout_is_stopped(const Rollout *rollout);
 guint rollout_phase(const Rollout *rollout, const RolloutHost *host);
 
 /* The version that a host has to run before the target's: the lowest barrier above what it runs and below the target.
- * NULL: none, so too where the target has no version. runs NULL: a version that is not known, which has passed none. It
- * belongs to the rules. */
+ * NULL: none, so too where the target has no version. runs NULL: it has passed none. It belongs to the rules. */
 const char *rollout_barrier(const json_t *rules, const char *runs, const char *target);

@@ -70,14 +70,16 @@ static gboolean promote(const Server *server, const char *from)
     return result.moved;
 }
 
-/* What a host, among the first or the last, is told: a digest, or a text that begins so. */
-static void assert_told(const Server *server, double wariness, const IngotDigest *digest, const char *why)
+/* What a host, among the first or the last, which runs that (NULL: nothing), is told: a digest, or a text that begins
+ * so. */
+static void assert_told_to(const Server *server, double wariness, const IngotDigest *runs, const IngotDigest *digest,
+                           const char *why)
 {
     g_autoptr(GError) error = NULL;
     const RolloutHost host = {.name = "a", .host = "h", .group = "", .wariness = wariness};
     g_autoptr(HostTarget) target =
         host_target_new(server->storage, server->ledger, "a", "stable", g_get_real_time() / G_USEC_PER_SEC, &error);
-    g_autoptr(json_t) told = target == NULL ? NULL : host_target_tell(target, &host, NULL, &error);
+    g_autoptr(json_t) told = target == NULL ? NULL : host_target_tell(target, &host, runs, &error);
     if (told == NULL) {
         fail_msg("%s", error->message);
     }
@@ -87,6 +89,11 @@ static void assert_told(const Server *server, double wariness, const IngotDigest
         g_autofree char *text = ingot_json_canonical(told);
         fail_msg("%s, not %s", text, digest == NULL ? why : expected);
     }
+}
+
+static void assert_told(const Server *server, double wariness, const IngotDigest *digest, const char *why)
+{
+    assert_told_to(server, wariness, NULL, digest, why);
 }
 
 /* A tag that was pushed while it was no channel: the channel's last move tells nothing of it. */
@@ -174,12 +181,95 @@ static void another_promotion_of_the_same_ends_a_stop(void **state)
     close_server(&server);
 }
 
+#define BARRIER "{\"channels\":[{\"name\":\"stable\",\"rollout\":{\"barriers\":[\"1.4.0\"]}}]}"
+
+static void roll_back(const Server *server)
+{
+    g_autoptr(GError) error = NULL;
+    g_auto(PromotionResult) result = {0};
+    const Promotion promotion = {.storage = server->storage, .name = "a", .channel = "stable", .actor = &alice};
+    if (!promotion_roll_back(&promotion, &result, &error)) {
+        fail_msg("%s", error->message);
+    }
+}
+
+/* Why not all hosts have their turn; free it. NULL: all have. */
+static char *why_not_all(const Server *server)
+{
+    g_autoptr(GError) error = NULL;
+    g_autoptr(HostTarget) target =
+        host_target_new(server->storage, server->ledger, "a", "stable", g_get_real_time() / G_USEC_PER_SEC, &error);
+    g_autoptr(json_t) told = target == NULL ? NULL : host_target_rollout(target, &error);
+    assert_null(error);
+    return g_strdup(json_string_value(json_object_get(told, "why")));
+}
+
+/* The bad version was removed at once, so that nobody takes it: what its hosts run has no version any more. */
+static void a_rollback_leads_to_no_barrier_that_was_passed(void **state)
+{
+    Server server = open_server(state);
+    IngotDigest old = put_manifest(server.storage, "a", "1.3.0", "old", NULL, 0);
+    IngotDigest barrier = put_manifest(server.storage, "a", "1.4.0", "barrier", NULL, 0);
+    IngotDigest good = put_manifest(server.storage, "a", "1.5.0", "good", NULL, 0);
+    IngotDigest bad = put_manifest(server.storage, "a", "3.0.0", "bad", NULL, 0);
+    IngotDigest next = put_manifest(server.storage, "a", "1.6.0", "next", NULL, 0), strange;
+    ingot_digest_of("strange", 7, &strange);
+    apply(&server, BARRIER);
+    assert_true(promote(&server, "1.5.0"));
+    assert_true(promote(&server, "3.0.0"));
+    assert_true(storage_remove_tag(server.storage, &alice, "a", "3.0.0", NULL));
+    roll_back(&server);
+    assert_told_to(&server, 0, &bad, &good, NULL);
+    assert_told_to(&server, 0, &old, &barrier, NULL); /* it was away: it has skipped nothing yet */
+    assert_told_to(&server, 0, &strange, &barrier, NULL);
+    assert_true(promote(&server, "1.6.0"));
+    assert_told_to(&server, 0, &bad, &next, NULL);
+    close_server(&server);
+}
+
+static void report_done(const Server *server, const char *host, const IngotDigest *digest)
+{
+    g_autofree char *text = ingot_digest_to_text(digest);
+    const HostReport report = {.name = "a",
+                               .channel = "stable",
+                               .user = "-",
+                               .host = host,
+                               .group = "",
+                               .digest = text,
+                               .result = "done",
+                               .failure = "",
+                               .since = 1000};
+    assert_true(hosts_put(server->ledger, &report, g_get_real_time() / G_USEC_PER_SEC, NULL));
+}
+
+static void who_waits_for_a_barrier_that_is_gone_is_listed(void **state)
+{
+    Server server = open_server(state);
+    IngotDigest old = put_manifest(server.storage, "a", "1.3.0", "old", NULL, 0);
+    IngotDigest passed = put_manifest(server.storage, "a", "1.5.0", "passed", NULL, 0);
+    put_manifest(server.storage, "a", "1.4.0", "barrier", NULL, 0);
+    put_manifest(server.storage, "a", "2.0.0", "target", NULL, 0);
+    apply(&server, BARRIER);
+    assert_true(promote(&server, "2.0.0"));
+    report_done(&server, "late", &old);
+    report_done(&server, "good", &passed);
+    g_autofree char *all = why_not_all(&server);
+    assert_null(all);
+    assert_true(storage_remove_tag(server.storage, &alice, "a", "1.4.0", NULL));
+    assert_told_to(&server, 0, &old, NULL, "1.4.0 has to be passed first");
+    g_autofree char *why = why_not_all(&server);
+    assert_string_equal(why, "1 host has to pass 1.4.0 first, which is not there (late)");
+    close_server(&server);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(what_an_upstream_has_moved_goes_out_in_phases, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_move_that_led_elsewhere_does_not_count, set_up, tear_down),
         cmocka_unit_test_setup_teardown(another_promotion_of_the_same_ends_a_stop, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_rollback_leads_to_no_barrier_that_was_passed, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(who_waits_for_a_barrier_that_is_gone_is_listed, set_up, tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
