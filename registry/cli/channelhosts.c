@@ -8,6 +8,8 @@
 #include "cli/history.h"
 #include "remote/api.h"
 
+#define ID_SHOWN 8 /* characters of an id */
+
 static const char *member(const json_t *object, const char *name)
 {
     return json_string_value(json_object_get(object, name));
@@ -79,11 +81,32 @@ gboolean channel_hosts_add(const char *where, json_t *channels, GError **error)
     return add_rollouts(where, channels, error);
 }
 
+/* Whether another host of the channel says that it is called the same. */
+static gboolean shares_name(const json_t *channel, const json_t *host)
+{
+    gsize index;
+    const json_t *other;
+    const json_t *hosts = json_object_get(channel, "hosts");
+    json_array_foreach(hosts, index, other)
+    {
+        if (g_strcmp0(member(other, "host"), member(host, "host")) == 0 &&
+            g_strcmp0(member(other, "id"), member(host, "id")) != 0) {
+            return TRUE;
+        }
+    }
+    return FALSE;
+}
+
 /* A line of the table: the host's members with those of its channel. */
 static json_t *line_of(const json_t *channel, const json_t *host)
 {
     json_t *line = host == NULL ? json_object() : json_copy((json_t *)host);
+    const char *id = member(host, "id");
     ingot_json_set_string(line, "channel", member(channel, "channel"));
+    if (id != NULL && shares_name(channel, host)) {
+        g_autofree char *both = g_strdup_printf("%s/%.*s", member(host, "host"), ID_SHOWN, id);
+        ingot_json_set_string(line, "host", both);
+    }
     if (g_strcmp0(member(host, "digest"), member(channel, "digest")) == 0) {
         ingot_json_set_string(line, "version", member(channel, "version"));
     } else if (json_is_false(json_object_get(host, "current")) && g_strcmp0(member(host, "result"), "done") == 0) {

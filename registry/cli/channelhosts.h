@@ -9,5 +9,6 @@
  * runs what the channel names, and "rollout" where not all hosts have their turn. Tags that hosts follow without being
  * channels come behind, with their hosts alone. */
 gboolean channel_hosts_add(const char *where, json_t *channels, GError **error);
-/* A table of them, one line for each host; on stderr what the rollouts wait for. */
+/* A table of them, one line for each host, HOST/ID where several have one name; on stderr what the rollouts wait for.
+ */
 void channel_hosts_print(const json_t *channels);

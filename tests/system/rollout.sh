@@ -179,3 +179,24 @@ for wrong in 1.5 -1 keen; do
     [ $status = 2 ] && grep -q 'not a number from 0.0 to 1.0' "$TMP/out" || fail "$wrong: $(cat "$TMP/out")"
 done
 ok "a host has its place in the order, by its wariness"
+
+# --- hosts of one name: machines of one image that have no other ---
+rules '{percent: [100], stop_after_failures: 2}'
+# twin NUMBER COMMAND [OPTION...]
+twin() { INGOT_STORE=$TMP/store-plain exec ingot follow "$where:dev" --folder "$TMP/twin$1" --name twin --retry 15m --exec "${@:2}" >>"$TMP/twin.log" 2>&1; }
+have_failed() { [ "$(curl -sf "$api/hosts/dev" | grep -o '"host":"twin","id":"[^"]*","result":"failed"' | wc -l)" = "$1" ]; }
+# fails_as NUMBER COUNT: another one fails, and COUNT have by then.
+fails_as() {
+    twin "$1" false &
+    ENDING+=("$!")
+    until_true have_failed "$2"
+    kill "${ENDING[-1]}"
+    wait "${ENDING[-1]}" || fail "a follower ends with $?"
+}
+fails_as 1 1
+(twin 2 true --once) || fail "$(cat "$TMP/twin.log")"
+! told stopped || fail "one that has failed counts twice"
+fails_as 3 2
+told '^dev: the rollout is stopped: 2 hosts have failed with it (twin, twin)' || fail "$(ingot channels "$where" --hosts 2>&1)"
+[ "$(ingot channels "$where" --hosts 2>/dev/null | awk '$2 ~ "^twin/........$" { print $2 }' | sort -u | wc -l)" = 3 ] || fail "$(ingot channels "$where" --hosts 2>&1)"
+ok "hosts that have one name are told apart: one's success takes nothing back of another's failure"

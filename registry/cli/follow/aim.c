@@ -30,6 +30,7 @@ static char *aim_path(const IngotReference *channel, const AimHost *host, const 
     GString *path = g_string_new(NULL);
     g_string_printf(path, "%s/target/%s", channel->name, channel->tag);
     query_add(path, '?', "host", host->host);
+    query_add(path, '&', "id", host->id);
     query_add(path, '&', "group", host->group);
     query_add(path, '&', "wariness", host->wariness);
     query_add(path, '&', "runs", digest);

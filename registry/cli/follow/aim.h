@@ -7,8 +7,9 @@
 #include <ingot/remote.h>
 
 typedef struct {
-    const char *host, *group; /* group NULL: none */
-    const char *wariness;     /* "0.0" to "1.0"; NULL: its name says its place */
+    const char *host, *id; /* id: tells it from others of that name */
+    const char *group;     /* NULL: none */
+    const char *wariness;  /* "0.0" to "1.0"; NULL: its name says its place */
 } AimHost;
 
 typedef struct {

@@ -96,6 +96,7 @@ static void follower_report(Follower *follower, const IngotDigest *digest, const
     json_decref(follower->report);
     follower->report = json_object();
     ingot_json_set_string(follower->report, "host", follower->host);
+    ingot_json_set_string(follower->report, "id", place_id(follower->place));
     ingot_json_set_string(follower->report, "group", follower->group == NULL ? "" : follower->group);
     ingot_json_set_string(follower->report, "digest", text);
     ingot_json_set_string(follower->report, "result", result);
@@ -118,7 +119,10 @@ static gboolean follower_aim(Follower *follower, Aim *aim, GError **error)
 {
     IngotDigest done;
     gint64 since;
-    const AimHost host = {.host = follower->host, .group = follower->group, .wariness = follower->wariness};
+    const AimHost host = {.host = follower->host,
+                          .id = place_id(follower->place),
+                          .group = follower->group,
+                          .wariness = follower->wariness};
     gboolean has = place_done(follower->place, &done, &since);
     return aim_find(follower->remote, follower->channel, &host, has ? &done : NULL, aim, error);
 }
@@ -514,7 +518,7 @@ static gboolean run(int argc, char **argv, GError **error)
         {"once", 0, 0, G_OPTION_ARG_NONE, &follower.once, "end after one run that ended well", NULL},
         {"group", 0, 0, G_OPTION_ARG_STRING, &follower.group, "the group of hosts that this one is of", "GROUP"},
         {"wariness", 0, 0, G_OPTION_ARG_STRING, &follower.wariness,
-         "its place in a rollout by percent, from 0.0 (first) to 1.0 (last); by its name", "NUMBER"},
+         "its place in a rollout by percent, from 0.0 (first) to 1.0 (last); by its name and id", "NUMBER"},
         {"name", 0, 0, G_OPTION_ARG_STRING, &follower.host, "what this host is called (its host name)", "HOST"},
         {"window", 0, 0, G_OPTION_ARG_STRING_ARRAY, &follower.windows,
          "start it only then: [DAYS ]HH:MM-HH:MM[ ZONE]; may be repeated", "WINDOW"},

@@ -19,12 +19,27 @@
 
 #define DISK_PREFIX "disk-"
 #define DISK_SUFFIX ".raw"
+#define ID_MAX 64u     /* bytes */
 #define LOOK_EVERY 100 /* milliseconds: whether a command of before has ended */
 
 struct Place {
-    char *folder, *marker, *note, *turn;
+    char *folder, *id, *marker, *note, *turn;
     IngotLock *lock;
 };
+
+/* NULL: it can't be kept. Free it. */
+static char *place_find_id(const char *folder, GError **error)
+{
+    g_autofree char *path = g_build_filename(folder, "id", NULL), *own = g_uuid_string_random();
+    g_autoptr(GBytes) bytes = ingot_file_read_regular(path, ID_MAX, NULL);
+    gsize size = 0;
+    const char *data = bytes == NULL ? NULL : g_bytes_get_data(bytes, &size);
+    g_autofree char *kept = g_strndup(data == NULL ? "" : data, size);
+    if (g_uuid_string_is_valid(kept)) {
+        return g_steal_pointer(&kept);
+    }
+    return ingot_file_replace(path, own, strlen(own), 0644, error) ? g_steal_pointer(&own) : NULL;
+}
 
 Place *place_open(const char *folder, GError **error)
 {
@@ -46,17 +61,24 @@ Place *place_open(const char *folder, GError **error)
     } else if (problem != NULL) {
         g_propagate_error(error, problem);
     }
-    return place->lock == NULL ? NULL : g_steal_pointer(&place);
+    place->id = place->lock == NULL ? NULL : place_find_id(place->folder, error);
+    return place->id == NULL ? NULL : g_steal_pointer(&place);
 }
 
 void place_free(Place *place)
 {
     g_clear_pointer(&place->lock, ingot_lock_release);
     g_free(place->folder);
+    g_free(place->id);
     g_free(place->marker);
     g_free(place->note);
     g_free(place->turn);
     g_free(place);
+}
+
+const char *place_id(const Place *place)
+{
+    return place->id;
 }
 
 const char *place_marker(const Place *place)

@@ -19,6 +19,9 @@ Place *place_open(const char *folder, GError **error);
 void place_free(Place *place);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Place, place_free)
 
+/* A random word that tells the hosts of one name apart: the folder has had it from the first. */
+const char *place_id(const Place *place);
+
 /* What was done last, and when (seconds); FALSE: nothing was. */
 gboolean place_done(const Place *place, IngotDigest *digest, gint64 *since);
 /* The same; FALSE also where a command was begun since. */

@@ -136,8 +136,11 @@ static gboolean read_host(const Request *request, const char *name, RolloutHost 
                           GError **error)
 {
     const char *digest = query_text(request, "runs"), *wariness = request_query(request, "wariness");
-    *host = (RolloutHost){
-        .name = name, .host = query_text(request, "host"), .group = query_text(request, "group"), .wariness = -1};
+    *host = (RolloutHost){.name = name,
+                          .host = query_text(request, "host"),
+                          .id = query_text(request, "id"),
+                          .group = query_text(request, "group"),
+                          .wariness = -1};
     *has = *digest != '\0';
     if (*host->host == '\0') {
         g_set_error(error, INGOT_ERROR, INGOT_ERROR_INVALID, "?host= must name a host");

@@ -42,6 +42,7 @@ gboolean hosts_read(const json_t *json, HostReport *report, GError **error)
         return FALSE;
     }
     if (!hosts_text(json, "host", WORD_MAX, NULL, &report->host, error) ||
+        !hosts_text(json, "id", WORD_MAX, "", &report->id, error) ||
         !hosts_text(json, "group", WORD_MAX, "", &report->group, error) ||
         !hosts_text(json, "digest", WORD_MAX, "", &report->digest, error) ||
         !hosts_text(json, "result", WORD_MAX, NULL, &report->result, error) ||
@@ -65,10 +66,10 @@ gboolean hosts_read(const json_t *json, HostReport *report, GError **error)
 static gboolean hosts_make_room_of_name(Connection *writer, const char *name, GError **error)
 {
     return database_run(writer, error,
-                        "DELETE FROM hosts WHERE (name, channel, host, user) IN"
-                        " (SELECT name, channel, host, user FROM hosts WHERE name=?1 AND user="
+                        "DELETE FROM hosts WHERE (name, channel, host, id, user) IN"
+                        " (SELECT name, channel, host, id, user FROM hosts WHERE name=?1 AND user="
                         "(SELECT user FROM hosts WHERE name=?1 GROUP BY user ORDER BY count(*) DESC, user LIMIT 1)"
-                        " ORDER BY seen, channel, host"
+                        " ORDER BY seen, channel, host, id"
                         " LIMIT max(0, (SELECT count(*) FROM hosts WHERE name=?1)-?2))",
                         "ti", name, (gint64)HOSTS_MOST);
 }
@@ -76,10 +77,10 @@ static gboolean hosts_make_room_of_name(Connection *writer, const char *name, GE
 static gboolean hosts_make_room_of_all(Connection *writer, GError **error)
 {
     return database_run(writer, error,
-                        "DELETE FROM hosts WHERE (name, channel, host, user) IN"
-                        " (SELECT name, channel, host, user FROM hosts WHERE user="
+                        "DELETE FROM hosts WHERE (name, channel, host, id, user) IN"
+                        " (SELECT name, channel, host, id, user FROM hosts WHERE user="
                         "(SELECT user FROM hosts GROUP BY user ORDER BY count(*) DESC, user LIMIT 1)"
-                        " ORDER BY seen, name, channel, host"
+                        " ORDER BY seen, name, channel, host, id"
                         " LIMIT max(0, (SELECT count(*) FROM hosts)-?))",
                         "i", (gint64)HOSTS_MOST_OF_ALL);
 }
@@ -102,6 +103,14 @@ static gboolean hosts_forget(Connection *writer, const HostReport *report, gint6
 /* Whether it is of a failure that the row does not have yet. */
 #define FAILS "excluded.failed<>'' AND NOT (" SAID ")"
 
+static gboolean hosts_adopt(Connection *writer, const HostReport *report, GError **error)
+{
+    return *report->id == '\0' ||
+           database_run(writer, error,
+                        "UPDATE OR IGNORE hosts SET id=? WHERE name=? AND channel=? AND host=? AND id='' AND user=?",
+                        "ttttt", report->id, report->name, report->channel, report->host, report->user);
+}
+
 gboolean hosts_put(Database *ledger, const HostReport *report, gint64 now, GError **error)
 {
     gboolean fails = report->begun && strcmp(report->result, "failed") == 0;
@@ -111,18 +120,20 @@ gboolean hosts_put(Database *ledger, const HostReport *report, gint64 now, GErro
         return FALSE;
     }
     gboolean ok =
+        hosts_adopt(writer, report, error) &&
         database_run(
             writer, error,
-            "INSERT INTO hosts (name, channel, host, user, grp, digest, result, failure, since, seen, failed,"
-            " failed_move, begun_move) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET"
+            "INSERT INTO hosts (name, channel, host, id, user, grp, digest, result, failure, since, seen, failed,"
+            " failed_move, begun_move) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET"
             " grp=excluded.grp, digest=excluded.digest, result=excluded.result, failure=excluded.failure,"
             " since=excluded.since, seen=excluded.seen, failed=CASE WHEN " FAILS " THEN"
             " excluded.failed WHEN excluded.result='done' AND excluded.digest=hosts.failed THEN ''"
             " ELSE hosts.failed END, failed_move=CASE WHEN " FAILS " THEN excluded.failed_move"
             " ELSE hosts.failed_move END, begun_move=CASE WHEN " SAID " THEN hosts.begun_move"
             " ELSE excluded.begun_move END",
-            "ttttttttiitii", report->name, report->channel, report->host, report->user, report->group, report->digest,
-            report->result, report->failure, report->since, now, fails ? report->digest : "", move, move) &&
+            "tttttttttiitii", report->name, report->channel, report->host, report->id, report->user, report->group,
+            report->digest, report->result, report->failure, report->since, now, fails ? report->digest : "", move,
+            move) &&
         hosts_forget(writer, report, now, error) && hosts_make_room_of_name(writer, report->name, error) &&
         hosts_make_room_of_all(writer, error);
     return database_end(ledger, ok, error);
@@ -132,7 +143,7 @@ static json_t *hosts_row(sqlite3_stmt *rows)
 {
     g_autofree char *since = ingot_text_time(sqlite3_column_int64(rows, 6)),
                     *seen = ingot_text_time(sqlite3_column_int64(rows, 7));
-    const char *user = (const char *)sqlite3_column_text(rows, 8);
+    const char *user = (const char *)sqlite3_column_text(rows, 8), *id = (const char *)sqlite3_column_text(rows, 9);
     json_t *row = json_object();
     static const char *const members[] = {"channel", "host", "group", "digest", "result", "failure"};
     for (int i = 0; i < (int)G_N_ELEMENTS(members); i++) {
@@ -140,6 +151,7 @@ static json_t *hosts_row(sqlite3_stmt *rows)
     }
     ingot_json_set_string(row, "since", since);
     ingot_json_set_string(row, "seen", seen);
+    ingot_json_set_string(row, "id", *id == '\0' ? NULL : id);
     ingot_json_set_string(row, "by", strcmp(user, "-") == 0 ? NULL : user);
     return row;
 }
@@ -154,9 +166,9 @@ json_t *hosts_list(Database *ledger, const char *name, const char *channel, gint
     g_autoptr(json_t) list = json_array();
     g_autoptr(sqlite3_stmt) rows =
         database_query(reader,
-                       "SELECT channel, host, grp, digest, result, failure, since, seen, user FROM hosts WHERE"
-                       " name=? AND channel=coalesce(?, channel) AND (seen>=? OR failed<>'') ORDER BY channel, host,"
-                       " user",
+                       "SELECT channel, host, grp, digest, result, failure, since, seen, user, id FROM hosts WHERE"
+                       " name=? AND channel=coalesce(?, channel) AND (seen>=? OR failed<>'' OR result='running')"
+                       " ORDER BY channel, host, id, user",
                        "tti", name, channel, now - HOSTS_LIFE);
     while (database_step(rows, &problem)) {
         json_array_append_new(list, hosts_row(rows));
@@ -178,14 +190,15 @@ json_t *hosts_failed(Database *ledger, const char *name, const char *channel, gu
     g_autoptr(json_t) list = json_array();
     g_autoptr(sqlite3_stmt) rows = database_query(
         reader,
-        "SELECT host, failed FROM hosts WHERE name=?1 AND channel=?2 AND failed<>'' AND failed_move>=?3"
-        " UNION SELECT host, digest FROM hosts WHERE name=?1 AND channel=?2 AND result='running' AND begun_move>=?3"
-        " AND seen<?4 ORDER BY 1, 2",
+        "SELECT host, id, failed FROM hosts WHERE name=?1 AND channel=?2 AND failed<>'' AND failed_move>=?3"
+        " UNION SELECT host, id, digest FROM hosts WHERE name=?1 AND channel=?2 AND result='running' AND begun_move>=?3"
+        " AND seen<?4 ORDER BY 1, 2, 3",
         "ttii", name, channel, (gint64)move, now - HOSTS_SILENT);
     while (database_step(rows, &problem)) {
         json_t *row = json_object();
         ingot_json_set_string(row, "host", (const char *)sqlite3_column_text(rows, 0));
-        ingot_json_set_string(row, "digest", (const char *)sqlite3_column_text(rows, 1));
+        ingot_json_set_string(row, "id", (const char *)sqlite3_column_text(rows, 1));
+        ingot_json_set_string(row, "digest", (const char *)sqlite3_column_text(rows, 2));
         json_array_append_new(list, row);
     }
     if (problem != NULL) {

@@ -22,7 +22,7 @@ struct HostTarget {
     guint64 move;         /* the number of the move that it came by; 0: not known */
     GHashTable *versions; /* of digests; NULL: no barrier asks for them */
     GArray *moves;        /* of StorageMove: the channel's, the newest first; NULL: not looked up yet */
-    GPtrArray *failed;    /* of char *: hosts, sorted */
+    GPtrArray *failed;    /* of char *: hosts, sorted, each once; some may have the same name */
     Rollout rollout;
 };
 
@@ -103,20 +103,25 @@ static gboolean host_target_leads_by(const HostTarget *target, const char *diges
     return leads;
 }
 
+static gboolean is_same_host(const json_t *one, const json_t *other)
+{
+    return json_equal(json_object_get(one, "host"), json_object_get(other, "host")) &&
+           json_equal(json_object_get(one, "id"), json_object_get(other, "id"));
+}
+
 static gboolean host_target_find_failed(HostTarget *target, Database *ledger, GError **error)
 {
     gsize index;
-    const json_t *one;
+    const json_t *one, *last = NULL;
     g_autoptr(json_t) list =
         hosts_failed(ledger, target->name, target->channel, target->move, target->rollout.now, error);
     target->failed = g_ptr_array_new_with_free_func(g_free);
     json_array_foreach(list, index, one)
     {
-        const char *host = json_string_value(json_object_get(one, "host"));
-        const char *last = target->failed->len == 0 ? NULL : g_ptr_array_index(target->failed, target->failed->len - 1);
-        if (g_strcmp0(host, last) != 0 &&
+        if (!is_same_host(one, last) &&
             host_target_leads_by(target, json_string_value(json_object_get(one, "digest")))) {
-            g_ptr_array_add(target->failed, g_strdup(host));
+            g_ptr_array_add(target->failed, g_strdup(json_string_value(json_object_get(one, "host"))));
+            last = one;
         }
     }
     target->rollout.failures = target->failed->len;

@@ -42,6 +42,22 @@ static const char *const migrations[] = {
     /* The move of the channel as a host said that its command runs. */
     "ALTER TABLE hosts ADD COLUMN begun_move INTEGER NOT NULL DEFAULT 0;"
     "CREATE INDEX hosts_begun ON hosts (name, channel, begun_move) WHERE result='running';",
+    /* Hosts of one name are told apart by an id, where they say one. */
+    "ALTER TABLE hosts RENAME TO hosts_before;"
+    "CREATE TABLE hosts (name TEXT NOT NULL, channel TEXT NOT NULL, host TEXT NOT NULL, id TEXT NOT NULL DEFAULT '',"
+    " user TEXT NOT NULL, grp TEXT NOT NULL, digest TEXT NOT NULL, result TEXT NOT NULL, failure TEXT NOT NULL,"
+    " since INTEGER NOT NULL, seen INTEGER NOT NULL, failed TEXT NOT NULL DEFAULT '',"
+    " failed_move INTEGER NOT NULL DEFAULT 0, begun_move INTEGER NOT NULL DEFAULT 0,"
+    " PRIMARY KEY (name, channel, host, id, user)) STRICT, WITHOUT ROWID;"
+    "INSERT INTO hosts (name, channel, host, user, grp, digest, result, failure, since, seen, failed, failed_move,"
+    " begun_move) SELECT name, channel, host, user, grp, digest, result, failure, since, seen, failed, failed_move,"
+    " begun_move FROM hosts_before;"
+    "DROP TABLE hosts_before;"
+    "CREATE INDEX hosts_of_names ON hosts (name, user, seen);"
+    "CREATE INDEX hosts_of_users ON hosts (user, seen);"
+    "CREATE INDEX hosts_seen ON hosts (seen);"
+    "CREATE INDEX hosts_failed ON hosts (name, channel, failed_move) WHERE failed<>'';"
+    "CREATE INDEX hosts_begun ON hosts (name, channel, begun_move) WHERE result='running';",
 };
 
 /* Nobody else can ever read it: it holds secrets. Root gives it to whom the folder belongs. */

@@ -52,8 +52,9 @@ static guint host_place(const RolloutHost *host)
     if (host->wariness >= 0) {
         return (guint)(host->wariness * WHOLE + 0.5);
     }
-    g_autofree char *both = g_strdup_printf("%s\n%s", host->name, host->host);
-    g_autofree char *sum = g_compute_checksum_for_string(G_CHECKSUM_SHA256, both, -1);
+    gboolean has_id = *host->id != '\0';
+    g_autofree char *all = g_strconcat(host->name, "\n", host->host, has_id ? "\n" : "", host->id, NULL);
+    g_autofree char *sum = g_compute_checksum_for_string(G_CHECKSUM_SHA256, all, -1);
     sum[8] = '\0';
     return (guint)(g_ascii_strtoull(sum, NULL, 16) % WHOLE);
 }

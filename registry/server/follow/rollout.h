@@ -20,8 +20,9 @@ typedef struct {
 typedef struct {
     const char *name;  /* of the repository */
     const char *host;  /* what it is called */
+    const char *id;    /* tells it from others of that name; "": it says none */
     const char *group; /* "": none */
-    double wariness;   /* 0.0 (among the first) to 1.0 (among the last); negative: by a hash of both names */
+    double wariness;   /* 0.0 (among the first) to 1.0 (among the last); negative: by a hash of name, host and id */
 } RolloutHost;
 
 /* At least 1. */

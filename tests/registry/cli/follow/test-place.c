@@ -130,6 +130,17 @@ static void the_names_last(void **state)
     assert_true(synced > before);
 }
 
+static void a_folder_keeps_its_id(void **state)
+{
+    Case *its = *state;
+    g_autofree char *id = g_strdup(place_id(its->place)), *path = ingot_workdir_file(its->workdir, "other");
+    g_autoptr(Place) other = place_open(path, NULL);
+    assert_string_not_equal(place_id(other), id);
+    place_free(its->place);
+    its->place = place_open(ingot_workdir_path(its->workdir), NULL);
+    assert_string_equal(place_id(its->place), id);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -137,6 +148,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(how_it_failed_is_kept, set_up, tear_down),
         cmocka_unit_test_setup_teardown(what_can_not_be_read_has_begun, set_up, tear_down),
         cmocka_unit_test_setup_teardown(the_names_last, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_folder_keeps_its_id, set_up, tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -20,6 +20,7 @@ static const HostReport sample = {.name = "team/web",
                                   .channel = "prod",
                                   .user = "alice",
                                   .host = "one",
+                                  .id = "",
                                   .group = "canary",
                                   .digest = "",
                                   .result = "done",
@@ -117,6 +118,32 @@ static void test_who_goes_silent_has_failed(void **state)
     report.host = "b";
     assert_true(hosts_put(ledger, &report, late + HOSTS_LIFE + 1, NULL));
     assert_failed_at(ledger, 5, late + HOSTS_LIFE + 1, "a 2,");
+}
+
+/* Machines of one image that have no names of their own: one's success takes nothing back of another's failure. */
+static void test_hosts_of_one_name_are_told_apart(void **state)
+{
+    g_autoptr(Database) ledger = open_ledger(state);
+    HostReport report = sample;
+    say(ledger, "one", "failed", ONE, 5); /* by a follower of before */
+    report.id = "first";
+    report.digest = TWO;
+    report.result = "failed";
+    report.move = 6;
+    assert_true(hosts_put(ledger, &report, 1000, NULL));
+    assert_failed(ledger, 5, "one 2,");
+    report.id = "second";
+    report.result = "done";
+    assert_true(hosts_put(ledger, &report, 1000, NULL));
+    assert_failed(ledger, 6, "one 2,");
+    report.result = "failed";
+    report.since = 1001;
+    assert_true(hosts_put(ledger, &report, 1001, NULL));
+    assert_failed(ledger, 6, "one 2,one 2,");
+    g_autoptr(json_t) all = list(ledger, "prod", 1001);
+    assert_int_equal(json_array_size(all), 2);
+    assert_string_equal(json_string_value(json_object_get(json_array_get(all, 0), "id")), "first");
+    assert_string_equal(json_string_value(json_object_get(json_array_get(all, 1), "id")), "second");
 }
 
 /* A host that tries again has failed until it has done it. */
@@ -327,6 +354,7 @@ static void test_reports_are_checked(void **state)
     assert_true(hosts_read(good, &report, NULL));
     assert_int_equal(report.since, 1796014800);
     assert_string_equal(report.group, "");
+    assert_string_equal(report.id, "");
     assert_true(report.begun);
     g_autoptr(json_t) before = json_loads(
         "{\"host\":\"a\",\"result\":\"failed\",\"begun\":false,\"since\":\"2026-11-30T05:00:00Z\"}", 0, NULL);
@@ -348,6 +376,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_last_report_counts, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_failures_last_until_it_is_done, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_who_goes_silent_has_failed, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_hosts_of_one_name_are_told_apart, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_what_did_not_begin_does_not_count, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_a_failure_told_again_is_the_same, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_a_silent_failure_lasts_as_long_as_the_move, set_up, tear_down),

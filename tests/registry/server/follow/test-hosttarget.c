@@ -76,7 +76,7 @@ static void assert_told_to(const Server *server, double wariness, const IngotDig
                            const char *why)
 {
     g_autoptr(GError) error = NULL;
-    const RolloutHost host = {.name = "a", .host = "h", .group = "", .wariness = wariness};
+    const RolloutHost host = {.name = "a", .host = "h", .id = "", .group = "", .wariness = wariness};
     g_autoptr(HostTarget) target =
         host_target_new(server->storage, server->ledger, "a", "stable", g_get_real_time() / G_USEC_PER_SEC, &error);
     g_autoptr(json_t) told = target == NULL ? NULL : host_target_tell(target, &host, runs, &error);
@@ -150,6 +150,7 @@ static void fail_on(const Server *server, const char *host, const IngotDigest *d
                                .channel = "stable",
                                .user = "-",
                                .host = host,
+                               .id = "",
                                .group = "",
                                .digest = text,
                                .result = "failed",
@@ -234,6 +235,7 @@ static void report_done(const Server *server, const char *host, const IngotDiges
                                .channel = "stable",
                                .user = "-",
                                .host = host,
+                               .id = "",
                                .group = "",
                                .digest = text,
                                .result = "done",

@@ -73,7 +73,7 @@ static void without_rules_there_is_one_phase(void **state)
 {
     (void)state;
     gint64 next;
-    const RolloutHost host = {.name = "a", .host = "h", .group = "", .wariness = -1};
+    const RolloutHost host = {.name = "a", .host = "h", .id = "", .group = "", .wariness = -1};
     const Rollout rollout = {.since = 1000, .now = 0, .failures = 100};
     assert_int_equal(rollout_phases(&rollout), 1);
     assert_int_equal(rollout_open(&rollout, &next), 1);
@@ -99,7 +99,7 @@ static guint phase_of(const char *text, const char *host, const char *group, dou
 {
     g_autoptr(json_t) rules = parse(text);
     const Rollout rollout = {.rules = rules};
-    const RolloutHost one = {.name = "team/web", .host = host, .group = group, .wariness = wariness};
+    const RolloutHost one = {.name = "team/web", .host = host, .id = "", .group = group, .wariness = wariness};
     return rollout_phase(&rollout, &one);
 }
 
@@ -124,8 +124,8 @@ static void hosts_are_spread(void **state)
     const Rollout rollout = {.rules = rules};
     for (guint i = 0; i < 10000; i++) {
         g_autofree char *name = g_strdup_printf("host-%u", i);
-        const RolloutHost web = {.name = "team/web", .host = name, .group = "", .wariness = -1},
-                          db = {.name = "team/db", .host = name, .group = "", .wariness = -1};
+        const RolloutHost web = {.name = "team/web", .host = name, .id = "", .group = "", .wariness = -1},
+                          db = {.name = "team/db", .host = name, .id = "", .group = "", .wariness = -1};
         guint phase = rollout_phase(&rollout, &web);
         assert_int_equal(phase, rollout_phase(&rollout, &web));
         counts[phase]++;
@@ -176,6 +176,21 @@ static void barriers_are_passed_in_their_order(void **state)
     assert_barrier("1.0.0", NULL, NULL);
 }
 
+/* Machines of one image, none of which has a name of its own. */
+static void hosts_of_one_name_are_spread_by_their_ids(void **state)
+{
+    (void)state;
+    guint first = 0;
+    g_autoptr(json_t) rules = parse(PERCENT);
+    const Rollout rollout = {.rules = rules};
+    for (guint i = 0; i < 10000; i++) {
+        g_autofree char *id = g_strdup_printf("id-%u", i);
+        const RolloutHost host = {.name = "team/web", .host = "localhost", .id = id, .group = "", .wariness = -1};
+        first += rollout_phase(&rollout, &host) == 0;
+    }
+    assert_in_range(first, 400, 600);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -187,6 +202,7 @@ int main(void)
         cmocka_unit_test(failures_stop_it),
         cmocka_unit_test(wariness_is_a_place),
         cmocka_unit_test(hosts_are_spread),
+        cmocka_unit_test(hosts_of_one_name_are_spread_by_their_ids),
         cmocka_unit_test(a_group_names_its_phase),
         cmocka_unit_test(barriers_are_passed_in_their_order),
     };
