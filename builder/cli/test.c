@@ -213,7 +213,8 @@ static gboolean run(int argc, char **argv, GError **error)
         INPUTS_OPTIONS(arguments.given),
         {"accel", 0, 0, G_OPTION_ARG_STRING, &arguments.accel, "auto, kvm or tcg", "WHAT"},
         {"pull", 0, 0, G_OPTION_ARG_STRING, &arguments.pull,
-         "Ask the registry: missing (where the store has none, the default), always, never", "WHEN"},
+         "Ask the registry: missing (where the store has none), always (the default of a tag that moves), never",
+         "WHEN"},
         {"policy", 0, 0, G_OPTION_ARG_FILENAME, &arguments.policy,
          "Which images may be used, signed by whom (policy.json)", "FILE"},
         G_OPTION_ENTRY_NULL,
@@ -224,7 +225,7 @@ static gboolean run(int argc, char **argv, GError **error)
     environment_use_policy(arguments.policy);
     IngotPull pull;
     g_autoptr(IngotReference) reference = ingot_reference_parse(argv[1], error);
-    if (reference == NULL || !ingot_pull_parse(arguments.pull, reference, &pull, error)) {
+    if (reference == NULL || !ingot_pull_parse_current(arguments.pull, reference, &pull, error)) {
         return FALSE;
     }
     /* A wrong passphrase is told before the machine boots. */
@@ -250,7 +251,11 @@ const IngotVerb verb_test = {
     "Ends with 0 where all tests passed, with 1 where one failed: the report that is attached says FAILED then. Where\n"
     "the machine can't be tested at all, nothing is attached. With --key the report is signed, as gates with keys ask "
     "for\n"
-    "(the passphrase is $INGOT_PASSPHRASE, or typed).\n"
+    "(the passphrase is $INGOT_PASSPHRASE, or typed). A registry's tag that may move, as those of channels do, is "
+    "looked\n"
+    "up there: the image that it names now is tested. A version or a digest that the store has is tested as it is "
+    "there;\n"
+    "--pull says otherwise.\n"
     "\n"
     "Examples:\n"
     "  ingot test web:1.0.0\n"

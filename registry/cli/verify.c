@@ -24,18 +24,6 @@ static gboolean verify_store(const IngotReference *reference, Signers *signers, 
     return signers->signatures != NULL;
 }
 
-/* A tag that moves may name another image in its registry than it does in the store: the one that a pull takes is
- * verified. */
-static gboolean verify_where(const char *when, const IngotReference *reference, IngotPull *pull, GError **error)
-{
-    gboolean moves = reference->digest == NULL && (reference->tag == NULL || !ingot_tag_is_version(reference->tag));
-    if (when == NULL && moves && reference->host != NULL) {
-        *pull = INGOT_PULL_ALWAYS;
-        return TRUE;
-    }
-    return ingot_pull_parse(when, reference, pull, error);
-}
-
 static gboolean verify_find(IngotReference *reference, IngotPull pull, Signers *signers, GError **error)
 {
     GError *problem = NULL;
@@ -154,8 +142,8 @@ static gboolean verify_reference(const char *text, const char *when, Trusted *tr
     IngotPull pull;
     g_auto(Signers) signers = {0};
     g_autoptr(IngotReference) reference = ingot_reference_parse(text, error);
-    if (reference == NULL || !verify_where(when, reference, &pull, error) || !trusted_read(trusted, error) ||
-        !verify_find(reference, pull, &signers, error)) {
+    if (reference == NULL || !ingot_pull_parse_current(when, reference, &pull, error) ||
+        !trusted_read(trusted, error) || !verify_find(reference, pull, &signers, error)) {
         return FALSE;
     }
     const TrustSigners all = trusted_signers(trusted);

@@ -336,6 +336,12 @@ gboolean ingot_pull_parse(const char *text, const IngotReference *reference, Ing
     return TRUE;
 }
 
+gboolean ingot_pull_parse_current(const char *text, const IngotReference *reference, IngotPull *pull, GError **error)
+{
+    gboolean moves = reference->digest == NULL && (reference->tag == NULL || !ingot_tag_is_version(reference->tag));
+    return ingot_pull_parse(text == NULL && moves && reference->host != NULL ? "always" : text, reference, pull, error);
+}
+
 gboolean ingot_pull_asks(IngotPull pull, const IngotReference *reference, const GError *problem)
 {
     gboolean missing = pull == INGOT_PULL_ALWAYS || g_error_matches(problem, INGOT_ERROR, INGOT_ERROR_NOT_FOUND);

@@ -22,6 +22,14 @@ ends() {
 }
 ends 0 ingot promote "$name" 1.0.0 dev
 ends 0 ingot promote "$name" dev prod
+# tests OPTION...: what the store has of dev once `ingot test` has looked at it, with a recipe that ends it there.
+echo 'name: none' >"$TMP/none.yaml"
+tests() {
+    ends 2 ingot test "$name:dev" --recipe "$TMP/none.yaml" "$@"
+    grep -q 'the recipe has no tests' "$TMP/out" || fail "$(cat "$TMP/out")"
+    ingot show --pull=never --json "$name:dev" | python3 -c 'import json,sys; print(json.load(sys.stdin)["digest"])'
+}
+first=$(tests)
 ok "without a pipeline whoever may promote does"
 
 ingot key generate "$TMP/release" 2>/dev/null >&2
@@ -41,6 +49,7 @@ ends 0 ingot pipeline diff "$REGISTRY" "$TMP/pipelines.yaml"
 ends 0 ingot pipeline show "$name"
 grep -q 'BEGIN PUBLIC KEY' "$TMP/out" || fail "show: $(cat "$TMP/out")"
 ends 0 ingot promote "$name" 1.1.0 dev
+[ "$(tests --pull=missing)" = "$first" ] && [ "$(tests)" != "$first" ] || fail "another image than dev names now is tested"
 ends 3 ingot promote "$name" dev prod
 grep -q 'signed: REFUSED' "$TMP/out" && grep -q 'ingot sign' "$TMP/out" || fail "what a gate says: $(cat "$TMP/out")"
 ends 0 ingot sign "$name:1.1.0" --key "$TMP/release"
