@@ -2,7 +2,7 @@
 # The whole way in one run: recipe -> image -> registry -> dev, test and prod -> a host that follows prod; then a second version:
 # a gate that refuses it, its tests, its way to prod, its booted machine and page, and the way back.
 # Everything that it makes lies in one folder: $INGOT_DEMO, or ingot-demo in the XDG data folder.
-set -eu
+set -euo pipefail
 cd "$(dirname "$0")/.."
 bin=$(realpath "${B:-build}")
 demo=${INGOT_DEMO:-${XDG_DATA_HOME:-$HOME/.local/share}/ingot-demo}
@@ -26,7 +26,8 @@ trap 'exit 130' INT TERM
 
 elapsed() { awk "BEGIN { printf \"%5.1f\", ($(date +%s%N) - $started) / 1e9 }"; }
 # stage WORDS COMMAND…: one line when the command is done: its time, the words, the last that it printed. Its messages are in
-# demo.log, and shown if it fails.
+# demo.log, and shown if it fails. In a function that it runs nothing ends by itself what fails (`set -e` does not count there):
+# each step says so.
 stage() {
     local words=$1 said
     shift
@@ -60,15 +61,15 @@ follow() {
 }
 # The host's next deployment is of that version.
 deployed() {
-    local count
+    local count said expected
     count=$(wc -l <"$demo/seen")
     until [ "$(wc -l <"$demo/deployed")" -gt "$count" ]; do
         kill -0 "$follower" 2>/dev/null || { cat "$demo/follow.log" >&2; return 1; }
         sleep 0.1
     done
-    cp "$demo/deployed" "$demo/seen"
-    tail -1 "$demo/seen"
-    tail -1 "$demo/seen" | grep -q "^$1 "
+    cp "$demo/deployed" "$demo/seen" && said=$(tail -n 1 "$demo/seen") && expected=$(digest "$registry/web:$1") || return
+    echo "$said"
+    [ "$said" = "$1 $expected" ]
 }
 # A refusal is what is wanted: status 3. It prints what refuses, and what would do.
 refused() {
@@ -77,31 +78,35 @@ refused() {
     cat "$demo/refusal"
     [ "$status" = 3 ]
 }
-digest() { ingot show --json "$1" | sed -n 's/^ *"digest": "\(sha256:[0-9a-f]*\)".*/\1/p' | head -n 1; }
+# digest REF: the first that is told of it.
+digest() { ingot show --pull=always --json "$1" | sed -n '0,/^ *"digest": "\(sha256:[0-9a-f]*\)".*/s//\1/p' | grep .; }
 one_digest() {
-    local tag first=''
+    local tag one first=''
     for tag in "$@"; do
-        : "${first:=$(digest "$registry/web:$tag")}"
-        [ "$(digest "$registry/web:$tag")" = "$first" ] || { echo "$tag differs" >&2; return 1; }
+        one=$(digest "$registry/web:$tag") || { echo "$tag has no digest" >&2; return 1; }
+        [ "${first:=$one}" = "$one" ] || { echo "$tag differs" >&2; return 1; }
     done
     echo "$first"
 }
-# Boots what prod is now, and prints what its page says.
+# show_page WORDS: boots what prod is now, and prints what its page says, which is to be that.
 show_page() {
-    local port
+    local port page
     rm -f "$demo/run.json"
     ingot run --pull=always --port 80 --wait --json "$registry/web:prod" >"$demo/run.json" 2>"$demo/run.log" &
     machine=$!
     trap 'kill $machine; wait $machine || true' EXIT
     await "$demo/run.json" $machine '"80":' "$demo/run.log"
-    port=$(sed -n 's/.*"80": *\([0-9]*\).*/\1/p' "$demo/run.json")
-    curl --silent --show-error --fail --retry 20 --retry-all-errors --retry-delay 1 "http://127.0.0.1:$port/" |
-        sed -n 's/.*<p>\(.*\)<\/p>.*/"\1"/p'
+    port=$(sed -n 's/.*"80": *\([0-9]*\).*/\1/p' "$demo/run.json" | grep .) || return
+    page=$(curl --silent --show-error --fail --retry 20 --retry-all-errors --retry-delay 1 "http://127.0.0.1:$port/" |
+        sed -n 's/.*<p>\(.*\)<\/p>.*/\1/p') || return
+    echo "\"$page\""
+    [ "$page" = "$1" ] || { echo "the page says '$page', not '$1'" >&2; return 1; }
 }
+second='The second version: the very same bytes, from dev to prod.'
 second_version() {
     cp -r recipes/debian-12.yaml recipes/web.yaml recipes/site "$demo/recipes/"
     sed -i 's/^version: .*/version: 1.1.0/' "$demo/recipes/web.yaml"
-    sed -i 's,<p>.*</p>,<p>The second version: the very same bytes\, from dev to prod.</p>,' "$demo/recipes/site/index.html"
+    sed -i "s|<p>.*</p>|<p>$second</p>|" "$demo/recipes/site/index.html"
 }
 
 : >"$demo/demo.log"
@@ -137,7 +142,7 @@ stage "boot and test the image that the registry has" ingot test "$registry/web:
 stage "promote dev to test: it has a report now" ingot promote "$registry/web" dev test
 stage "promote test to prod" ingot promote "$registry/web" test prod --reason "the new site"
 stage "the host has fetched what differs, and deployed 1.1.0" deployed 1.1.0
-stage "boot what prod is, fetch its page" show_page
+stage "boot what prod is, fetch its page" show_page "$second"
 stage "roll prod back" ingot rollback "$registry/web" prod --reason "the old one was nicer"
 stage "the host has 1.0.0 again" deployed 1.0.0
 printf '\nThe log of prod:\n'
