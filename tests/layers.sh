@@ -25,6 +25,7 @@ declare -A allowed=(
     [cli/vagrant]="base format store remote transfer cli"
     [server]="base server/auth server/cli server/http server/storage server/upkeep server/views server/webhook"
     [server/auth]="base image server server/catalogue server/http"
+    [server/boxes]="base bundle image server/storage vagrant"
     [server/catalogue]="base server/events"
     [server/channel]="base evidence image server server/auth server/follow server/http server/mirror server/storage server/webhook trust"
     [server/cli]="base image server server/auth server/channel server/events server/follow server/http server/oci server/storage server/upkeep server/views server/webhook"

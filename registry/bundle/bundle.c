@@ -26,6 +26,7 @@ struct IngotBundle {
     gboolean is_disk;
     gboolean uefi, bios;      /* what the machine boots by; neither: it is not known */
     const char *architecture; /* or NULL */
+    const char *provider;     /* of a box; else NULL */
     json_t *vagrant;          /* or NULL */
     IngotWorkdir *workdir;    /* of what is unpacked; or NULL */
     Unchanged *files;         /* that the disks are read from */
@@ -120,6 +121,7 @@ static void take_machine(IngotBundle *bundle, const Found *found)
     bundle->uefi = found->uefi;
     bundle->bios = found->bios;
     bundle->architecture = found->architecture;
+    bundle->provider = found->provider;
     settle_firmware(bundle);
     if (found->provider != NULL && (found->vagrantfile != NULL || found->info != NULL)) {
         bundle->vagrant = vagrant_of(found);
@@ -249,6 +251,11 @@ gboolean ingot_bundle_look(IngotBundle *bundle, IngotBlocks *first, GError **err
 const char *ingot_bundle_architecture(const IngotBundle *bundle)
 {
     return bundle->architecture == NULL ? "amd64" : bundle->architecture;
+}
+
+const char *ingot_bundle_provider(const IngotBundle *bundle)
+{
+    return bundle->provider;
 }
 
 void ingot_bundle_describe(const IngotBundle *bundle, json_t *config, guint from)

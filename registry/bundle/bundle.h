@@ -41,6 +41,8 @@ gboolean ingot_bundle_convert(const IngotBundle *bundle, guint number, const cha
 gboolean ingot_bundle_look(IngotBundle *bundle, IngotBlocks *first, GError **error);
 /* What its machine is called to be of ("amd64" where nothing tells). */
 const char *ingot_bundle_architecture(const IngotBundle *bundle);
+/* For which provider it is a Vagrant box ("vmware" for all of VMware's); NULL: it is none. */
+const char *ingot_bundle_provider(const IngotBundle *bundle);
 /* Sets what is known of the machine in an image's config, or in a part of one: "architecture"; "firmware" where it
  * boots by UEFI alone; "bus" of each of its disks, from the config's number `from` on, where it is not SATA; of a box,
  * "vagrant": {"provider", "vagrantfile", "info"}. */

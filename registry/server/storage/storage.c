@@ -352,6 +352,11 @@ void storage_let_go(Storage *storage)
     }
 }
 
+const char *storage_path(const Storage *storage)
+{
+    return storage->path;
+}
+
 gboolean storage_is_sparse(const Storage *storage, const char *name)
 {
     return storage->limits.sparse != NULL && g_pattern_match_simple(storage->limits.sparse, name);

@@ -36,6 +36,7 @@ Storage *storage_open(const char *path, GError **error);
 Storage *storage_open_shared(const char *path, GError **error);
 void storage_close(Storage *storage);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Storage, storage_close)
+const char *storage_path(const Storage *storage); /* of its folder */
 
 typedef struct {
     guint64 total;       /* bytes that packs may take; 0: no limit */
