@@ -71,6 +71,9 @@ static gboolean refuse_unknown(const Parcel *parcel, GError **error)
 
 static gboolean look(const Parcel *parcel, Found *found, GError **error)
 {
+    if (!parcel->listed) {
+        return find_in_ovf(parcel, g_ptr_array_index(parcel->members, 0), found, error);
+    }
     const ParcelMember *metadata = find_metadata(parcel);
     g_autoptr(GPtrArray) descriptors = parcel_texts(parcel, ".ovf"), machines = parcel_texts(parcel, ".vmx");
     g_autoptr(GPtrArray) exported = parcel_with_suffix(parcel, ".vmcx"), old = parcel_texts(parcel, ".xml");

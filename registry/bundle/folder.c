@@ -130,15 +130,20 @@ Parcel *parcel_open_folder(const char *path, const char *name, GError **error)
 Parcel *parcel_open_beside(const char *path, const char *name, GError **error)
 {
     g_autofree char *folder = g_path_get_dirname(path);
-    g_autofree char *file = g_path_get_basename(path);
     g_autoptr(Parcel) parcel = members_new(folder, name, TRUE);
+    ParcelMember *member = members_add(parcel, g_path_get_basename(path), error);
     struct stat info;
-    if (stat(path, &info) != 0) {
+    g_auto(IngotFd) fd = member == NULL ? -1 : ingot_file_open(path, O_RDONLY, 0, error);
+    if (fd < 0) {
+        return NULL;
+    }
+    if (fstat(fd, &info) != 0) {
         ingot_error_set_errno(error, errno, "%s", name);
         return NULL;
     }
-    ParcelMember *member = members_add(parcel, g_steal_pointer(&file), error);
-    return member != NULL && describe(parcel, member, &info, error) ? g_steal_pointer(&parcel) : NULL;
+    member->file = TRUE;
+    member->size = (guint64)info.st_size;
+    return members_read_descriptor(parcel, member, read_file, &fd, error) ? g_steal_pointer(&parcel) : NULL;
 }
 
 const ParcelMember *folder_find(const Parcel *parcel, const char *name)

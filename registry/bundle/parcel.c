@@ -130,12 +130,9 @@ static gboolean describes(const char *name)
     return is && !g_str_has_prefix(base, "._");
 }
 
-gboolean members_read_text(Parcel *parcel, ParcelMember *member, MembersRead read, gpointer source, GError **error)
+gboolean members_read_descriptor(Parcel *parcel, ParcelMember *member, MembersRead read, gpointer source,
+                                 GError **error)
 {
-    gboolean extra = is_extra(member->name);
-    if (!member->file || !(extra || describes(member->name)) || (extra && member->size > PARCEL_EXTRA_MAX)) {
-        return TRUE;
-    }
     if (member->size > PARCEL_TEXT_MAX) {
         return bundle_refuse(parcel->name, error, "'%s' is larger than 1 MiB", member->name);
     }
@@ -150,6 +147,15 @@ gboolean members_read_text(Parcel *parcel, ParcelMember *member, MembersRead rea
         member->text_size += got > 0 ? (gsize)got : 0;
     }
     return got >= 0;
+}
+
+gboolean members_read_text(Parcel *parcel, ParcelMember *member, MembersRead read, gpointer source, GError **error)
+{
+    gboolean extra = is_extra(member->name);
+    if (!member->file || !(extra || describes(member->name)) || (extra && member->size > PARCEL_EXTRA_MAX)) {
+        return TRUE;
+    }
+    return members_read_descriptor(parcel, member, read, source, error);
 }
 
 /* --- finding --- */

@@ -15,6 +15,9 @@ ParcelMember *members_add(Parcel *parcel, char *name, GError **error);
 typedef gssize (*MembersRead)(gpointer source, void *buffer, gsize size, GError **error);
 /* The text of a member that describes; nothing for others. */
 gboolean members_read_text(Parcel *parcel, ParcelMember *member, MembersRead read, gpointer source, GError **error);
+/* The text of a member that is known to be a descriptor, whatever it is called. */
+gboolean members_read_descriptor(Parcel *parcel, ParcelMember *member, MembersRead read, gpointer source,
+                                 GError **error);
 /* All bytes of the member, for all who want it. */
 gboolean members_take(const Parcel *parcel, const ParcelMember *member, MembersRead read, gpointer source,
                       const ParcelTake *takes, guint count, IngotProgress *progress, GError **error);

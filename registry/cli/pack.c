@@ -95,11 +95,85 @@ static gboolean parse_sha256(const char *text, IngotDigest *digest, GError **err
 
 /* --- the image --- */
 
-static IngotPacked *pack(IngotStore *store, IngotBundle *bundle, const char *name, const IngotPackOptions *options,
-                         GError **error)
+/* What an image is made of: one machine's disks, from one file or from several. */
+typedef struct {
+    GPtrArray *bundles;         /* of IngotBundle */
+    GPtrArray *uses;            /* of IngotLock: see ingot_download_cached */
+    GPtrArray *packed;          /* of IngotPacked: all disks, in order */
+    const IngotBundle *machine; /* the one that tells what the machine is */
+    guint first;                /* the number of its first disk */
+} Making;
+
+static void making_clear(Making *making)
 {
-    g_autoptr(IngotBlocks) blocks = ingot_bundle_blocks(bundle, 0, error);
-    if (blocks == NULL || !ingot_bundle_look(bundle, blocks, error)) {
+    g_ptr_array_unref(making->packed);
+    g_ptr_array_unref(making->bundles);
+    g_ptr_array_unref(making->uses);
+}
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Making, making_clear)
+
+static void free_bundle(gpointer bundle)
+{
+    ingot_bundle_free(bundle);
+}
+
+static void free_use(gpointer use)
+{
+    ingot_lock_release(use);
+}
+
+static void free_packed(gpointer packed)
+{
+    ingot_packed_free(packed);
+}
+
+static gboolean open_bundle(Making *making, const char *disk, const IngotDigest *wanted, GError **error)
+{
+    IngotLock *use = NULL;
+    g_autoptr(Unchanged) files = unchanged_new();
+    g_autofree char *path = locate(disk, wanted, files, &use, error);
+    g_autofree char *name = ingot_text_url(disk);
+    if (use != NULL) {
+        g_ptr_array_add(making->uses, use);
+    }
+    IngotBundle *bundle = path == NULL ? NULL : ingot_bundle_open(path, name, files, ingot_command_progress(), error);
+    if (bundle == NULL) {
+        return FALSE;
+    }
+    g_ptr_array_add(making->bundles, bundle);
+    return TRUE;
+}
+
+/* Plain disks may come beside a machine's, but not a second machine. */
+static gboolean find_machine(Making *making, char **disks, GError **error)
+{
+    guint count = 0;
+    for (guint i = 0; i < making->bundles->len; i++) {
+        const IngotBundle *bundle = g_ptr_array_index(making->bundles, i);
+        gboolean tells = !ingot_bundle_is_disk(bundle);
+        if (tells && making->machine != NULL && !ingot_bundle_is_disk(making->machine)) {
+            g_set_error(error, INGOT_ERROR, INGOT_ERROR_INVALID, "%s: a second machine, an image is one", disks[i]);
+            return FALSE;
+        }
+        if (tells || making->machine == NULL) {
+            making->machine = bundle;
+            making->first = count;
+        }
+        count += ingot_bundle_count(bundle);
+    }
+    if (count > INGOT_DISKS_MAX) {
+        g_set_error(error, INGOT_ERROR, INGOT_ERROR_INVALID, "%s: %u disks, an image has %u at most", disks[0], count,
+                    INGOT_DISKS_MAX);
+        return FALSE;
+    }
+    return TRUE;
+}
+
+static IngotPacked *pack(IngotStore *store, IngotBundle *bundle, guint number, const char *name,
+                         const IngotPackOptions *options, GError **error)
+{
+    g_autoptr(IngotBlocks) blocks = ingot_bundle_blocks(bundle, number, error);
+    if (blocks == NULL || (number == 0 && !ingot_bundle_look(bundle, blocks, error))) {
         return NULL;
     }
     ingot_progress_begin(options->progress, ingot_blocks_size(blocks), "pack %s", name);
@@ -112,40 +186,91 @@ static IngotPacked *pack(IngotStore *store, IngotBundle *bundle, const char *nam
     return packed;
 }
 
-static gboolean add_image(IngotStore *store, const IngotReference *reference, const IngotPacked *packed,
-                          const IngotBundle *bundle, IngotDigest *digest, GError **error)
+static gboolean pack_bundle(Making *making, IngotStore *store, IngotBundle *bundle, const char *disk,
+                            const IngotPackOptions *options, GError **error)
 {
-    const IngotPackedDisk disk = {{packed->digest, packed->size}, packed->index};
+    guint count = ingot_bundle_count(bundle);
+    g_autofree char *whole = ingot_text_url(disk);
+    for (guint i = 0; i < count; i++) {
+        const char *name = count == 1 ? whole : ingot_bundle_disk_name(bundle, i);
+        IngotPacked *packed = pack(store, bundle, i, name, options, error);
+        if (packed == NULL) {
+            return FALSE;
+        }
+        g_ptr_array_add(making->packed, packed);
+    }
+    return TRUE;
+}
+
+static gboolean add_image(IngotStore *store, const IngotReference *reference, const Making *making, IngotDigest *digest,
+                          GError **error)
+{
+    g_autoptr(GArray) disks = g_array_new(FALSE, FALSE, sizeof(IngotPackedDisk));
+    g_autoptr(json_t) config = NULL;
     IngotDescriptor manifest;
-    g_autoptr(json_t) config = ingot_config_new(ingot_bundle_architecture(bundle), packed->index->disk_size);
-    ingot_bundle_describe(bundle, config, 0);
-    if (!ingot_store_add_image(store, reference->name, reference->tag, config, NULL, &disk, 1, &manifest, error)) {
+    for (guint i = 0; i < making->packed->len; i++) {
+        const IngotPacked *packed = g_ptr_array_index(making->packed, i);
+        const IngotPackedDisk disk = {{packed->digest, packed->size}, packed->index};
+        g_array_append_val(disks, disk);
+        if (i == 0) {
+            config = ingot_config_new(ingot_bundle_architecture(making->machine), packed->index->disk_size);
+        } else {
+            ingot_config_add_disk(config, packed->index->disk_size);
+        }
+    }
+    ingot_bundle_describe(making->machine, config, making->first);
+    if (!ingot_store_add_image(store, reference->name, reference->tag, config, NULL,
+                               (const IngotPackedDisk *)(gpointer)disks->data, disks->len, &manifest, error)) {
         return FALSE;
     }
     *digest = manifest.digest;
     return TRUE;
 }
 
-static gboolean make(const char *disk, const IngotReference *reference, const Arguments *arguments, IngotDigest *digest,
+/* All is found to be right before the first disk is packed. */
+static gboolean make(char **disks, const IngotReference *reference, const Arguments *arguments, IngotDigest *digest,
                      GError **error)
 {
     guint threads = arguments->threads == NOT_GIVEN ? 0 : (guint)arguments->threads;
     const IngotPackOptions options = {.threads = threads, .progress = ingot_command_progress()};
+    g_auto(Making) making = {.bundles = g_ptr_array_new_with_free_func(free_bundle),
+                             .uses = g_ptr_array_new_with_free_func(free_use),
+                             .packed = g_ptr_array_new_with_free_func(free_packed)};
     IngotDigest wanted;
     if (arguments->sha256 != NULL && !parse_sha256(arguments->sha256, &wanted, error)) {
         return FALSE;
     }
-    g_autoptr(IngotLock) use = NULL;
-    g_autoptr(Unchanged) files = unchanged_new();
-    g_autofree char *path = locate(disk, arguments->sha256 == NULL ? NULL : &wanted, files, &use, error);
-    g_autofree char *name = ingot_text_url(disk);
-    g_autoptr(IngotBundle) bundle = path == NULL ? NULL : ingot_bundle_open(path, name, files, options.progress, error);
-    if (bundle == NULL || !ingot_bundle_has_one_disk(bundle, "pack", error)) {
+    for (guint i = 0; disks[i] != NULL; i++) {
+        if (!open_bundle(&making, disks[i], arguments->sha256 == NULL ? NULL : &wanted, error)) {
+            return FALSE;
+        }
+    }
+    if (!find_machine(&making, disks, error)) {
         return FALSE;
     }
     g_autoptr(IngotStore) store = cli_store(error);
-    g_autoptr(IngotPacked) packed = store == NULL ? NULL : pack(store, bundle, name, &options, error);
-    return packed != NULL && add_image(store, reference, packed, bundle, digest, error);
+    for (guint i = 0; store != NULL && i < making.bundles->len; i++) {
+        if (!pack_bundle(&making, store, g_ptr_array_index(making.bundles, i), disks[i], &options, error)) {
+            return FALSE;
+        }
+    }
+    return store != NULL && add_image(store, reference, &making, digest, error);
+}
+
+static gboolean check_arguments(const Arguments *arguments, int disks, GError **error)
+{
+    if (arguments->threads != NOT_GIVEN && arguments->threads < 1) {
+        g_set_error(error, INGOT_ERROR, INGOT_ERROR_INVALID, "--threads %d: a number from 1 on is expected",
+                    arguments->threads);
+        return FALSE;
+    }
+    if (arguments->sha256 != NULL && disks > 1) {
+        g_set_error(error, INGOT_ERROR, INGOT_ERROR_INVALID,
+                    "--sha256 is what one file must be, and there are %d: check them before, as with sha256sum -c",
+                    disks);
+        return FALSE;
+    }
+    return TRUE;
 }
 
 static gboolean run(int argc, char **argv, GError **error)
@@ -156,39 +281,41 @@ static gboolean run(int argc, char **argv, GError **error)
         {"threads", 0, 0, G_OPTION_ARG_INT, &arguments.threads, "How many threads compress (one per core)", "N"},
         G_OPTION_ENTRY_NULL,
     };
-    if (!ingot_command_options(&verb_pack, entries, 2, 2, &argc, &argv, error)) {
+    if (!ingot_command_options(&verb_pack, entries, 2, G_MAXINT, &argc, &argv, error)) {
         return FALSE;
     }
-    g_autoptr(IngotReference) reference = ingot_reference_parse(argv[2], error);
+    const char *name = argv[argc - 1];
+    g_autoptr(IngotReference) reference = ingot_reference_parse(name, error);
     if (reference == NULL) {
         return FALSE;
     }
     if (reference->host != NULL || reference->tag == NULL || reference->digest != NULL) {
-        g_set_error(error, INGOT_ERROR, INGOT_ERROR_INVALID, "%s: NAME:VERSION of the local store is expected",
-                    argv[2]);
-        return FALSE;
-    }
-    if (arguments.threads != NOT_GIVEN && arguments.threads < 1) {
-        g_set_error(error, INGOT_ERROR, INGOT_ERROR_INVALID, "--threads %d: a number from 1 on is expected",
-                    arguments.threads);
+        g_set_error(error, INGOT_ERROR, INGOT_ERROR_INVALID, "%s: NAME:VERSION of the local store is expected", name);
         return FALSE;
     }
     IngotDigest digest;
-    if (!make(argv[1], reference, &arguments, &digest, error)) {
+    g_auto(GStrv) disks = g_strdupv(argv + 1);
+    g_clear_pointer(&disks[argc - 2], g_free);
+    if (!check_arguments(&arguments, argc - 2, error) || !make(disks, reference, &arguments, &digest, error)) {
         return FALSE;
     }
-    cli_print_result(argv[2], &digest);
+    cli_print_result(name, &digest);
     return TRUE;
 }
 
-const IngotVerb verb_pack = {"pack", "DISK NAME:VERSION", "make an image from a disk, an OVA or a Vagrant box",
-                             "DISK is a file or a URL (http, https; with --sha256): raw, qcow2, vmdk, vhd, vhdx or "
-                             "vdi, an OVA, or a Vagrant box\n"
-                             "for libvirt, qemu, virtualbox, vmware or hyperv. Its content tells which. Only allocated "
-                             "ranges are read. A disk that\n"
-                             "stands on another file, or a machine of several disks, is refused.\n\n"
-                             "Example:\n  ingot pack disk.qcow2 team/web:1.0.0\n  ingot pack web.ova team/web:1.0.0\n"
-                             "  ingot pack https://images.example/web.box --sha256 "
-                             "5f70bf18a086007016e948b04aed3b82103a36bea41755b6cddfaf10ace3c6ef \\\n"
-                             "      team/web:1.0.0\n",
-                             run};
+const IngotVerb verb_pack = {
+    "pack", "DISK... NAME:VERSION", "make an image from disks, an OVA or a Vagrant box",
+    "DISK is a file or a URL (http, https; with --sha256): raw, qcow2, vmdk, vhd, vhdx or vdi, an OVA, or a Vagrant "
+    "box\n"
+    "for libvirt, qemu, virtualbox, vmware or hyperv. Its content tells which. It may be the folder, too, in which an "
+    "OVF,\n"
+    "VMware's or Hyper-V's machine lies with its files, or the *.ovf there. A machine's disks, and those given one "
+    "after "
+    "another,\n"
+    "are the image's, in that order. Only allocated ranges are read. A disk that stands on another file is refused.\n\n"
+    "Example:\n  ingot pack disk.qcow2 team/web:1.0.0\n  ingot pack system.qcow2 data.raw team/db:1.0.0\n"
+    "  ingot pack web.ova team/web:1.0.0\n"
+    "  ingot pack https://images.example/web.box --sha256 "
+    "5f70bf18a086007016e948b04aed3b82103a36bea41755b6cddfaf10ace3c6ef \\\n"
+    "      team/web:1.0.0\n",
+    run};

@@ -1,8 +1,11 @@
-/* The texts of a bundle: the input is an OVF descriptor, the manifest of its package, and a *.vmx, all at once. */
+/* The texts of a bundle: the input is an OVF descriptor, the manifest of its package, a *.vmx, Hyper-V's XML and a
+ * Vagrantfile, all at once. */
 #include <ingot/error.h>
 #include <string.h>
 
+#include "bundle/boxfile.h"
 #include "bundle/checksums.h"
+#include "bundle/hyperv.h"
 #include "bundle/ovf.h"
 #include "bundle/vmx.h"
 #include "fuzz.h"
@@ -30,6 +33,11 @@ static void try_ovf(const char *text, gsize size)
         const OvfDisk *disk = g_ptr_array_index(ovf->disks, i);
         g_assert(disk->id != NULL && disk->capacity <= G_MAXINT64);
     }
+    g_assert(ovf->drives->len + ovf->unused->len == ovf->disks->len);
+    for (guint i = 0; i < ovf->drives->len; i++) {
+        const OvfDrive *drive = &g_array_index(ovf->drives, OvfDrive, i);
+        g_assert(g_ptr_array_find(ovf->disks, drive->disk, NULL) && !g_ptr_array_find(ovf->unused, drive->disk, NULL));
+    }
 }
 
 static void try_checksums(const char *text, gsize size)
@@ -48,10 +56,28 @@ static void try_checksums(const char *text, gsize size)
     }
 }
 
+static void try_hyperv(const char *text, gsize size)
+{
+    g_autoptr(GError) error = NULL;
+    g_autoptr(Hyperv) machine = hyperv_parse(text, size, "input", &error);
+    g_assert((machine == NULL) == (error != NULL));
+    if (machine == NULL) {
+        check_error(error);
+        return;
+    }
+    g_assert(machine->generation <= 2);
+    for (guint i = 0; i < machine->disks->len; i++) {
+        g_assert(strpbrk(g_ptr_array_index(machine->disks, i), "/\\") == NULL);
+    }
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     try_ovf((const char *)data, size);
     try_checksums((const char *)data, size);
+    try_hyperv((const char *)data, size);
+    g_autofree char *text = g_strndup((const char *)data, size);
+    (void)boxfile_read(text);
     g_autoptr(Vmx) vmx = vmx_parse((const char *)data, size);
     for (guint i = 0; i < vmx->disks->len; i++) {
         g_assert(((const VmxDisk *)g_ptr_array_index(vmx->disks, i))->bus != NULL);
