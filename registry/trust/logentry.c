@@ -75,30 +75,56 @@ static gboolean body_fits_hashed(const json_t *spec, const SignedFact *fact)
            body_has_signer(signature, "content", json_object_get(signature, "publicKey"), "content", fact);
 }
 
+/* FALSE: no envelope was signed. */
+static gboolean fact_payload(const SignedFact *fact, IngotDigest *payload)
+{
+    if (fact->payload == NULL) {
+        return FALSE;
+    }
+    ingot_digest_of(g_bytes_get_data(fact->payload, NULL), g_bytes_get_size(fact->payload), payload);
+    return TRUE;
+}
+
 static gboolean body_fits_dsse(const json_t *spec, const SignedFact *fact)
 {
     const json_t *signatures = json_object_get(spec, "signatures"), *first = json_array_get(signatures, 0);
     IngotDigest payload;
-    if (fact->payload == NULL || json_array_size(signatures) != 1) {
-        return FALSE;
-    }
-    ingot_digest_of(g_bytes_get_data(fact->payload, NULL), g_bytes_get_size(fact->payload), &payload);
-    return body_has_hash(json_object_get(spec, "payloadHash"), &payload) &&
+    return fact_payload(fact, &payload) && json_array_size(signatures) == 1 &&
+           body_has_hash(json_object_get(spec, "payloadHash"), &payload) &&
            body_has_signer(first, "signature", first, "verifier", fact);
 }
 
-/* The same as newer logs (Rekor, version 2) have it, for envelopes too. */
-static gboolean body_fits_newer(const json_t *spec, const SignedFact *fact)
+/* Newer logs (Rekor, version 2) write hashes and signers as protobuf's JSON does. */
+static gboolean newer_has_hash(const json_t *hash, const IngotDigest *digest)
 {
-    const json_t *entry = json_object_get(spec, "hashedRekordV002"), *data = json_object_get(entry, "data");
-    const json_t *signature = json_object_get(entry, "signature");
-    g_autofree char *digest = base64_write(fact->digest.bytes, sizeof fact->digest.bytes);
+    g_autofree char *text = base64_write(digest->bytes, sizeof digest->bytes);
+    return g_strcmp0(json_string_value(json_object_get(hash, "algorithm")), "SHA2_256") == 0 &&
+           g_strcmp0(json_string_value(json_object_get(hash, "digest")), text) == 0;
+}
+
+static gboolean newer_has_signer(const json_t *signature, const SignedFact *fact)
+{
     g_autoptr(GBytes) bytes = x509_member(signature, "content", SIGNATURE_MOST);
     g_autoptr(X509) certificate =
         x509_read(json_object_get(json_object_get(signature, "verifier"), "x509Certificate"), NULL);
-    return g_strcmp0(json_string_value(json_object_get(data, "algorithm")), "SHA2_256") == 0 &&
-           g_strcmp0(json_string_value(json_object_get(data, "digest")), digest) == 0 &&
-           body_is_by(bytes, certificate, fact);
+    return body_is_by(bytes, certificate, fact);
+}
+
+/* Of envelopes too: then the hash is of what an envelope's signature signs. */
+static gboolean body_fits_newer_hashed(const json_t *spec, const SignedFact *fact)
+{
+    const json_t *entry = json_object_get(spec, "hashedRekordV002");
+    return newer_has_hash(json_object_get(entry, "data"), &fact->digest) &&
+           newer_has_signer(json_object_get(entry, "signature"), fact);
+}
+
+static gboolean body_fits_newer_dsse(const json_t *spec, const SignedFact *fact)
+{
+    const json_t *entry = json_object_get(spec, "dsseV002"), *signatures = json_object_get(entry, "signatures");
+    IngotDigest payload;
+    return fact_payload(fact, &payload) && json_array_size(signatures) == 1 &&
+           newer_has_hash(json_object_get(entry, "payloadHash"), &payload) &&
+           newer_has_signer(json_array_get(signatures, 0), fact);
 }
 
 static const struct {
@@ -106,8 +132,9 @@ static const struct {
     gboolean (*fits)(const json_t *spec, const SignedFact *fact);
 } kinds[] = {
     {"hashedrekord", "0.0.1", body_fits_hashed},
-    {"hashedrekord", "0.0.2", body_fits_newer},
+    {"hashedrekord", "0.0.2", body_fits_newer_hashed},
     {"dsse", "0.0.1", body_fits_dsse},
+    {"dsse", "0.0.2", body_fits_newer_dsse},
 };
 
 static gboolean body_check(GBytes *body, const json_t *entry, const SignedFact *fact, GError **error)
@@ -126,7 +153,9 @@ static gboolean body_check(GBytes *body, const json_t *entry, const SignedFact *
                    logentry_denied(error, "it is about another signature");
         }
     }
-    return logentry_denied(error, "it is of another kind than those that are read: hashedrekord and dsse");
+    return logentry_denied(
+        error, "it is of another kind than those that are read: hashedrekord and dsse, each of version 0.0.1 "
+               "or 0.0.2");
 }
 
 /* --- the promise --- */

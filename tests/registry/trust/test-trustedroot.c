@@ -48,7 +48,8 @@ typedef struct {
     gboolean foreign_cert_log; /* another has */
     gboolean foreign_log;      /* another log has noted it */
     gboolean unlogged, no_promise, proof, hashed, message;
-    gboolean newer; /* noted by a log of Rekor, version 2 */
+    gboolean newer;    /* noted by a log of Rekor, version 2, */
+    gboolean envelope; /* as an envelope */
 } Making;
 
 /* --- keys, certificates --- */
@@ -313,17 +314,31 @@ static json_t *make_proof(const char *body, const Log *log)
                            "hashes", a, b, "checkpoint", "envelope", envelope);
 }
 
+/* What the signature of an envelope signs, or the payload itself. */
+static char *newer_body(const Making *making, const IngotDigest *digest, const char *payload, const char *signature,
+                        X509 *certificate)
+{
+    IngotDigest of_payload;
+    ingot_digest_of(payload, strlen(payload), &of_payload);
+    const IngotDigest *hashed = making->envelope ? &of_payload : digest;
+    g_autofree char *der = der_text(certificate), *hash = base64_write(hashed->bytes, sizeof hashed->bytes);
+    g_autoptr(json_t) data = ingot_json_pack("{s:s, s:s}", "algorithm", "SHA2_256", "digest", hash);
+    g_autoptr(json_t) by = ingot_json_pack("{s:s, s:{s:{s:s}, s:s}}", "content", signature, "verifier",
+                                           "x509Certificate", "rawBytes", der, "keyDetails", "PKIX_ECDSA_P256_SHA_256");
+    g_autoptr(json_t) spec =
+        making->envelope ? ingot_json_pack("{s:{s:O, s:[O]}}", "dsseV002", "payloadHash", data, "signatures", by)
+                         : ingot_json_pack("{s:{s:O, s:O}}", "hashedRekordV002", "data", data, "signature", by);
+    g_autoptr(json_t) body = ingot_json_pack("{s:s, s:s, s:O}", "kind", making->envelope ? "dsse" : "hashedrekord",
+                                             "apiVersion", "0.0.2", "spec", spec);
+    return ingot_json_canonical(body);
+}
+
 static char *make_body(const Making *making, const IngotDigest *digest, const char *payload, const char *signature,
                        X509 *certificate)
 {
     g_autofree char *pem = pem_text(certificate), *text = ingot_digest_to_text(digest), *inner = NULL;
     if (making->newer) {
-        g_autofree char *der = der_text(certificate), *hash = base64_write(digest->bytes, sizeof digest->bytes);
-        g_autoptr(json_t) body = ingot_json_pack("{s:s, s:s, s:{s:{s:{s:s, s:s}, s:{s:s, s:{s:{s:s}}}}}}", "kind",
-                                                 "hashedrekord", "apiVersion", "0.0.2", "spec", "hashedRekordV002",
-                                                 "data", "algorithm", "SHA2_256", "digest", hash, "signature",
-                                                 "content", signature, "verifier", "x509Certificate", "rawBytes", der);
-        return ingot_json_canonical(body);
+        return newer_body(making, digest, payload, signature, certificate);
     }
     if (making->hashed || making->message) {
         g_autoptr(json_t) body =
@@ -345,7 +360,8 @@ static char *make_body(const Making *making, const IngotDigest *digest, const ch
 static json_t *make_entry(const Case *c, const Making *making, const char *body)
 {
     const Log log = log_of(c, making);
-    const char *kind = making->hashed || making->message || making->newer ? "hashedrekord" : "dsse";
+    const char *kind =
+        making->hashed || making->message || (making->newer && !making->envelope) ? "hashedrekord" : "dsse";
     const gint64 noted = making->noted == 0 ? NOON : making->noted;
     g_autofree char *id = base64_write(log.id.bytes, sizeof log.id.bytes);
     g_autofree char *hex = ingot_digest_to_text(&log.id);
@@ -494,6 +510,7 @@ static void right_ones_count(void **state)
     counts(c, c->root, &(Making){.message = TRUE, .proof = TRUE}, 1);
     counts(c, c->root, &(Making){.newer = TRUE, .proof = TRUE}, 1);
     counts(c, c->root, &(Making){.newer = TRUE, .message = TRUE}, 1);
+    counts(c, c->root, &(Making){.newer = TRUE, .envelope = TRUE, .proof = TRUE}, 1);
     counts(c, c->root, &(Making){.older_issuer = TRUE}, 1);
     counts(c, c->root, &(Making){.san = "critical,URI:https://git.example/a/b"}, 0);
     counts(c, no_cert_logs, &(Making){.no_sct = TRUE}, 1);
@@ -547,8 +564,8 @@ static json_t *entry_of(const json_t *bundle)
 static void foreign_entries_prove_nothing(void **state)
 {
     const Case *c = *state;
-    for (guint i = 0; i < 4; i++) {
-        const Making making = {.proof = TRUE, .hashed = i == 1, .message = i == 2, .newer = i == 3};
+    for (guint i = 0; i < 5; i++) {
+        const Making making = {.proof = TRUE, .hashed = i == 1, .message = i == 2, .newer = i >= 3, .envelope = i == 4};
         g_autoptr(json_t) own = make_bundle(c, &making), other = make_bundle(c, &making);
         json_array_set(json_object_get(json_object_get(own, "verificationMaterial"), "tlogEntries"), 0,
                        entry_of(other));
