@@ -256,9 +256,25 @@ static gboolean from_may_use(const SourceContext *context, const FromImage *from
     return allowed_stored(context->store, asked, image->entry, &options, error);
 }
 
+/* What the registry does not have any more was the tag's when the build began. */
+static IngotImage *from_pull_tag(const SourceContext *context, const FromImage *from, GError **error)
+{
+    g_autoptr(GError) problem = NULL;
+    g_autoptr(IngotRemoteOptions) remote = from_options(from);
+    const IngotPullOptions options = {.progress = context->progress, .remote = remote};
+    if (pull_since(context->store, from->exact, from->exact->tag, from->before, &options, &problem)) {
+        return ingot_store_image_by_digest(context->store, from->exact, error);
+    }
+    if (g_error_matches(problem, INGOT_ERROR, INGOT_ERROR_NOT_FOUND)) {
+        g_set_error(error, SOURCE_ERROR, SOURCE_ERROR_CHANGED, "%s moved: %s", from->name, problem->message);
+    } else {
+        g_propagate_error(error, g_steal_pointer(&problem));
+    }
+    return NULL;
+}
+
 /* The image of a tag, which has given its digest before: the store's, or its registry's, which the tag names in the
- * store from then on, unless another process has moved it there meanwhile. NOT_FOUND where a tag of the store has left
- * the image. */
+ * store from then on, unless another process has moved it there meanwhile. CHANGED where the tag has left it. */
 static IngotImage *from_open_tag(const SourceContext *context, const FromImage *from, GError **error)
 {
     IngotReference *exact = from->exact;
@@ -274,36 +290,25 @@ static IngotImage *from_open_tag(const SourceContext *context, const FromImage *
         return NULL;
     }
     if (exact->host == NULL) {
-        g_set_error(error, INGOT_ERROR, INGOT_ERROR_NOT_FOUND, "%s names another image by now", from->name);
+        g_set_error(error, SOURCE_ERROR, SOURCE_ERROR_CHANGED, "%s moved", from->name);
         return NULL;
     }
-    g_autoptr(IngotRemoteOptions) remote = from_options(from);
-    const IngotPullOptions options = {.progress = context->progress, .remote = remote};
-    return pull_since(context->store, exact, exact->tag, from->before, &options, error)
-               ? ingot_store_image_by_digest(context->store, exact, error)
-               : NULL;
+    return from_pull_tag(context, from, error);
 }
 
 /* A pinned image that is in the store is that image, whatever its tag names by now: another build may have moved it. An
  * image that was asked for by its tag is not to be found any more once the tag has left it. */
 static IngotImage *from_open(const SourceContext *context, const FromImage *from, GError **error)
 {
-    if (!from->moving) {
-        g_autoptr(IngotRemoteOptions) remote = from_options(from);
-        const IngotPullOptions options = {.progress = context->progress, .remote = remote};
-        g_autoptr(IngotImage) pinned = ingot_store_image_by_digest(context->store, from->exact, NULL);
-        return pinned == NULL ? ingot_transfer_image(context->store, from->exact, INGOT_PULL_MISSING, &options, error)
-               : from_may_use(context, from, from->exact, pinned, error) ? g_steal_pointer(&pinned)
-                                                                         : NULL;
+    if (from->moving) {
+        return from_open_tag(context, from, error);
     }
-    g_autoptr(GError) problem = NULL;
-    IngotImage *image = from_open_tag(context, from, &problem);
-    if (g_error_matches(problem, INGOT_ERROR, INGOT_ERROR_NOT_FOUND)) {
-        g_set_error(error, SOURCE_ERROR, SOURCE_ERROR_CHANGED, "%s moved", from->name);
-    } else if (problem != NULL) {
-        g_propagate_error(error, g_steal_pointer(&problem));
-    }
-    return image;
+    g_autoptr(IngotRemoteOptions) remote = from_options(from);
+    const IngotPullOptions options = {.progress = context->progress, .remote = remote};
+    g_autoptr(IngotImage) pinned = ingot_store_image_by_digest(context->store, from->exact, NULL);
+    return pinned == NULL ? ingot_transfer_image(context->store, from->exact, INGOT_PULL_MISSING, &options, error)
+           : from_may_use(context, from, from->exact, pinned, error) ? g_steal_pointer(&pinned)
+                                                                     : NULL;
 }
 
 /* What from_open would find in the store; NULL: it would pull. */

@@ -15,6 +15,7 @@ typedef struct {
     char *scope;
     GPtrArray *keys;  /* GPtrArray of TrustKey for each signature that is needed, in the order of the demands */
     const char *hint; /* where a signature may come from */
+    gboolean stored;  /* the signatures are a store's */
 } Admission;
 
 static void admission_clear(Admission *admission)
@@ -123,17 +124,27 @@ static gboolean admission_one_counts(const Admission *admission, const Demand *d
     return FALSE;
 }
 
+/* Always FALSE. What is missing is a signature, and only in a store: callers that take "not found" for an image that is
+ * not there, or a tag that has moved, are not told that. */
+static gboolean admission_refuse_unread_signature(const Admission *admission, const GError *unread, GError **error)
+{
+    gboolean lost = g_error_matches(unread, INGOT_ERROR, INGOT_ERROR_NOT_FOUND);
+    gboolean damaged = lost || g_error_matches(unread, INGOT_ERROR, INGOT_ERROR_CORRUPT);
+    g_autofree char *text = ingot_reference_to_text(admission->asked);
+    g_set_error(error, unread->domain, lost ? INGOT_ERROR_FAILED : unread->code,
+                "%s: not all of its signatures could be read, of which the policy %s needs one: %s%s", text,
+                admission->path, unread->message,
+                damaged && admission->stored ? " (`ingot fsck --repair` fetches what a store has lost)" : "");
+    return FALSE;
+}
+
 /* That none of them counts can be said only where all were read. Always FALSE. */
 static gboolean admission_refuse_signatures(const Admission *admission, const GPtrArray *signatures, const char *why,
                                             GError **error)
 {
     const GError *unread = signatures_unread(signatures);
-    g_autofree char *text = ingot_reference_to_text(admission->asked);
     if (unread != NULL) {
-        g_set_error(error, unread->domain, unread->code,
-                    "%s: not all of its signatures could be read, of which the policy %s needs one: %s", text,
-                    admission->path, unread->message);
-        return FALSE;
+        return admission_refuse_unread_signature(admission, unread, error);
     }
     g_autofree char *words = signatures->len == 0 ? g_strdup_printf("it is not signed%s", admission->hint)
                                                   : g_strdup_printf("none of its %u signatures counts: %s%s",
@@ -158,7 +169,7 @@ static gboolean admission_is_met(const Admission *admission, const GPtrArray *si
 gboolean admit_stored(IngotStore *store, const IngotReference *asked, const IngotDigest *image,
                       const IngotPullOptions *options, GError **error)
 {
-    g_auto(Admission) admission = {.asked = asked, .image = image};
+    g_auto(Admission) admission = {.asked = asked, .image = image, .stored = TRUE};
     admission.hint = asked->host == NULL ? "" : " (`ingot pull` fetches what its registry has by now)";
     if (!admission_begin(&admission, options, error)) {
         return FALSE;

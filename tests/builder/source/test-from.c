@@ -13,6 +13,9 @@
 #include <unistd.h>
 
 #include "source/source.h"
+#include "transfer/signatures.h"
+#include "trust/base64.h"
+#include "trust/intoto.h"
 
 #define SIZE (4 << 20) /* bytes */
 #define NOBODY 65534   /* a user who owns nothing */
@@ -371,6 +374,48 @@ static void test_policy(void **state)
     g_unsetenv("INGOT_POLICY");
 }
 
+/* Signs team/base:1.0.0 in the store, and says so in the policy. The digest of the bundle's blob. */
+static IngotDigest sign_base(const Fixture *fixture, const char *policy)
+{
+    IngotDigest bundle;
+    g_autoptr(TrustKey) key = trust_key_generate(NULL);
+    g_autoptr(json_t) nothing = json_object();
+    IngotDescriptor manifest = descriptor_of(fixture, fixture->first);
+    g_autofree char *said = intoto_write(&manifest.digest, "team/base:1.0.0", TRUST_SIGNED_PREDICATE, nothing);
+    g_auto(NewSignature) signature = {0};
+    new_signature_init(&signature, &manifest, trust_bundle_sign(key, said, NULL), TRUST_SIGNED_PREDICATE);
+    assert_true(signature_put_store(fixture->store, &signature, NULL));
+    g_autofree char *pem = trust_key_public_pem(key), *data = base64_write(pem, strlen(pem));
+    g_autofree char *text =
+        g_strdup_printf("{\"default\":[{\"type\":\"reject\"}],\"transports\":{\"containers-storage\":"
+                        "{\"\":[{\"type\":\"sigstoreSigned\",\"keyData\":\"%s\"}]}}}",
+                        data);
+    assert_true(g_file_set_contents(policy, text, -1, NULL));
+    ingot_digest_of(signature.bundle, strlen(signature.bundle), &bundle);
+    return bundle;
+}
+
+/* A signature that the store has lost is damage, which nothing that starts over heals: the tag has not moved. */
+static void test_signature_is_lost(void **state)
+{
+    Fixture *fixture = *state;
+    g_autofree char *policy = ingot_workdir_file(fixture->workdir, "policy.json");
+    const IngotDigest bundle = sign_base(fixture, policy);
+    g_setenv("INGOT_POLICY", policy, TRUE);
+    {
+        g_autoptr(Source) counted = make(fixture);
+        expect_disk(counted, "first");
+    }
+    g_autoptr(GError) error = NULL;
+    g_autoptr(SourceIdentity) identity = source_identify(&fixture->context, NULL);
+    lose(fixture, &bundle);
+    assert_null(source_prepare(&fixture->context, identity, &error));
+    assert_true(g_error_matches(error, INGOT_ERROR, INGOT_ERROR_FAILED));
+    assert_non_null(strstr(error->message, "not all of its signatures could be read"));
+    assert_non_null(strstr(error->message, "fsck --repair"));
+    g_unsetenv("INGOT_POLICY");
+}
+
 static void test_flipped_byte(void **state)
 {
     const Fixture *fixture = *state;
@@ -460,6 +505,7 @@ int main(void)
                                        TEST(test_pinned_is_lost),
                                        TEST(test_tag_of_registry),
                                        TEST(test_policy),
+                                       TEST(test_signature_is_lost),
                                        TEST(test_flipped_byte),
                                        TEST(test_remains),
                                        TEST(test_keeps_nothing),
