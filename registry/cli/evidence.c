@@ -94,6 +94,7 @@ static gboolean statement_describe(json_t *one, GBytes *content, const IngotDige
         return FALSE;
     }
     ingot_json_set_string(one, "predicate", statement->predicate_type);
+    json_object_set(one, "subjects", json_object_get(statement->root, "subject"));
     if (!statement_is_about(statement, image)) {
         g_set_error(error, INGOT_ERROR, INGOT_ERROR_CORRUPT, "it is about another image");
         return FALSE;
@@ -275,6 +276,10 @@ void evidence_print(const json_t *one)
     } else if (g_strcmp0(kind, "recipe") == 0) {
         add_part(line, "", said(one, "path"));
         add_list(line, "without ", json_object_get(one, "left_out"));
+    }
+    if (problem == NULL && json_array_size(json_object_get(one, "subjects")) > 1) {
+        g_string_append_printf(line, "%sabout %zu subjects", line->len == 0 ? "" : ", ",
+                               json_array_size(json_object_get(one, "subjects")));
     }
     if (problem == NULL && json_is_true(json_object_get(one, "signed"))) {
         add_part(line, "", "not verified");

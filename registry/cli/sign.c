@@ -10,6 +10,7 @@
 #include "evidence/packages.h"
 #include "evidence/testresult.h"
 #include "remote/environment.h"
+#include "store/meant.h"
 #include "transfer/signatures.h"
 #include "trust/intoto.h"
 #include "trust/keyfile.h"
@@ -86,6 +87,32 @@ static json_t *sign_predicate(const SignOptions *options, GError **error)
                : NULL;
 }
 
+/* A statement counts for each image that it names, by each of those names: what is signed says one thing of one image,
+ * and that it is signed, with its name, `ingot sign` says by itself alone. */
+static gboolean sign_check_statement(const Statement *statement, const IngotDigest *image, GError **error)
+{
+    size_t subjects = json_array_size(json_object_get(statement->root, "subject"));
+    if (!statement_is_about(statement, image)) {
+        g_set_error(error, INGOT_ERROR, INGOT_ERROR_DENIED, "it is about another image");
+        return FALSE;
+    }
+    if (subjects != 1) {
+        g_set_error(error, INGOT_ERROR, INGOT_ERROR_DENIED,
+                    "it is about %zu things, and signed it would count for each of them; --attest FILE signs what it "
+                    "says about this image alone",
+                    subjects);
+        return FALSE;
+    }
+    if (strcmp(statement->predicate_type, TRUST_SIGNED_PREDICATE) == 0) {
+        g_set_error(error, INGOT_ERROR, INGOT_ERROR_DENIED,
+                    "it says that the image is signed, by a name of its own: without --statement, `ingot sign` says "
+                    "that");
+        return FALSE;
+    }
+    return strcmp(statement->predicate_type, TEST_RESULT_PREDICATE) != 0 ||
+           sign_check_report("the statement", statement->predicate, error);
+}
+
 /* HOST/NAME:TAG, which a policy may hold against what is asked for. */
 static char *sign_name(const IngotReference *reference)
 {
@@ -125,15 +152,7 @@ static char *sign_content(Signing *signing, GBytes *content, const char *kind, c
         return NULL;
     }
     g_autoptr(Statement) statement = statement_parse(bytes, size, error);
-    if (statement == NULL) {
-        return NULL;
-    }
-    if (!statement_is_about(statement, &signing->image.digest)) {
-        g_set_error(error, INGOT_ERROR, INGOT_ERROR_DENIED, "it is about another image");
-        return NULL;
-    }
-    if (strcmp(statement->predicate_type, TEST_RESULT_PREDICATE) == 0 &&
-        !sign_check_report("the statement", statement->predicate, error)) {
+    if (statement == NULL || !sign_check_statement(statement, &signing->image.digest, error)) {
         return NULL;
     }
     signing->type = g_strdup(statement->predicate_type);
@@ -156,11 +175,11 @@ static char *sign_attached(Signing *signing, const ImagePlace *place, const char
     return text;
 }
 
-/* The bundle about the image, signed. */
-static gboolean sign_make(Signing *signing, const ImagePlace *place, const IngotReference *reference, GError **error)
+/* The bundle about the image, which it calls so, signed. */
+static gboolean sign_make(Signing *signing, const ImagePlace *place, const char *name, GError **error)
 {
     const SignOptions *options = signing->options;
-    g_autofree char *name = sign_name(reference), *statement = NULL;
+    g_autofree char *statement = NULL;
     if (options->statement != NULL) {
         statement = sign_attached(signing, place, name, error);
     } else {
@@ -175,19 +194,33 @@ static gboolean sign_make(Signing *signing, const ImagePlace *place, const Ingot
     return TRUE;
 }
 
+/* What the store calls it, where a digest alone was given: of several names, nobody knows which one is signed. Free it.
+ */
+static char *sign_name_in_store(IngotStore *store, IngotReference *reference, const IngotStoreEntry *entry,
+                                GError **error)
+{
+    g_autofree char *said = ingot_reference_local_name(reference);
+    if (strcmp(said, entry->name) != 0) {
+        g_autoptr(IngotStoreEntry) only = meant_name(store, reference, error);
+        return only == NULL ? NULL : ingot_name_to_text(only->name, only->tag);
+    }
+    if (reference->tag == NULL && reference->digest == NULL) {
+        reference->tag = g_strdup(entry->tag);
+    }
+    return sign_name(reference);
+}
+
 static gboolean sign_in_store(Signing *signing, IngotReference *reference, GError **error)
 {
     g_autoptr(IngotStore) store = cli_store(error);
     g_autoptr(IngotImage) image = store == NULL ? NULL : ingot_store_image(store, reference, error);
-    if (image == NULL) {
+    g_autofree char *name = image == NULL ? NULL : sign_name_in_store(store, reference, image->entry, error);
+    if (name == NULL) {
         return FALSE;
     }
     signing->image = image->entry->manifest;
-    if (reference->tag == NULL && reference->digest == NULL) {
-        reference->tag = g_strdup(image->entry->tag);
-    }
     const ImagePlace place = {.store = store};
-    return sign_make(signing, &place, reference, error) && signature_put_store(store, &signing->made, error);
+    return sign_make(signing, &place, name, error) && signature_put_store(store, &signing->made, error);
 }
 
 /* Where the image was pulled already, it is verified in the store. The registry has the signature in any case. */
@@ -208,7 +241,8 @@ static gboolean sign_in_registry(Signing *signing, IngotReference *reference, GE
     g_autoptr(GBytes) manifest =
         remote == NULL ? NULL : ingot_transfer_image_manifest(remote, reference, &signing->image, error);
     const ImagePlace place = {.remote = remote, .name = reference->name};
-    if (manifest == NULL || !sign_make(signing, &place, reference, error) ||
+    g_autofree char *name = sign_name(reference);
+    if (manifest == NULL || !sign_make(signing, &place, name, error) ||
         !signature_put_registry(remote, reference->name, &signing->made, error)) {
         return FALSE;
     }

@@ -350,10 +350,31 @@ ingot verify -q web:1.0.0 --key my.key.pub --type https://spdx.dev/Document/v2.3
 ingot push -q db:1.0.0 "$REGISTRY/web:0.9.0" >/dev/null
 expect 1 ingot sign "$REGISTRY/web:0.9.0" --key my.key --statement "$attached"
 grep -q "${attached}: it is attached to another image" err || fail "another image's package list is signed: $(cat err)"
+statement "$image" $SLSA | sed "s|\"subject\":\[|&{\"name\":\"team/db:1.0.0\",\"digest\":{\"sha256\":\"${other#*:}\"}},|" >said
+attached=$(attach application/vnd.in-toto+json said)
+expect 1 ingot sign "$REGISTRY/web:1.0.0" --key my.key --statement "$attached"
+grep -q "$attached: it is about 2 things" err || fail "a statement about another image too is signed: $(cat err)"
+ingot show --json --pull=always "$REGISTRY/web:1.0.0" | grep -q '"name": *"team/db:1.0.0"' || fail "show does not list the subjects"
+statement "$image" >said
+attached=$(attach application/vnd.in-toto+json said)
+expect 1 ingot sign "$REGISTRY/web:1.0.0" --key my.key --statement "$attached"
+grep -q "$attached: it says that the image is signed" err || fail "another one's name for the image is signed: $(cat err)"
 expect 2 ingot sign web:1.0.0 --key my.key --statement "$attached" --attest report --type urn:x
 expect 2 ingot sign web:1.0.0 --key my.key --statement "$(member signed.json signature)"
 grep -q 'neither a statement nor a package list' err || fail "a signature is signed: $(cat err)"
 ok "what is attached is signed as it is"
+
+# By its digest alone an image is signed as what the store calls it, where that has one name for it.
+tagged=$(ingot pack -q --store "$TMP/digests" db.raw team/db:2.0.0)
+ingot sign --store "$TMP/digests" "${tagged:0:19}" --key my.key --json >by-digest.json
+digests() { echo "$TMP/digests/blobs/sha256/${1#sha256:}"; }
+made=$(digests "$(member by-digest.json signature)")
+member "$(digests "$(member "$made" layers/0/digest)")" dsseEnvelope/payload | base64 -d | grep -q '"name":"team/db:2.0.0"' ||
+    fail "signed by its digest, the image has another name"
+ingot tag --store "$TMP/digests" team/db:2.0.0 team/db:dev >/dev/null
+expect 2 ingot sign --store "$TMP/digests" "$tagged" --key my.key
+grep -q 'say which name' err || fail "one of several names is signed: $(cat err)"
+ok "an image is signed by its name, never as its digest"
 
 # What is signed in the registry counts in the store too, which has the image; a tag that moves is looked up where a pull does it.
 store=$TMP/pulled
