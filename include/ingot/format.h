@@ -22,7 +22,8 @@ typedef struct {
 
 /* What a view is made from; all of it stays the caller's. */
 typedef struct {
-    IngotDisk *disk;
+    IngotDisk *disk;                 /* the image's; joined where it has several (disk.h) */
+    guint number, count;             /* only `count` of them, from this one on; count 0: all */
     const json_t *config;            /* the image's config; NULL: unknown */
     const char *name;                /* of the image, without host or tag: names files; "team/web"; NULL: unknown */
     const IngotFormatKeeper *keeper; /* NULL: what is to be measured is measured anew */
@@ -38,12 +39,19 @@ typedef struct {
 typedef struct {
     const char *name;    /* "qcow2" */
     const char *summary; /* what it is for, in one line */
-    /* FALSE: the image can't have this format (INVALID); nothing is measured for that. NULL: every image can. */
+    /* FALSE: the image can't have this format (INVALID); nothing is measured for that. Asked of each disk alone. NULL:
+     * every image can. */
     gboolean (*can)(const IngotFormatInput *input, GError **error);
     /* Its files: GPtrArray of IngotFormatFile, free it. Not called where `can` says no. */
     GPtrArray *(*files)(const IngotFormatInput *input, GError **error);
-    /* What compresses it, with its version: a name without blanks; then it is one file. NULL: nothing does. */
+    /* What compresses it, with its version: a name without blanks; then it is one file, or one for each disk. NULL:
+     * nothing does. */
     const char *(*codec)(void);
+    /* How many disks a machine of it has at most; 0: it is no machine, but a disk, and of several, each is a file. */
+    guint disks;
+    /* What the name of such a file ends in: "qcow2" for disk.qcow2, and for disk0.qcow2 and disk1.qcow2 of two disks.
+     */
+    const char *ending;
 } IngotFormat;
 
 /* All formats, ended by NULL. */
@@ -66,6 +74,8 @@ gboolean ingot_format_digest_kept(const IngotFormat *format, const IngotFormatIn
 gboolean ingot_format_digest(const IngotFormat *format, const IngotFormatInput *input, const IngotFormatFile *file,
                              IngotDigest *digest, GError **error);
 
+/* Whether it is a folder of files, for this input. */
+gboolean ingot_format_is_folder(const IngotFormat *format, const IngotFormatInput *input);
 /* Writes them: one file to path as ingot_layout_export does, several into a new folder there, which is whole when it
  * gets its name. */
 gboolean ingot_format_write(const GPtrArray *files, IngotDisk *disk, const char *path, IngotProgress *progress,

@@ -187,7 +187,7 @@ gboolean cli_output_write(const CliOutput *output, const IngotImage *image, cons
     }
     note_format(output);
     IngotProgress *progress = ingot_command_progress();
-    g_autoptr(IngotDisk) disk = ingot_image_only_disk(image, error);
+    g_autoptr(IngotDisk) disk = ingot_image_disk(image, error);
     const IngotFormatInput input = {.disk = disk, .config = image->config, .name = image->entry->name};
     if (disk == NULL || !ingot_format_can(format, &input, error)) {
         return FALSE;

@@ -7,7 +7,7 @@ extern const IngotFormat format_ova, format_qcow2, format_qcow2_zstd, format_raw
     format_vagrant_qemu, format_vagrant_virtualbox, format_vagrant_vmware, format_vdi, format_vhd, format_vhdx,
     format_vmdk, format_vmdk_stream, format_vmx;
 
-/* Whether it is several files, in a folder of their own. */
+/* Whether it is several files, in a folder of their own, of one disk already. */
 gboolean format_is_folder(const IngotFormat *format);
 /* FALSE: no folder can be made of that name (EXISTS: something has it). */
 gboolean format_folder_check(const char *path, GError **error);

@@ -49,12 +49,14 @@ void coder_give(Coder *coder)
 
 const void *coder_block(Coder *coder, IngotDisk *disk, guint64 offset, guint32 *size, GError **error)
 {
-    guint64 end = ingot_disk_index(disk)->disk_size;
-    gsize count = (gsize)MIN((guint64)coder->codec->block, end - offset);
+    guint member = ingot_disk_at(disk, offset);
+    guint64 within = offset - ingot_disk_base(disk, member);
+    guint64 end = ingot_disk_index(ingot_disk_member(disk, member))->disk_size;
+    gsize count = (gsize)MIN((guint64)coder->codec->block, end - within);
     if (!ingot_disk_read(disk, offset, coder->data, count, error)) {
         return NULL;
     }
     memset(coder->data + count, 0, coder->codec->block - count);
-    *size = coder->codec->encode(coder->state, offset, coder->data, coder->out);
+    *size = coder->codec->encode(coder->state, within, coder->data, coder->out);
     return coder->out;
 }

@@ -13,7 +13,8 @@ typedef struct {
     guint32 bound; /* bytes that they become at most */
     gpointer (*start)(void);
     void (*end)(gpointer state);
-    /* data: one block, with zeros where the disk has ended. Returns how many bytes it wrote to out, at least one. */
+    /* data: one block, at that offset of its own disk, with zeros where that has ended. Returns how many bytes it wrote
+     * to out, at least one. */
     guint32 (*encode)(gpointer state, guint64 offset, const void *data, void *out);
 } Codec;
 
@@ -23,5 +24,6 @@ Coder *coder_take(const Codec *codec);
 void coder_give(Coder *coder);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Coder, coder_give)
 
-/* The disk's block at offset, coded: *size bytes, the coder's until it is used again. NULL: the disk can't be read. */
+/* The disk's block at offset (of joined disks: a block of one of them), coded: *size bytes, the coder's until it is
+ * used again. NULL: the disk can't be read. */
 const void *coder_block(Coder *coder, IngotDisk *disk, guint64 offset, guint32 *size, GError **error);

@@ -2,18 +2,19 @@
 
 #include "base/file.h"
 
+#include "format/input.h"
 #include "format/segments.h"
 
 /* A block that is in the file. */
 typedef struct {
-    guint64 offset, place; /* on the disk; in the disk's layout */
+    guint64 offset, place; /* on the disk; in the file */
     guint32 size;
 } EarlyBlock;
 
 struct IngotFormatEarly {
     int fd;
     const char *name;
-    guint64 base;   /* of the disk's layout in the file */
+    guint64 base;   /* of the layout in the file of the disk that is being measured */
     GArray *blocks; /* of EarlyBlock, by offset */
 };
 
@@ -40,7 +41,7 @@ void early_free(Early *early)
 IngotLayout *early_guess(const IngotFormatInput *input)
 {
     IngotLayout *layout = ingot_layout_new();
-    ingot_layout_add_zeros(layout, MAX(ingot_disk_index(input->disk)->blob_size, 1));
+    ingot_layout_add_zeros(layout, MAX(input_index(input)->blob_size, 1));
     return layout;
 }
 
@@ -62,7 +63,7 @@ gboolean early_write(const Early *early, guint64 place, const void *bytes, gsize
 
 void early_add(Early *early, guint64 offset, guint64 place, guint32 size)
 {
-    EarlyBlock block = {.offset = offset, .place = place, .size = size};
+    EarlyBlock block = {.offset = offset, .place = early->base + place, .size = size};
     g_array_append_val(early->blocks, block);
 }
 
@@ -88,8 +89,7 @@ gboolean early_read(const Early *early, guint64 offset, guint32 size, guint64 wi
 {
     const EarlyBlock *block = early == NULL ? NULL : early_find(early, offset);
     *found = block != NULL && block->size == size;
-    return !*found ||
-           ingot_file_pread(early->fd, buffer, count, early->base + block->place + within, early->name, error);
+    return !*found || ingot_file_pread(early->fd, buffer, count, block->place + within, early->name, error);
 }
 
 static gboolean early_fits_from(const Early *early, const IngotLayout *layout, guint64 from)
@@ -98,9 +98,9 @@ static gboolean early_fits_from(const Early *early, const IngotLayout *layout, g
     for (guint i = 0; i < segments->len; i++) {
         const LayoutSegment *segment = &g_array_index(segments, LayoutSegment, i);
         const EarlyBlock *block = segment->kind == LAYOUT_CODED ? early_find(early, segment->offset) : NULL;
-        gboolean fits = segment->kind == LAYOUT_CODED ? block != NULL && block->size == segment->size &&
-                                                            early->base + block->place == from + segment->start
-                                                      : segment->kind != LAYOUT_DISK;
+        gboolean fits = segment->kind == LAYOUT_CODED
+                            ? block != NULL && block->size == segment->size && block->place == from + segment->start
+                            : segment->kind != LAYOUT_DISK;
         if (!fits ||
             (segment->kind == LAYOUT_INNER && !early_fits_from(early, segment->inner, from + segment->start))) {
             return FALSE;

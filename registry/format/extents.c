@@ -1,5 +1,7 @@
 #include "format/extents.h"
 
+#include "format/input.h"
+
 guint64 extents_divide_up(guint64 value, guint64 by)
 {
     return value / by + (value % by != 0);
@@ -39,12 +41,13 @@ guint64 extents_count(const GArray *extents)
     return count;
 }
 
-void extents_add(IngotLayout *layout, const GArray *extents, guint64 block, guint64 disk_size)
+void extents_add(IngotLayout *layout, const GArray *extents, guint64 block, const IngotFormatInput *input)
 {
+    guint64 disk_size = input_index(input)->disk_size, base = input_base(input);
     for (guint i = 0; i < extents->len; i++) {
         const Extent *extent = &g_array_index(extents, Extent, i);
         guint64 from = extent->first * block, to = from + extent->count * block, end = MIN(to, disk_size);
-        ingot_layout_add_disk(layout, from, end - from);
+        ingot_layout_add_disk(layout, base + from, end - from);
         ingot_layout_add_zeros(layout, to - end);
     }
 }

@@ -1,7 +1,7 @@
 /* Which blocks of a disk hold data, for formats that leave out the others. */
 #pragma once
 
-#include <ingot/layout.h>
+#include <ingot/format.h>
 
 typedef struct {
     guint64 first, count; /* blocks */
@@ -14,6 +14,6 @@ GArray *extents_find(const IngotIndex *index, guint64 block);
 guint64 extents_count(const GArray *extents);
 /* value / by, rounded up. */
 guint64 extents_divide_up(guint64 value, guint64 by);
-/* Appends the disk's bytes of all extents, one after another; the last block is filled up with zeros where the disk
- * ends in it. */
-void extents_add(IngotLayout *layout, const GArray *extents, guint64 block, guint64 disk_size);
+/* Appends the bytes of the input's disk of all extents, one after another; the last block is filled up with zeros where
+ * the disk ends in it. */
+void extents_add(IngotLayout *layout, const GArray *extents, guint64 block, const IngotFormatInput *input);

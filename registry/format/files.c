@@ -9,6 +9,7 @@
 
 #include "base/file.h"
 #include "format/all.h"
+#include "format/input.h"
 
 static void file_free(gpointer data)
 {
@@ -50,23 +51,10 @@ const IngotFormatFile *ingot_format_file(const GPtrArray *files, const char *nam
     return NULL;
 }
 
-static gboolean write_all(const GPtrArray *files, IngotDisk *disk, const char *folder, IngotProgress *progress,
-                          GError **error)
-{
-    for (guint i = 0; i < files->len; i++) {
-        const IngotFormatFile *file = g_ptr_array_index(files, i);
-        g_autofree char *path = g_build_filename(folder, file->name, NULL);
-        if (!ingot_layout_export(file->layout, disk, path, i == 0 ? progress : NULL, error)) {
-            return FALSE;
-        }
-    }
-    return TRUE;
-}
-
 static gboolean refuse_folder(const char *path, GError **error)
 {
     g_set_error(error, INGOT_ERROR, INGOT_ERROR_EXISTS,
-                "%s: is there already; the format is a folder of files: give the name of a new one", path);
+                "%s: is there already; what is written is a folder of files: give the name of a new one", path);
     return FALSE;
 }
 
@@ -102,8 +90,10 @@ gboolean format_folder_check(const char *path, GError **error)
            ingot_error_set_errno(error, errno, "%s: no folder can be made in %s", path, parent);
 }
 
-static gboolean write_folder(const GPtrArray *files, IngotDisk *disk, const char *path, IngotProgress *progress,
-                             GError **error)
+/* Puts the files into a folder that has no name yet. */
+typedef gboolean (*FolderFill)(const char *folder, gpointer user, GError **error);
+
+static gboolean write_folder(const char *path, FolderFill fill, gpointer user, GError **error)
 {
     if (!format_folder_check(path, error)) {
         return FALSE;
@@ -113,17 +103,74 @@ static gboolean write_folder(const GPtrArray *files, IngotDisk *disk, const char
     if (g_mkdtemp_full(made, 0777) == NULL) {
         return ingot_error_set_errno(error, errno, "%s: cannot make a folder beside it", path);
     }
-    if (write_all(files, disk, made, progress, error) && name_folder(made, path, error)) {
+    if (fill(made, user, error) && name_folder(made, path, error)) {
         return TRUE;
     }
     ingot_file_remove_tree(made, NULL);
     return FALSE;
 }
 
+/* --- files that are laid out --- */
+
+typedef struct {
+    const GPtrArray *files;
+    IngotDisk *disk;
+    IngotProgress *progress;
+} Laid;
+
+static gboolean fill_laid(const char *folder, gpointer user, GError **error)
+{
+    const Laid *laid = user;
+    for (guint i = 0; i < laid->files->len; i++) {
+        const IngotFormatFile *file = g_ptr_array_index(laid->files, i);
+        g_autofree char *path = g_build_filename(folder, file->name, NULL);
+        if (!ingot_layout_export(file->layout, laid->disk, path, laid->progress, error)) {
+            return FALSE;
+        }
+    }
+    return TRUE;
+}
+
 gboolean ingot_format_write(const GPtrArray *files, IngotDisk *disk, const char *path, IngotProgress *progress,
                             GError **error)
 {
     const IngotFormatFile *first = g_ptr_array_index(files, 0);
+    Laid laid = {files, disk, progress};
     return files->len == 1 ? ingot_layout_export(first->layout, disk, path, progress, error)
-                           : write_folder(files, disk, path, progress, error);
+                           : write_folder(path, fill_laid, &laid, error);
+}
+
+/* --- files that are written while they are laid out --- */
+
+typedef struct {
+    const IngotFormat *format;
+    const IngotFormatInput *input;
+    IngotProgress *progress;
+} Each;
+
+/* A file for each disk. */
+static gboolean fill_each(const char *folder, gpointer user, GError **error)
+{
+    const Each *each = user;
+    for (guint k = 0; k < input_count(each->input); k++) {
+        const IngotFormatInput one = input_of(each->input, k);
+        g_autofree char *name = input_file(&one, each->format->ending), *path = g_build_filename(folder, name, NULL);
+        if (!ingot_format_export_file(each->format, &one, NULL, path, NULL, each->progress, error)) {
+            return FALSE;
+        }
+    }
+    return TRUE;
+}
+
+gboolean ingot_format_export(const IngotFormat *format, const IngotFormatInput *input, const char *path,
+                             IngotProgress *progress, GError **error)
+{
+    if (format->codec != NULL) {
+        Each each = {format, input, progress};
+        return ingot_format_is_folder(format, input)
+                   ? ingot_format_can(format, input, error) && write_folder(path, fill_each, &each, error)
+                   : ingot_format_export_file(format, input, NULL, path, NULL, progress, error);
+    }
+    g_autoptr(GPtrArray) files = ingot_format_files(format, input, error);
+    return files != NULL && ingot_format_write(files, input->disk, path, progress, error);
 }

@@ -3,6 +3,7 @@
 
 #include "base/text.h"
 #include "format/all.h"
+#include "format/input.h"
 #include "format/segments.h"
 
 static const IngotFormat *const formats[] = {&format_raw,
@@ -45,14 +46,51 @@ gboolean format_is_folder(const IngotFormat *format)
     return format == &format_vmx;
 }
 
+gboolean ingot_format_is_folder(const IngotFormat *format, const IngotFormatInput *input)
+{
+    return format_is_folder(format) || (format->disks == 0 && input_count(input) > 1);
+}
+
 gboolean ingot_format_can(const IngotFormat *format, const IngotFormatInput *input, GError **error)
 {
-    return format->can == NULL || format->can(input, error);
+    guint count = input_count(input);
+    if (format->disks > 0 && count > format->disks) {
+        g_set_error(error, INGOT_ERROR, INGOT_ERROR_INVALID,
+                    "a machine of the format %s has at most %u disk%s, the image has %u: use another format, or one "
+                    "disk alone",
+                    format->name, format->disks, format->disks == 1 ? "" : "s", count);
+        return FALSE;
+    }
+    for (guint k = 0; format->can != NULL && k < count; k++) {
+        const IngotFormatInput one = input_of(input, k);
+        if (!format->can(&one, error)) {
+            return FALSE;
+        }
+    }
+    return TRUE;
+}
+
+/* Each disk is files of its own. */
+static GPtrArray *files_of_each(const IngotFormat *format, const IngotFormatInput *input, GError **error)
+{
+    g_autoptr(GPtrArray) all = ingot_format_files_new();
+    for (guint k = 0; k < input_count(input); k++) {
+        const IngotFormatInput one = input_of(input, k);
+        GPtrArray *files = format->files(&one, error);
+        if (files == NULL) {
+            return NULL;
+        }
+        g_ptr_array_extend_and_steal(all, files);
+    }
+    return g_steal_pointer(&all);
 }
 
 GPtrArray *ingot_format_files(const IngotFormat *format, const IngotFormatInput *input, GError **error)
 {
-    return ingot_format_can(format, input, error) ? format->files(input, error) : NULL;
+    if (!ingot_format_can(format, input, error)) {
+        return NULL;
+    }
+    return format->disks > 0 ? format->files(input, error) : files_of_each(format, input, error);
 }
 
 /* The file's name with all that its bytes depend on but the image: "qcow2/disk.qcow2/0.1.0". Has no blanks. */
@@ -118,14 +156,4 @@ gboolean ingot_format_digest(const IngotFormat *format, const IngotFormatInput *
         input->keeper->keep(what, value, input->keeper->user);
     }
     return TRUE;
-}
-
-gboolean ingot_format_export(const IngotFormat *format, const IngotFormatInput *input, const char *path,
-                             IngotProgress *progress, GError **error)
-{
-    if (format->codec != NULL) {
-        return ingot_format_export_file(format, input, NULL, path, NULL, progress, error);
-    }
-    g_autoptr(GPtrArray) files = ingot_format_files(format, input, error);
-    return files != NULL && ingot_format_write(files, input->disk, path, progress, error);
 }

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/json.h"
+#include "format/input.h"
 
 static const GuestSystem systems[] = {
     {"debian", 96, "Debian_64", "debian10-64"},     {"ubuntu", 94, "Ubuntu_64", "ubuntu-64"},
@@ -12,11 +13,27 @@ static const GuestSystem systems[] = {
     {"opensuse", 84, "OpenSUSE_64", "opensuse-64"},
 };
 static const GuestSystem any = {"linux", 101, "Linux26_64", "other4xlinux-64"};
+static const GuestSystem arm_systems[] = {
+    {"debian", 96, "Debian_arm64", "arm-debian12-64"},
+    {"ubuntu", 94, "Ubuntu_arm64", "arm-ubuntu-64"},
+    {"rhel", 80, "RedHat_arm64", "arm-rhel9-64"},
+    {"centos", 107, "RedHat_arm64", "arm-other5xlinux-64"},
+    {"fedora", 101, "Fedora_arm64", "arm-fedora-64"},
+    {"sles", 85, "OpenSUSE_arm64", "arm-other5xlinux-64"},
+    {"opensuse", 84, "OpenSUSE_arm64", "arm-other5xlinux-64"},
+};
+static const GuestSystem any_arm = {"linux", 101, "Linux_arm64", "arm-other5xlinux-64"};
+G_STATIC_ASSERT(G_N_ELEMENTS(systems) == G_N_ELEMENTS(arm_systems));
+
+gboolean guest_is_arm(const IngotFormatInput *input)
+{
+    return g_strcmp0(json_string_value(json_object_get(input->config, "architecture")), "arm64") == 0;
+}
 
 gboolean guest_boots_by_bios(const IngotFormatInput *input)
 {
     const json_t *firmware = json_object_get(input->config, "firmware");
-    return json_array_size(firmware) == 0 || ingot_json_has_text(firmware, "bios");
+    return !guest_is_arm(input) && (json_array_size(firmware) == 0 || ingot_json_has_text(firmware, "bios"));
 }
 
 gboolean guest_can_bios(const IngotFormatInput *input, GError **error)
@@ -29,6 +46,11 @@ gboolean guest_can_bios(const IngotFormatInput *input, GError **error)
     return TRUE;
 }
 
+const char *guest_bus(const IngotFormatInput *input)
+{
+    return json_string_value(json_object_get(input_config(input), "bus"));
+}
+
 const GuestSystem *guest_system(const IngotFormatInput *input)
 {
     const char *id = json_string_value(json_object_get(json_object_get(input->config, "os"), "id"));
@@ -36,12 +58,14 @@ const GuestSystem *guest_system(const IngotFormatInput *input)
     if (id != NULL && g_str_has_prefix(id, "opensuse-")) {
         id = "opensuse";
     }
+    gboolean arm = guest_is_arm(input);
     for (guint i = 0; i < G_N_ELEMENTS(systems); i++) {
-        if (g_strcmp0(systems[i].id, id) == 0) {
-            return &systems[i];
+        const GuestSystem *system = arm ? &arm_systems[i] : &systems[i];
+        if (g_strcmp0(system->id, id) == 0) {
+            return system;
         }
     }
-    return &any;
+    return arm ? &any_arm : &any;
 }
 
 char *guest_name(const IngotFormatInput *input)

@@ -3,7 +3,9 @@
 
 #include <ingot/format.h>
 
-/* FALSE: it starts by UEFI alone. An image that does not tell starts by BIOS. */
+/* Whether it is for the processors that are called arm64; an image that does not tell is for amd64. */
+gboolean guest_is_arm(const IngotFormatInput *input);
+/* FALSE: it starts by UEFI alone, as all do that are for arm64. Another image that does not tell starts by BIOS. */
 gboolean guest_boots_by_bios(const IngotFormatInput *input);
 /* For IngotFormat: INVALID where the image boots by UEFI alone. */
 gboolean guest_can_bios(const IngotFormatInput *input, GError **error);
@@ -14,6 +16,9 @@ typedef struct {
     const char *description; /* VirtualBox's name of it */
     const char *vmware;      /* guestOS in a .vmx */
 } GuestSystem;
+/* How the machine has the input's (first) disk: "virtio", "scsi", "sata", "ide", "nvme"; NULL: the image does not tell.
+ * The config's own. */
+const char *guest_bus(const IngotFormatInput *input);
 /* The config's, or one that fits any Linux. */
 const GuestSystem *guest_system(const IngotFormatInput *input);
 /* The last part of the image's name: "web" of "team/web"; "disk" where it has none. Free it. */

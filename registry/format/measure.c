@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "format/early.h"
+#include "format/input.h"
 #include "format/parallel.h"
 
 #define PIECE 32u /* blocks that a thread takes at once */
@@ -12,7 +13,7 @@ typedef struct {
     const Codec *codec;
     const MeasurePlaces *places;
     guint64 count;
-    guint64 *offsets; /* of each block on the disk */
+    guint64 *offsets; /* of each block on its disk */
     guint32 *sizes;   /* of each, coded */
 } Measure;
 
@@ -29,7 +30,8 @@ static gboolean measure_piece(guint64 number, gpointer slot, gpointer user, GErr
     g_autoptr(Coder) coder = coder_take(measure->codec);
     for (guint64 i = number * PIECE; i < piece_end(measure, number); i++) {
         guint32 *size = &measure->sizes[i];
-        const void *bytes = coder_block(coder, measure->input->disk, measure->offsets[i], size, error);
+        const void *bytes =
+            coder_block(coder, measure->input->disk, input_base(measure->input) + measure->offsets[i], size, error);
         if (bytes == NULL) {
             return FALSE;
         }
@@ -48,7 +50,7 @@ static gboolean measure_piece(guint64 number, gpointer slot, gpointer user, GErr
 /* How much of the disk lies before the block with that number among all, holes too. */
 static guint64 disk_before(const Measure *measure, guint64 i)
 {
-    return i == 0 ? 0 : i < measure->count ? measure->offsets[i] : ingot_disk_index(measure->input->disk)->disk_size;
+    return i == 0 ? 0 : i < measure->count ? measure->offsets[i] : input_index(measure->input)->disk_size;
 }
 
 /* Neighbours are written at once. */
@@ -70,7 +72,7 @@ static gboolean write_piece(guint64 number, gpointer slot, gpointer user, GError
             size = 0;
             place = next;
         }
-        early_add(early, measure->offsets[i], next, measure->sizes[i]);
+        early_add(early, input_base(measure->input) + measure->offsets[i], next, measure->sizes[i]);
         size += measure->sizes[i];
     }
     ingot_progress_add(measure->input->progress,
@@ -140,12 +142,19 @@ static void keep(const IngotFormatInput *input, const char *what, guint64 count,
     }
 }
 
+/* Of the first disk, as it was called when images had one. */
+static char *kept_name(const IngotFormatInput *input, const Codec *codec)
+{
+    return input->number == 0 ? g_strdup_printf("blocks of %u by %s", codec->block, codec->name())
+                              : g_strdup_printf("blocks of %u by %s/%u", codec->block, codec->name(), input->number);
+}
+
 guint32 *measure_blocks(const IngotFormatInput *input, const Codec *codec, const GArray *extents,
                         const MeasurePlaces *places, GError **error)
 {
     guint64 count = extents_count(extents);
     g_autofree guint32 *sizes = g_new0(guint32, count + 1); /* never NULL: a disk may be empty */
-    g_autofree char *what = g_strdup_printf("blocks of %u by %s", codec->block, codec->name());
+    g_autofree char *what = kept_name(input, codec);
     if (take_kept(input, what, codec, count, sizes)) {
         return g_steal_pointer(&sizes);
     }

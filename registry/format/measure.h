@@ -14,8 +14,8 @@ typedef struct {
     gpointer state;
 } MeasurePlaces;
 
-/* How large each block of the extents (of codec->block bytes) is when it is coded, in their order: an array of as many
- * guint32 as they have blocks; free it. By their places they are written on the way, where the input is for a file
- * (early.h). */
+/* How large each block of the extents (of codec->block bytes) of the input's disk is when it is coded, in their order:
+ * an array of as many guint32 as they have blocks; free it. By their places they are written on the way, where the
+ * input is for a file (early.h). */
 guint32 *measure_blocks(const IngotFormatInput *input, const Codec *codec, const GArray *extents,
                         const MeasurePlaces *places, GError **error);

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "format/all.h"
+#include "format/input.h"
 #include "format/measure.h"
 #include "format/segments.h"
 #include "image/encoder.h"
@@ -216,14 +217,14 @@ static const Codec cluster_codec = {.name = codec_name,
                                     .end = codec_end,
                                     .encode = codec_encode};
 
-static void add_coded(IngotLayout *layout, const Qcow2 *qcow2)
+static void add_coded(IngotLayout *layout, const Qcow2 *qcow2, guint64 base)
 {
     guint64 start = ingot_layout_size(layout), done = 0;
     for (guint i = 0; i < qcow2->extents->len; i++) {
         const Extent *extent = &g_array_index(qcow2->extents, Extent, i);
         for (guint64 cluster = extent->first; cluster < extent->first + extent->count; cluster++, done++) {
             ingot_layout_add_zeros(layout, start + qcow2->places[done] - ingot_layout_size(layout));
-            layout_add_coded(layout, &cluster_codec, cluster * CLUSTER, qcow2->sizes[done]);
+            layout_add_coded(layout, &cluster_codec, base + cluster * CLUSTER, qcow2->sizes[done]);
         }
     }
     ingot_layout_pad(layout, CLUSTER);
@@ -240,9 +241,9 @@ static Qcow2 qcow2_of(const IngotIndex *index, GArray *extents, const guint32 *s
     return qcow2;
 }
 
-static IngotLayout *lay_out(const IngotIndex *index, GArray *extents, const guint32 *sizes)
+static IngotLayout *lay_out(const IngotFormatInput *input, GArray *extents, const guint32 *sizes)
 {
-    Qcow2 qcow2 = qcow2_of(index, extents, sizes);
+    Qcow2 qcow2 = qcow2_of(input_index(input), extents, sizes);
     place_clusters(&qcow2);
     size_refcounts(&qcow2);
     IngotLayout *layout = ingot_layout_new();
@@ -250,9 +251,9 @@ static IngotLayout *lay_out(const IngotIndex *index, GArray *extents, const guin
     add_refcounts(layout, &qcow2);
     add_tables(layout, &qcow2);
     if (sizes == NULL) {
-        extents_add(layout, extents, CLUSTER, qcow2.disk_size);
+        extents_add(layout, extents, CLUSTER, input);
     } else {
-        add_coded(layout, &qcow2);
+        add_coded(layout, &qcow2, input_base(input));
     }
     g_free(qcow2.places);
     return layout;
@@ -261,9 +262,9 @@ static IngotLayout *lay_out(const IngotIndex *index, GArray *extents, const guin
 static GPtrArray *plain_files(const IngotFormatInput *input, GError **error)
 {
     (void)error;
-    const IngotIndex *index = ingot_disk_index(input->disk);
-    g_autoptr(GArray) extents = extents_find(index, CLUSTER);
-    return ingot_format_files_one("disk.qcow2", lay_out(index, extents, NULL));
+    g_autofree char *file = input_file(input, "qcow2");
+    g_autoptr(GArray) extents = extents_find(input_index(input), CLUSTER);
+    return ingot_format_files_one(file, lay_out(input, extents, NULL));
 }
 
 /* Where compressed clusters are, while they are. */
@@ -290,14 +291,15 @@ static Coded expect_coded(const IngotIndex *index, GArray *extents)
 
 static GPtrArray *zstd_files(const IngotFormatInput *input, GError **error)
 {
-    const IngotIndex *index = ingot_disk_index(input->disk);
+    g_autofree char *file = input_file(input, "qcow2");
+    const IngotIndex *index = input_index(input);
     g_autoptr(GArray) extents = extents_find(index, CLUSTER);
     Coded coded = expect_coded(index, extents);
     const MeasurePlaces places = {.next = next_coded, .state = &coded};
     g_autofree guint32 *sizes = measure_blocks(input, &cluster_codec, extents, &places, error);
-    return sizes == NULL ? NULL : ingot_format_files_one("disk.qcow2", lay_out(index, extents, sizes));
+    return sizes == NULL ? NULL : ingot_format_files_one(file, lay_out(input, extents, sizes));
 }
 
-const IngotFormat format_qcow2 = {"qcow2", "QEMU, libvirt, Proxmox, OpenStack", NULL, plain_files, NULL};
-const IngotFormat format_qcow2_zstd = {"qcow2-zstd", "QEMU 5.1 and newer: compressed, to be downloaded", NULL,
-                                       zstd_files, codec_name};
+const IngotFormat format_qcow2 = {"qcow2", "QEMU, libvirt, Proxmox, OpenStack", NULL, plain_files, NULL, 0, "qcow2"};
+const IngotFormat format_qcow2_zstd = {
+    "qcow2-zstd", "QEMU 5.1 and newer: compressed, to be downloaded", NULL, zstd_files, codec_name, 0, "qcow2"};

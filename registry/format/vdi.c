@@ -6,6 +6,7 @@
 #include "format/all.h"
 #include "format/extents.h"
 #include "format/identity.h"
+#include "format/input.h"
 
 #define BLOCK (1u << 20) /* bytes */
 #define SECTOR 512u
@@ -39,12 +40,12 @@ static void add_header(IngotLayout *layout, const IngotFormatInput *input, guint
     header.map = GUINT32_TO_LE(SECTOR);
     header.data = GUINT32_TO_LE(data);
     header.sector_size = GUINT32_TO_LE(SECTOR);
-    header.disk_size = GUINT64_TO_LE(extents_divide_up(ingot_disk_index(input->disk)->disk_size, SECTOR) * SECTOR);
+    header.disk_size = GUINT64_TO_LE(extents_divide_up(input_index(input)->disk_size, SECTOR) * SECTOR);
     header.block_size = GUINT32_TO_LE(BLOCK);
     header.blocks = GUINT32_TO_LE(blocks);
     header.allocated = GUINT32_TO_LE(allocated);
-    identity_uuid(ingot_disk_index(input->disk), "vdi", header.uuid);
-    identity_uuid(ingot_disk_index(input->disk), "vdi snapshot", header.snapshot);
+    identity_uuid(input, "vdi", header.uuid);
+    identity_uuid(input, "vdi snapshot", header.snapshot);
     ingot_layout_add_bytes(layout, &header, sizeof header);
 }
 
@@ -67,7 +68,7 @@ static void add_map(IngotLayout *layout, const GArray *extents, guint32 blocks)
 
 static guint64 count_blocks(const IngotFormatInput *input)
 {
-    return extents_divide_up(ingot_disk_index(input->disk)->disk_size, BLOCK);
+    return extents_divide_up(input_index(input)->disk_size, BLOCK);
 }
 
 static gboolean can(const IngotFormatInput *input, GError **error)
@@ -82,15 +83,16 @@ static gboolean can(const IngotFormatInput *input, GError **error)
 static GPtrArray *files(const IngotFormatInput *input, GError **error)
 {
     (void)error;
+    g_autofree char *file = input_file(input, "vdi");
     guint64 blocks = count_blocks(input);
-    g_autoptr(GArray) extents = extents_find(ingot_disk_index(input->disk), BLOCK);
+    g_autoptr(GArray) extents = extents_find(input_index(input), BLOCK);
     guint32 data = (guint32)(extents_divide_up(SECTOR + blocks * sizeof(guint32), SECTOR) * SECTOR);
     IngotLayout *layout = ingot_layout_new();
     add_header(layout, input, (guint32)blocks, (guint32)extents_count(extents), data);
     add_map(layout, extents, (guint32)blocks);
     ingot_layout_pad(layout, SECTOR);
-    extents_add(layout, extents, BLOCK, ingot_disk_index(input->disk)->disk_size);
-    return ingot_format_files_one("disk.vdi", layout);
+    extents_add(layout, extents, BLOCK, input);
+    return ingot_format_files_one(file, layout);
 }
 
-const IngotFormat format_vdi = {"vdi", "VirtualBox", can, files, NULL};
+const IngotFormat format_vdi = {"vdi", "VirtualBox", can, files, NULL, 0, "vdi"};

@@ -6,6 +6,7 @@
 #include "format/all.h"
 #include "format/extents.h"
 #include "format/identity.h"
+#include "format/input.h"
 
 #define MIB (1u << 20)
 #define SIZE_MAX_VHD (G_GUINT64_CONSTANT(2040) << 30) /* bytes: what its geometry and its readers take */
@@ -71,7 +72,7 @@ static guint32 checksum(const Footer *footer)
 
 static guint64 size_of(const IngotFormatInput *input)
 {
-    return extents_divide_up(ingot_disk_index(input->disk)->disk_size, MIB) * MIB;
+    return extents_divide_up(input_index(input)->disk_size, MIB) * MIB;
 }
 
 static gboolean can(const IngotFormatInput *input, GError **error)
@@ -88,6 +89,7 @@ static gboolean can(const IngotFormatInput *input, GError **error)
 static GPtrArray *files(const IngotFormatInput *input, GError **error)
 {
     (void)error;
+    g_autofree char *file = input_file(input, "vhd");
     guint64 size = size_of(input);
     Footer footer = {.cookie = "conectix", .creator = "win ", .data_offset = G_MAXUINT64};
     footer.features = GUINT32_TO_BE(RESERVED);
@@ -96,13 +98,14 @@ static GPtrArray *files(const IngotFormatInput *input, GError **error)
     footer.original_size = footer.size = GUINT64_TO_BE(size);
     footer.type = GUINT32_TO_BE(FIXED);
     set_geometry(&footer, size);
-    identity_uuid(ingot_disk_index(input->disk), "vhd", footer.uuid);
+    identity_uuid(input, "vhd", footer.uuid);
     footer.checksum = checksum(&footer);
     IngotLayout *layout = ingot_layout_new();
-    ingot_layout_add_disk(layout, 0, ingot_disk_index(input->disk)->disk_size);
-    ingot_layout_add_zeros(layout, size - ingot_disk_index(input->disk)->disk_size);
+    ingot_layout_add_disk(layout, input_base(input), input_index(input)->disk_size);
+    ingot_layout_add_zeros(layout, size - input_index(input)->disk_size);
     ingot_layout_add_bytes(layout, &footer, sizeof footer);
-    return ingot_format_files_one("disk.vhd", layout);
+    return ingot_format_files_one(file, layout);
 }
 
-const IngotFormat format_vhd = {"vhd", "Azure, Hyper-V of the first generation (fixed size)", can, files, NULL};
+const IngotFormat format_vhd = {"vhd", "Azure, Hyper-V of the first generation (fixed size)", can, files, NULL, 0,
+                                "vhd"};

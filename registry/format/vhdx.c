@@ -6,6 +6,7 @@
 #include "format/all.h"
 #include "format/extents.h"
 #include "format/identity.h"
+#include "format/input.h"
 
 #define KIB ((gsize)1024)
 #define MIB (1u << 20)
@@ -91,14 +92,14 @@ static void add_identifier(IngotLayout *layout)
     ingot_layout_pad(layout, 64 * KIB);
 }
 
-static void add_header(IngotLayout *layout, const IngotIndex *index, guint64 sequence)
+static void add_header(IngotLayout *layout, const IngotFormatInput *input, guint64 sequence)
 {
     guint8 bytes[4 * KIB] = "head", uuid[16];
     Writer writer = {.bytes = bytes, .at = 8};
     put(&writer, sequence, 8);
-    identity_uuid(index, "vhdx file", uuid);
+    identity_uuid(input, "vhdx file", uuid);
     memcpy(bytes + writer.at, uuid, sizeof uuid);
-    identity_uuid(index, "vhdx data", uuid);
+    identity_uuid(input, "vhdx data", uuid);
     memcpy(bytes + writer.at + 16, uuid, sizeof uuid);
     writer.at += 48; /* and the log's, of zeros: it is empty */
     put(&writer, 0, 2);
@@ -137,18 +138,18 @@ static void put_item(Writer *table, Writer *items, const Guid *id, const void *v
     items->at += size;
 }
 
-static void add_metadata(IngotLayout *layout, const IngotIndex *index)
+static void add_metadata(IngotLayout *layout, const IngotFormatInput *input)
 {
     g_autofree guint8 *bytes = g_malloc0(ITEMS_AT + 4 * KIB);
     Writer head = {.bytes = bytes}, table = {.bytes = bytes, .at = 32}, items = {.bytes = bytes, .at = ITEMS_AT};
     guint64 parameters = GUINT64_TO_LE((guint64)BLOCK);
-    guint64 size = GUINT64_TO_LE(extents_divide_up(index->disk_size, SECTOR) * SECTOR);
+    guint64 size = GUINT64_TO_LE(extents_divide_up(input_index(input)->disk_size, SECTOR) * SECTOR);
     guint32 sector = GUINT32_TO_LE(SECTOR);
     guint8 uuid[16];
     put(&head, METADATA, 8);
     put(&head, 0, 2);
     put(&head, 5, 2); /* items */
-    identity_uuid(index, "vhdx disk", uuid);
+    identity_uuid(input, "vhdx disk", uuid);
     put_item(&table, &items, &file_parameters, &parameters, 8, REQUIRED_ITEM);
     put_item(&table, &items, &disk_size_item, &size, 8, REQUIRED_ITEM | DISK_ITEM);
     put_item(&table, &items, &disk_id_item, uuid, 16, REQUIRED_ITEM | DISK_ITEM);
@@ -181,7 +182,7 @@ static void add_bat(IngotLayout *layout, const GArray *extents, guint64 blocks, 
 
 static gboolean can(const IngotFormatInput *input, GError **error)
 {
-    if (ingot_disk_index(input->disk)->disk_size > SIZE_LIMIT) {
+    if (input_index(input)->disk_size > SIZE_LIMIT) {
         g_set_error(error, INGOT_ERROR, INGOT_ERROR_INVALID, "a VHDX holds at most 64 TiB: use another format");
         return FALSE;
     }
@@ -191,22 +192,23 @@ static gboolean can(const IngotFormatInput *input, GError **error)
 static GPtrArray *files(const IngotFormatInput *input, GError **error)
 {
     (void)error;
-    const IngotIndex *index = ingot_disk_index(input->disk);
+    g_autofree char *file = input_file(input, "vhdx");
+    const IngotIndex *index = input_index(input);
     guint64 blocks = extents_divide_up(index->disk_size, BLOCK);
     guint64 bat_size = extents_divide_up(bat_entries(blocks) * sizeof(guint64), MIB) * MIB;
     g_autoptr(GArray) extents = extents_find(index, BLOCK);
     IngotLayout *layout = ingot_layout_new();
     add_identifier(layout);
-    add_header(layout, index, 1);
-    add_header(layout, index, 2); /* the one in force */
+    add_header(layout, input, 1);
+    add_header(layout, input, 2); /* the one in force */
     add_regions(layout, bat_size);
     add_regions(layout, bat_size);
     ingot_layout_pad(layout, MIB);
     ingot_layout_add_zeros(layout, LOG_SIZE);
-    add_metadata(layout, index);
+    add_metadata(layout, input);
     add_bat(layout, extents, blocks, bat_size);
-    extents_add(layout, extents, BLOCK, index->disk_size);
-    return ingot_format_files_one("disk.vhdx", layout);
+    extents_add(layout, extents, BLOCK, input);
+    return ingot_format_files_one(file, layout);
 }
 
-const IngotFormat format_vhdx = {"vhdx", "Hyper-V of the second generation", can, files, NULL};
+const IngotFormat format_vhdx = {"vhdx", "Hyper-V of the second generation", can, files, NULL, 0, "vhdx"};

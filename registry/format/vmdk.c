@@ -7,6 +7,7 @@
 #include "format/all.h"
 #include "format/extents.h"
 #include "format/identity.h"
+#include "format/input.h"
 
 #define SIZE_LIMIT (G_GUINT64_CONSTANT(2) << 40) /* bytes */
 
@@ -31,19 +32,20 @@ VmdkHeader vmdk_header(const IngotIndex *index)
     return header;
 }
 
-void vmdk_add_descriptor(IngotLayout *layout, const IngotIndex *index, const char *type)
+void vmdk_add_descriptor(IngotLayout *layout, const IngotFormatInput *input, const char *type)
 {
-    guint64 capacity = vmdk_capacity(index);
+    g_autofree char *file = input_file(input, "vmdk");
+    guint64 capacity = vmdk_capacity(input_index(input));
     guint8 uuid[16];
     guint32 cid;
-    identity_uuid(index, "vmdk", uuid);
+    identity_uuid(input, "vmdk", uuid);
     memcpy(&cid, uuid, sizeof cid);
     g_autofree char *text = g_strdup_printf(
         "# Disk DescriptorFile\nversion=1\nCID=%08x\nparentCID=ffffffff\ncreateType=\"%s\"\n\n"
-        "# Extent description\nRW %" G_GUINT64_FORMAT " SPARSE \"disk.vmdk\"\n\n"
+        "# Extent description\nRW %" G_GUINT64_FORMAT " SPARSE \"%s\"\n\n"
         "# The Disk Data Base\n#DDB\n\nddb.virtualHWVersion = \"10\"\nddb.geometry.cylinders = \"%" G_GUINT64_FORMAT
         "\"\nddb.geometry.heads = \"255\"\nddb.geometry.sectors = \"63\"\nddb.adapterType = \"lsilogic\"\n",
-        cid, type, capacity, MIN(capacity / (255ul * 63), 65535));
+        cid, type, capacity, file, MIN(capacity / (255ul * 63), 65535));
     gsize size = strlen(text);
     ingot_layout_add_bytes(layout, text, size);
     ingot_layout_add_zeros(layout, VMDK_DESCRIPTOR_SECTORS * VMDK_SECTOR - size);
@@ -65,7 +67,7 @@ static Parts parts_of(const IngotIndex *index)
 
 gboolean vmdk_can(const IngotFormatInput *input, GError **error)
 {
-    const IngotIndex *index = ingot_disk_index(input->disk);
+    const IngotIndex *index = input_index(input);
     if (index->disk_size > SIZE_LIMIT - parts_of(index).overhead * VMDK_SECTOR) {
         g_set_error(error, INGOT_ERROR, INGOT_ERROR_INVALID, "a sparse VMDK holds less than 2 TiB: use another format");
         return FALSE;
@@ -107,16 +109,17 @@ static void add_tables(IngotLayout *layout, const Parts *parts, const GArray *ex
 static GPtrArray *files(const IngotFormatInput *input, GError **error)
 {
     (void)error;
-    const IngotIndex *index = ingot_disk_index(input->disk);
+    g_autofree char *file = input_file(input, "vmdk");
+    const IngotIndex *index = input_index(input);
     Parts parts = parts_of(index);
     g_autoptr(GArray) extents = extents_find(index, VMDK_GRAIN_SIZE);
     IngotLayout *layout = ingot_layout_new();
     add_header(layout, index, &parts);
-    vmdk_add_descriptor(layout, index, "monolithicSparse");
+    vmdk_add_descriptor(layout, input, "monolithicSparse");
     add_tables(layout, &parts, extents);
-    extents_add(layout, extents, VMDK_GRAIN_SIZE, index->disk_size);
-    return ingot_format_files_one("disk.vmdk", layout);
+    extents_add(layout, extents, VMDK_GRAIN_SIZE, input);
+    return ingot_format_files_one(file, layout);
 }
 
-const IngotFormat format_vmdk = {"vmdk", "VMware Workstation and Fusion, VirtualBox (monolithicSparse)", vmdk_can,
-                                 files, NULL};
+const IngotFormat format_vmdk = {
+    "vmdk", "VMware Workstation and Fusion, VirtualBox (monolithicSparse)", vmdk_can, files, NULL, 0, "vmdk"};

@@ -31,7 +31,7 @@ guint64 vmdk_tables(const IngotIndex *index);
 /* With all that the kinds have alike. */
 VmdkHeader vmdk_header(const IngotIndex *index);
 /* type: createType. Behind the header. */
-void vmdk_add_descriptor(IngotLayout *layout, const IngotIndex *index, const char *type);
+void vmdk_add_descriptor(IngotLayout *layout, const IngotFormatInput *input, const char *type);
 /* For IngotFormat: a place is 32 bits of sectors. */
 gboolean vmdk_can(const IngotFormatInput *input, GError **error);
 const char *vmdk_stream_codec(void); /* of vmdk-stream, and of what has one in it */

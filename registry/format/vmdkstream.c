@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "format/all.h"
+#include "format/input.h"
 #include "format/measure.h"
 #include "format/segments.h"
 #include "format/vmdk.h"
@@ -108,7 +109,8 @@ static void end_table(IngotLayout *layout, Table *table, guint32 *directory)
     memset(table, 0, sizeof *table);
 }
 
-static void add_grains(IngotLayout *layout, const GArray *extents, const guint32 *sizes, guint32 *directory)
+static void add_grains(IngotLayout *layout, const GArray *extents, guint64 base, const guint32 *sizes,
+                       guint32 *directory)
 {
     Table table = {0};
     for (guint i = 0; i < extents->len; i++) {
@@ -120,7 +122,7 @@ static void add_grains(IngotLayout *layout, const GArray *extents, const guint32
             }
             table.used = TRUE;
             table.entries[grain % VMDK_TABLE_ENTRIES] = GUINT32_TO_LE(place_of(layout));
-            layout_add_coded(layout, &grain_codec, grain * VMDK_GRAIN_SIZE, *sizes++);
+            layout_add_coded(layout, &grain_codec, base + grain * VMDK_GRAIN_SIZE, *sizes++);
         }
     }
     end_table(layout, &table, directory);
@@ -146,15 +148,16 @@ static guint64 next_grain(gpointer state, guint64 grain, guint32 size)
     return place;
 }
 
-static IngotLayout *lay_out(const IngotIndex *index, const GArray *extents, const guint32 *sizes)
+static IngotLayout *lay_out(const IngotFormatInput *input, const GArray *extents, const guint32 *sizes)
 {
+    const IngotIndex *index = input_index(input);
     IngotLayout *layout = ingot_layout_new();
     guint64 tables = vmdk_tables(index), sectors = extents_divide_up(tables * sizeof(guint32), VMDK_SECTOR);
     g_autofree guint32 *directory = g_new0(guint32, tables);
     add_header(layout, index, AT_END);
-    vmdk_add_descriptor(layout, index, "streamOptimized");
+    vmdk_add_descriptor(layout, input, "streamOptimized");
     ingot_layout_pad(layout, (guint64)OVERHEAD * VMDK_SECTOR);
-    add_grains(layout, extents, sizes, directory);
+    add_grains(layout, extents, input_base(input), sizes, directory);
     add_marker(layout, MARKER_DIRECTORY, sectors);
     guint64 place = place_of(layout);
     ingot_layout_add_bytes(layout, directory, tables * sizeof *directory);
@@ -167,14 +170,18 @@ static IngotLayout *lay_out(const IngotIndex *index, const GArray *extents, cons
 
 static GPtrArray *files(const IngotFormatInput *input, GError **error)
 {
-    const IngotIndex *index = ingot_disk_index(input->disk);
-    g_autoptr(GArray) extents = extents_find(index, VMDK_GRAIN_SIZE);
+    g_autofree char *file = input_file(input, "vmdk");
+    g_autoptr(GArray) extents = extents_find(input_index(input), VMDK_GRAIN_SIZE);
     Grains grains = {.at = OVERHEAD * VMDK_SECTOR};
     const MeasurePlaces places = {.next = next_grain, .state = &grains};
     g_autofree guint32 *sizes = measure_blocks(input, &grain_codec, extents, &places, error);
-    return sizes == NULL ? NULL : ingot_format_files_one("disk.vmdk", lay_out(index, extents, sizes));
+    return sizes == NULL ? NULL : ingot_format_files_one(file, lay_out(input, extents, sizes));
 }
 
 const IngotFormat format_vmdk_stream = {"vmdk-stream",
-                                        "VMware ESXi and vSphere, for import: compressed (streamOptimized)", vmdk_can,
-                                        files, vmdk_stream_codec};
+                                        "VMware ESXi and vSphere, for import: compressed (streamOptimized)",
+                                        vmdk_can,
+                                        files,
+                                        vmdk_stream_codec,
+                                        0,
+                                        "vmdk"};

@@ -1,8 +1,8 @@
-/* A machine's description as VMware's .vmx: one disk at a SATA controller, one network by NAT, two processors, 1 GiB.
- */
+/* A machine's description as VMware's .vmx: its disks at their controllers (attach.h), one network by NAT, two
+ * processors, 1 GiB. */
 #pragma once
 
 #include <ingot/format.h>
 
-/* disk: its file's name beside the description. Free it. */
-char *vmx_describe(const IngotFormatInput *input, const char *disk);
+/* The disks' files beside it have the names that format vmdk gives them. Free it. */
+char *vmx_describe(const IngotFormatInput *input);

@@ -3,12 +3,14 @@
 #include <errno.h>
 #include <ingot/error.h>
 #include <ingot/format.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "base/file.h"
 #include "base/newfile.h"
 #include "format/early.h"
 #include "format/extents.h"
+#include "format/input.h"
 #include "format/parallel.h"
 #include "format/segments.h"
 #include "format/target.h"
@@ -99,14 +101,36 @@ static gboolean take(guint64 offset, const void *data, gsize size, gpointer user
     return TRUE;
 }
 
+/* A part of the target: the ranges that are of one member, by their offsets in that. */
+static GArray *ranges_of(const Target *target, const IngotDisk *disk, guint member)
+{
+    GArray *ranges = g_array_new(FALSE, FALSE, sizeof(Range));
+    for (guint i = 0; i < target->ranges->len; i++) {
+        Range range = g_array_index(target->ranges, Range, i);
+        if (ingot_disk_at(disk, range.offset) == member) {
+            range.offset -= ingot_disk_base(disk, member);
+            g_array_append_val(ranges, range);
+        }
+    }
+    g_array_sort(ranges, by_offset);
+    return ranges;
+}
+
+/* A disk of which nothing is in the file is not read. */
 static gboolean write_disk(const IngotLayout *layout, IngotDisk *disk, Target *target, IngotProgress *progress,
                            GError **error)
 {
     if (!write_literals(target, layout, 0, error)) {
         return FALSE;
     }
-    g_array_sort(target->ranges, by_offset);
-    return ingot_disk_each(disk, take, target, progress, error);
+    for (guint i = 0; i < ingot_disk_count(disk); i++) {
+        g_autoptr(GArray) ranges = ranges_of(target, disk, i);
+        Target part = {.fd = target->fd, .name = target->name, .ranges = ranges};
+        if (ranges->len > 0 && !ingot_disk_each(ingot_disk_member(disk, i), take, &part, progress, error)) {
+            return FALSE;
+        }
+    }
+    return TRUE;
 }
 
 /* --- ranges --- */
@@ -115,7 +139,7 @@ static gboolean write_piece(guint64 number, gpointer slot, gpointer user, GError
 {
     const Ranged *ranged = user;
     guint64 from = number * PIECE, size = MIN(PIECE, ingot_layout_size(ranged->layout) - from);
-    guint64 disk_size = ingot_disk_index(ranged->disk)->disk_size;
+    guint64 disk_size = ingot_disk_size(ranged->disk);
     if (!ingot_layout_read(ranged->layout, from, slot, (gsize)size, ranged->disk, error) ||
         !ingot_file_pwrite(ranged->target->fd, slot, (gsize)size, from, ranged->target->name, error)) {
         return FALSE;
@@ -205,6 +229,19 @@ gboolean ingot_layout_export(const IngotLayout *layout, IngotDisk *disk, const c
 
 /* --- a format's file --- */
 
+/* Of several disks that each are a file, the one that has this file alone: the others need not be laid out. */
+static IngotFormatInput narrow(const IngotFormat *format, const IngotFormatInput *input, const char *name)
+{
+    for (guint k = 0; format->disks == 0 && k < input_count(input); k++) {
+        const IngotFormatInput one = input_of(input, k);
+        g_autofree char *file = input_file(&one, format->ending);
+        if (name == NULL || strcmp(name, file) == 0) {
+            return one;
+        }
+    }
+    return *input;
+}
+
 static const IngotFormatFile *choose(const GPtrArray *files, const char *name, GError **error)
 {
     return name == NULL ? g_ptr_array_index(files, 0) : ingot_format_file(files, name, error);
@@ -250,7 +287,8 @@ gboolean ingot_format_export_file(const IngotFormat *format, const IngotFormatIn
     if (!ingot_format_can(format, input, error) || !format_target_find(path, &place, error)) {
         return FALSE;
     }
+    const IngotFormatInput one = narrow(format, input, file);
     size = size == NULL ? &unwanted : size;
-    return place.device || format->codec == NULL ? export_laid_out(format, input, file, path, size, progress, error)
-                                                 : export_new(format, input, file, &place, size, progress, error);
+    return place.device || format->codec == NULL ? export_laid_out(format, &one, file, path, size, progress, error)
+                                                 : export_new(format, &one, file, &place, size, progress, error);
 }

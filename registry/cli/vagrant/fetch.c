@@ -137,7 +137,7 @@ static IngotImage *pull(IngotStore *store, const FetchPlace *place, IngotProgres
 static gboolean write_file(const IngotImage *image, const FetchPlace *place, const char *path, IngotProgress *progress,
                            guint64 *size, GError **error)
 {
-    g_autoptr(IngotDisk) disk = ingot_image_only_disk(image, error);
+    g_autoptr(IngotDisk) disk = ingot_image_disk(image, error);
     const IngotFormat *format = disk == NULL ? NULL : ingot_format_find(place->format, error);
     /* As the registry has it for that path. */
     const IngotFormatInput input = {.disk = disk, .config = image->config, .name = place->name};

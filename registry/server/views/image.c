@@ -34,6 +34,19 @@ GQuark view_error_quark(void)
     return g_quark_from_static_string("view-error");
 }
 
+static void disk_clear(gpointer data)
+{
+    ViewDisk *disk = data;
+    unpacked_disk_free(disk->unpacked);
+    storage_blob_unref(disk->blob);
+    ingot_index_unref(disk->index);
+}
+
+static const ViewDisk *disk_at(const ViewImage *image, guint i)
+{
+    return &g_array_index(image->disks, ViewDisk, i);
+}
+
 void view_image_unref(ViewImage *image)
 {
     if (image != NULL && g_atomic_ref_count_dec(&image->references)) {
@@ -41,9 +54,7 @@ void view_image_unref(ViewImage *image)
         json_decref(image->config);
         ingot_disk_free(image->closed);
         ingot_disk_free(image->read);
-        unpacked_disk_free(image->unpacked);
-        storage_blob_unref(image->blob);
-        ingot_index_unref(image->index);
+        g_array_unref(image->disks);
         g_hash_table_unref(image->formats);
         g_mutex_clear(&image->lock);
         give_memory_back(image, image->parsed);
@@ -143,33 +154,82 @@ static IngotIndex *open_index(ViewImage *image, const IngotDiskPair *pair, GErro
     return index;
 }
 
-static gboolean open_disk(ViewImage *image, Unpacked *unpacked, const IngotManifest *manifest, gboolean whole,
+/* Its blob may lack, unless it is to be whole. */
+static gboolean open_disk(ViewImage *image, Unpacked *unpacked, const IngotDiskPair *pair, gboolean whole,
                           GError **error)
 {
     GError *problem = NULL;
-    const IngotDiskPair *pair = ingot_manifest_disk(manifest, 0);
-    if (!ingot_manifest_has_one_disk(manifest, image->name, error)) {
+    ViewDisk disk = {.digest = pair->disk.digest, .index = open_index(image, pair, error)};
+    if (disk.index == NULL) {
         return FALSE;
     }
-    image->disk = pair->disk.digest;
-    image->index = open_index(image, pair, error);
-    if (image->index == NULL) {
-        return FALSE;
-    }
-    image->closed = ingot_disk_new(read_closed, NULL, NULL, image->name, image->index);
-    image->blob = storage_blob(image->storage, image->name, &pair->disk.digest, &problem);
-    if (image->blob == NULL && !whole && g_error_matches(problem, INGOT_ERROR, INGOT_ERROR_NOT_FOUND)) {
-        g_error_free(problem);
-        return TRUE;
-    }
-    if (image->blob == NULL) {
+    disk.blob = storage_blob(image->storage, image->name, &disk.digest, &problem);
+    if (disk.blob == NULL && (whole || !g_error_matches(problem, INGOT_ERROR, INGOT_ERROR_NOT_FOUND))) {
         g_propagate_error(error, problem);
+        disk_clear(&disk);
         return FALSE;
     }
-    image->read = ingot_disk_new(read_disk, storage_blob_ref(image->blob), unref_blob, image->name, image->index);
-    image->unpacked = unpacked_disk_new(unpacked, image->index);
-    ingot_disk_set_cache(image->read, unpacked_disk_cache(image->unpacked));
+    g_clear_error(&problem);
+    disk.unpacked = disk.blob == NULL ? NULL : unpacked_disk_new(unpacked, disk.index);
+    g_array_append_val(image->disks, disk);
     return TRUE;
+}
+
+/* All disks, joined; kept: what is decoded of them is. NULL: one of them is not here. */
+static IngotDisk *join_blobs(const ViewImage *image, gboolean kept)
+{
+    g_autoptr(GPtrArray) list = g_ptr_array_new_with_free_func((GDestroyNotify)ingot_disk_free);
+    for (guint i = 0; i < image->disks->len; i++) {
+        const ViewDisk *disk = disk_at(image, i);
+        if (disk->blob == NULL) {
+            return NULL;
+        }
+        g_ptr_array_add(list,
+                        ingot_disk_new(read_disk, storage_blob_ref(disk->blob), unref_blob, image->name, disk->index));
+        if (kept) {
+            ingot_disk_set_cache(g_ptr_array_index(list, i), unpacked_disk_cache(disk->unpacked));
+        }
+    }
+    return ingot_disk_join(g_steal_pointer(&list));
+}
+
+static IngotDisk *join_closed(const ViewImage *image)
+{
+    GPtrArray *list = g_ptr_array_new();
+    for (guint i = 0; i < image->disks->len; i++) {
+        g_ptr_array_add(list, ingot_disk_new(read_closed, NULL, NULL, image->name, disk_at(image, i)->index));
+    }
+    return ingot_disk_join(list);
+}
+
+static gboolean open_disks(ViewImage *image, Unpacked *unpacked, const IngotManifest *manifest, gboolean whole,
+                           GError **error)
+{
+    for (guint i = 0; i < manifest->disks->len; i++) {
+        if (!open_disk(image, unpacked, ingot_manifest_disk(manifest, i), whole, error)) {
+            return FALSE;
+        }
+    }
+    image->closed = join_closed(image);
+    image->read = join_blobs(image, TRUE);
+    return TRUE;
+}
+
+gboolean view_image_has_come(const ViewImage *image, GError **error)
+{
+    gboolean here = TRUE;
+    for (guint i = 0; here && i < image->disks->len; i++) {
+        g_autoptr(StorageBlob) blob = storage_blob(image->storage, image->name, &disk_at(image, i)->digest, error);
+        here = blob != NULL;
+    }
+    return here;
+}
+
+gboolean view_image_run(const ViewImage *image, guint64 offset, guint64 size, int *fd, guint64 *at)
+{
+    guint i = ingot_disk_at(image->read, offset);
+    *at = offset - ingot_disk_base(image->read, i);
+    return unpacked_disk_run(disk_at(image, i)->unpacked, *at, size, fd);
 }
 
 static json_t *open_config(ViewImage *image, const IngotManifest *manifest, GError **error)
@@ -208,13 +268,18 @@ ViewImage *view_image_load(Storage *storage, Unpacked *unpacked, const char *nam
     g_autoptr(ViewImage) image = g_new0(ViewImage, 1);
     g_atomic_ref_count_init(&image->references);
     g_mutex_init(&image->lock);
+    image->disks = g_array_new(FALSE, FALSE, sizeof(ViewDisk));
+    g_array_set_clear_func(image->disks, disk_clear);
     image->formats = g_hash_table_new_full(NULL, NULL, NULL, (GDestroyNotify)g_ptr_array_unref);
     image->keeper = (IngotFormatKeeper){.find = find_measure, .keep = keep_measure, .user = image};
     image->storage = storage;
     image->manifest = *digest;
     image->name = g_strdup(name);
     image->config = open_config(image, manifest, error);
-    return image->config != NULL && open_disk(image, unpacked, manifest, whole, error) ? g_steal_pointer(&image) : NULL;
+    return image->config != NULL && ingot_config_fits(image->config, manifest, name, error) &&
+                   open_disks(image, unpacked, manifest, whole, error)
+               ? g_steal_pointer(&image)
+               : NULL;
 }
 
 gsize view_image_memory(ViewImage *image)
@@ -222,7 +287,11 @@ gsize view_image_memory(ViewImage *image)
     g_mutex_lock(&image->lock);
     gsize laid = image->laid;
     g_mutex_unlock(&image->lock);
-    return OVERHEAD + image->described + (gsize)image->index->chunks->len * sizeof(IngotChunk) + laid;
+    gsize chunks = 0;
+    for (guint i = 0; i < image->disks->len; i++) {
+        chunks += disk_at(image, i)->index->chunks->len;
+    }
+    return OVERHEAD + image->described + chunks * sizeof(IngotChunk) + laid;
 }
 
 /* --- formats --- */
@@ -311,9 +380,8 @@ static gboolean sum_file(ViewImage *image, const IngotFormat *format, const Ingo
 gboolean view_image_measure(ViewImage *image, const IngotFormat *format, gboolean sums, IngotDiskGate gate,
                             gpointer user, GError **error)
 {
-    /* One of its own, of which nothing is kept: it goes through the whole disk once. */
-    g_autoptr(IngotDisk) disk =
-        ingot_disk_new(read_disk, storage_blob_ref(image->blob), unref_blob, image->name, image->index);
+    /* One of its own, of which nothing is kept: it goes through the disks once. */
+    g_autoptr(IngotDisk) disk = join_blobs(image, FALSE);
     ingot_disk_set_gate(disk, gate, user);
     const IngotFormatInput input = input_of(image, disk);
     g_autoptr(GPtrArray) files = lay_out(image, format, disk, error);

@@ -18,18 +18,23 @@ GQuark view_error_quark(void);
  * nobody keeps, and of those that are still being read. */
 #define VIEW_IMAGES_MAX ((gsize)768 << 20)
 
+/* One of its disks. */
+typedef struct {
+    IngotDigest digest; /* the blob's */
+    IngotIndex *index;
+    StorageBlob *blob;      /* NULL: it is not here */
+    UnpackedDisk *unpacked; /* what is kept of it; NULL: likewise */
+} ViewDisk;
+
 typedef struct {
     gatomicrefcount references;
     Storage *storage;
     IngotDigest manifest;
-    IngotDigest disk; /* the blob's */
     char *name;
     json_t *config;
-    IngotIndex *index;
-    StorageBlob *blob;      /* the disk's; NULL: it is not here, and is neither read nor measured */
-    IngotDisk *closed;      /* reading it is VIEW_ERROR_UNMEASURED: for what is laid out without a pass over it */
-    IngotDisk *read;        /* to be read by clients */
-    UnpackedDisk *unpacked; /* what is kept of that */
+    GArray *disks;     /* of ViewDisk */
+    IngotDisk *closed; /* reading it is VIEW_ERROR_UNMEASURED: for what is laid out without a pass over it */
+    IngotDisk *read;   /* to be read by clients; NULL: not all of its disks are here: it is neither read nor measured */
     IngotFormatKeeper keeper;
     gsize described;     /* bytes that its config takes */
     GMutex lock;         /* of what follows, once it is loaded */
@@ -46,6 +51,10 @@ ViewImage *view_image_ref(ViewImage *image);
 void view_image_unref(ViewImage *image);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(ViewImage, view_image_unref)
 
+/* Whether all of its disks are in the storage by now; what it was loaded without, it does not get. */
+gboolean view_image_has_come(const ViewImage *image, GError **error);
+/* Where a run of its disks (joined: disk.h) is kept ready to be sent: as unpacked_disk_run, *at is in that file. */
+gboolean view_image_run(const ViewImage *image, guint64 offset, guint64 size, int *fd, guint64 *at);
 /* Bytes of memory that it takes, about. */
 gsize view_image_memory(ViewImage *image);
 /* Whether it can have a format. */

@@ -77,11 +77,11 @@ static ViewImage *find_image(Views *views, const char *name, const char *referen
         return NULL;
     }
     ViewImage *image = image_cache_find(views->images, name, &digest);
-    if (image != NULL && whole && image->blob == NULL) {
-        /* It may have come meanwhile; while it has not, the index is not read again to find that out. */
-        g_autoptr(StorageBlob) blob = storage_blob(views->storage, name, &image->disk, error);
+    if (image != NULL && whole && image->read == NULL) {
+        /* It may have come meanwhile; while it has not, the indexes are not read again to find that out. */
+        gboolean come = view_image_has_come(image, error);
         g_clear_pointer(&image, view_image_unref);
-        if (blob == NULL) {
+        if (!come) {
             return NULL;
         }
     }
@@ -225,8 +225,9 @@ gssize view_read(View *view, guint64 offset, void *buffer, gsize size, GError **
 
 gboolean view_run(View *view, guint64 offset, guint64 length, int *fd, guint64 *at)
 {
-    return length > 0 && ingot_layout_run(view->file->layout, offset, length, at) &&
-           unpacked_disk_run(view->image->unpacked, *at, length, fd);
+    guint64 run;
+    return length > 0 && ingot_layout_run(view->file->layout, offset, length, &run) &&
+           view_image_run(view->image, run, length, fd, at);
 }
 
 static gboolean is_removed(const ViewImage *image, gpointer storage)

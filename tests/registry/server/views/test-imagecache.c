@@ -10,6 +10,11 @@
 
 #define LARGE (IMAGE_CACHE_MAX / 3) /* bytes of an image's chunks: three are too many, with what goes with them */
 
+static void clear_disk(gpointer disk)
+{
+    ingot_index_unref(((ViewDisk *)disk)->index);
+}
+
 /* One of that number, whose index takes so many bytes. */
 static ViewImage *make_image(guint16 number, gsize bytes)
 {
@@ -19,10 +24,13 @@ static ViewImage *make_image(guint16 number, gsize bytes)
     image->formats = g_hash_table_new_full(NULL, NULL, NULL, (GDestroyNotify)g_ptr_array_unref);
     image->name = g_strdup("team/web");
     memcpy(image->manifest.bytes, &number, sizeof number);
-    image->index = ingot_index_new("none", 32768);
+    const ViewDisk disk = {.index = ingot_index_new("none", 32768)};
     for (gsize i = 0; i < bytes / sizeof(IngotChunk); i++) {
-        ingot_index_add(image->index, NULL, INGOT_BLOCK_SIZE, 10);
+        ingot_index_add(disk.index, NULL, INGOT_BLOCK_SIZE, 10);
     }
+    image->disks = g_array_new(FALSE, FALSE, sizeof disk);
+    g_array_set_clear_func(image->disks, clear_disk);
+    g_array_append_val(image->disks, disk);
     return image;
 }
 
