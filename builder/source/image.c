@@ -13,6 +13,7 @@
 #include "bundle/download.h"
 #include "image/ties.h"
 #include "recipe/rows.h"
+#include "source/imagemachine.h"
 #include "source/kept.h"
 #include "source/kinds.h"
 
@@ -67,9 +68,9 @@ static char *image_fetch(const SourceContext *context, const char *url, const In
                                  wanted, context->progress, use, error);
 }
 
-/* The disk of a bundle as a file of the cache, which gets its name when it is whole. */
-static gboolean image_take_out(const SourceContext *context, const IngotBundle *bundle, const char *file,
-                               const char *path, GError **error)
+/* The disk of a bundle as a file of the cache, which gets its name when it is whole, and what its machine is. */
+static gboolean image_take_out(const SourceContext *context, const IngotBundle *bundle, const json_t *machine,
+                               const char *file, const char *path, GError **error)
 {
     g_autofree char *folder = g_path_get_dirname(path);
     g_autofree char *making = g_strconcat(path, ".making", NULL);
@@ -77,12 +78,22 @@ static gboolean image_take_out(const SourceContext *context, const IngotBundle *
         return FALSE;
     }
     ingot_progress_begin(context->progress, 0, "take the disk out of %s", file);
-    if (!ingot_bundle_convert(bundle, 0, making, error) || !kept_publish(making, path, context->progress, error)) {
+    if (!ingot_bundle_convert(bundle, 0, making, error) || !image_machine_keep(machine, path, error) ||
+        !kept_publish(making, path, context->progress, error)) {
         unlink(making);
         return FALSE;
     }
     ingot_progress_end(context->progress, NULL);
     return TRUE;
+}
+
+/* Hands made back, which may be NULL, with what its machine is. */
+static Source *image_describe(const SourceContext *context, const char *file, const json_t *machine, Source *made)
+{
+    if (made != NULL) {
+        image_machine_apply(context, file, machine, made);
+    }
+    return made;
 }
 
 /* Whatever is not a known format would count as raw: then it must at least be what firmware can boot. */
@@ -109,14 +120,22 @@ static Source *image_look_inside(const SourceContext *context, const char *file,
                                  GError **error)
 {
     g_autoptr(IngotBundle) bundle = ingot_bundle_open(file, file, files, context->progress, error);
-    if (bundle == NULL || !ingot_bundle_has_one_disk(bundle, "a source", error)) {
+    if (bundle == NULL || !ingot_bundle_is_one_file(bundle, error) ||
+        !ingot_bundle_has_one_disk(bundle, "a source", error)) {
         return NULL;
     }
-    if (!ingot_bundle_is_disk(bundle)) {
-        return image_take_out(context, bundle, file, path, error) ? source_new(g_strdup(path), "qcow2") : NULL;
+    g_autoptr(json_t) machine = image_machine_of_bundle(bundle, file, error);
+    if (machine == NULL) {
+        return NULL;
     }
-    const char *format = ingot_bundle_format(bundle, 0);
-    return strcmp(format, "raw") != 0 || image_check_raw(file, error) ? source_new(g_strdup(file), format) : NULL;
+    Source *made = NULL;
+    if (!ingot_bundle_is_disk(bundle)) {
+        gboolean taken = image_take_out(context, bundle, machine, file, path, error);
+        made = taken ? source_new(g_strdup(path), "qcow2") : NULL;
+    } else if (strcmp(ingot_bundle_format(bundle, 0), "raw") != 0 || image_check_raw(file, error)) {
+        made = source_new(g_strdup(file), ingot_bundle_format(bundle, 0));
+    }
+    return image_describe(context, file, machine, made);
 }
 
 /* Where the disk of a bundle is kept. Free it. */
@@ -156,9 +175,11 @@ static Source *image_open_any(const SourceContext *context, const char *file, Un
     if (lock == NULL) {
         return image_open_here(context, file, files, problem, error);
     }
-    KeptState kept = context->refresh ? KEPT_NONE : kept_find(path, context->progress, error);
+    g_autoptr(json_t) machine = context->refresh ? NULL : image_machine_kept(path);
+    KeptState kept = machine == NULL ? KEPT_NONE : kept_find(path, context->progress, error);
     if (kept != KEPT_NONE) {
-        return kept == KEPT_WHOLE ? source_new(g_strdup(path), "qcow2") : NULL;
+        Source *made = kept == KEPT_WHOLE ? source_new(g_strdup(path), "qcow2") : NULL;
+        return image_describe(context, file, machine, made);
     }
     return reads != NULL ? image_open_here(context, file, files, reads, error)
                          : image_look_inside(context, file, files, path, error);
@@ -206,7 +227,9 @@ static Source *image_prepare(const SourceContext *context, const json_t *source,
     if (file != NULL && format == NULL) {
         made = image_open_any(context, file, files, sha256, error);
     } else if (file != NULL && ingot_ties_check(file, file, format, error)) {
-        made = source_new(g_steal_pointer(&file), format); /* the recipe's word counts */
+        g_autoptr(json_t) machine = image_machine_of_disk(file, format, error);
+        /* The recipe's word counts. */
+        made = machine == NULL ? NULL : image_describe(context, file, machine, source_new(g_strdup(file), format));
     }
     if (made != NULL) {
         json_object_set_new(made->config, "source", ingot_json_pack("{s:s, s:s}", "kind", "image", "sha256", sha256));

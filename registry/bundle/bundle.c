@@ -23,7 +23,7 @@
 struct IngotBundle {
     char *name;    /* for messages */
     GArray *disks; /* of BundleDisk */
-    gboolean is_disk;
+    gboolean is_disk, is_folder;
     gboolean uefi, bios;      /* what the machine boots by; neither: it is not known */
     const char *architecture; /* or NULL */
     const char *provider;     /* of a box; else NULL */
@@ -142,6 +142,7 @@ static gboolean open_machine(IngotBundle *bundle, const Parcel *parcel, IngotPro
         ingot_progress_message(progress, "%s", (const char *)g_ptr_array_index(found->notes, i));
     }
     take_machine(bundle, found);
+    bundle->is_folder = parcel->folder;
     const TakeOut out = {parcel, found, &bundle->workdir, bundle->files, bundle->disks, progress};
     return takeout_disks(&out, error);
 }
@@ -202,6 +203,13 @@ const char *ingot_bundle_disk_name(const IngotBundle *bundle, guint number)
 gboolean ingot_bundle_is_disk(const IngotBundle *bundle)
 {
     return bundle->is_disk;
+}
+
+gboolean ingot_bundle_is_one_file(const IngotBundle *bundle, GError **error)
+{
+    return !bundle->is_folder || bundle_refuse(bundle->name, error,
+                                               "a machine of several files, which one digest does not tell of: make an "
+                                               "OVA of them (a tar whose first file is the *.ovf)");
 }
 
 gboolean ingot_bundle_has_one_disk(const IngotBundle *bundle, const char *verb, GError **error)

@@ -141,7 +141,7 @@ static gboolean open_bundle(Making *making, const char *disk, const IngotDigest 
         return FALSE;
     }
     g_ptr_array_add(making->bundles, bundle);
-    return TRUE;
+    return wanted == NULL || ingot_bundle_is_one_file(bundle, error);
 }
 
 /* Plain disks may come beside a machine's, but not a second machine. */

@@ -337,6 +337,16 @@ refused("too many disks", [f"{TOP}/a.raw"] * 65, "65 disks", "64")
 done = subprocess.run(["ingot", "pack", f"{TOP}/a.raw", f"{TOP}/b.raw", "--sha256", "0" * 64, "team/machine:1.0.0"], capture_output=True, text=True)
 if done.returncode != 2 or "--sha256" not in done.stderr:
     fail(f"--sha256 with two disks: {done.stderr}")
+done = subprocess.run(["ingot", "pack", f"{TOP}/vmx", "--sha256", "0" * 64, "team/machine:1.0.0"], capture_output=True, text=True)
+if done.returncode != 2 or "vmx" not in done.stderr:
+    fail(f"--sha256 of a folder: {done.stderr}")
+with open(f"{TOP}/lying/web.ovf", "rb") as file:
+    digest = hashlib.sha256(file.read()).hexdigest()
+os.unlink(f"{TOP}/lying/b.vmdk")
+folder(f"{TOP}/lying", files)
+done = subprocess.run(["ingot", "pack", f"{TOP}/lying/web.ovf", "--sha256", digest, "team/machine:1.0.0"], capture_output=True, text=True)
+if done.returncode != 2 or "one digest" not in done.stderr:
+    fail(f"--sha256 of a descriptor beside its files: {done.stderr}")
 ok("disks one after another are one image's, in that order, a machine's among them")
 
 # --- what the disk itself tells ---

@@ -213,6 +213,72 @@ static void test_box(void **state)
     assert_int_equal(first.st_ino, second.st_ino);
 }
 
+/* --- what the machine is --- */
+
+/* web.tar of a text and of the fixture's disk, twice; its digest. Free it. */
+static char *make_bundle(const Fixture *fixture, const char *file, const char *text)
+{
+    g_autofree char *path = ingot_workdir_file(fixture->workdir, file);
+    g_autofree char *bundle = ingot_workdir_file(fixture->workdir, "web.tar");
+    g_autofree char *copy = ingot_workdir_file(fixture->workdir, "box.img");
+    const char *tar[] = {"tar", "-cf", bundle, "-C", fixture->recipe.folder, file, "disk.qcow2", "box.img", NULL};
+    assert_true(g_file_set_contents(path, text, -1, NULL));
+    assert_true(ingot_file_copy(fixture->disk, copy, NULL));
+    assert_true(ingot_process_run(tar, NULL, NULL, NULL));
+    return hex_of(bundle);
+}
+
+#define OVF(firmware)                                                                                                  \
+    "<Envelope><References><File id='f' href='disk.qcow2'/></References><DiskSection><Disk diskId='d' fileRef='f'/>"   \
+    "</DiskSection><VirtualSystem><VirtualHardwareSection><Config key='firmware' value='" firmware                     \
+    "'/></VirtualHardwareSection></VirtualSystem></Envelope>"
+
+/* It is known again when the disk is only found in the cache, and made anew where it is not. */
+static void test_firmware(void **state)
+{
+    static const char *const firmwares[] = {"efi", "bios"};
+    Fixture *fixture = *state;
+    for (guint i = 0; i < G_N_ELEMENTS(firmwares); i++) {
+        g_autofree char *sha256 = make_bundle(fixture, "web.ovf", i == 0 ? OVF("efi") : OVF("bios"));
+        for (guint time = 0; time < 3; time++) {
+            g_autoptr(GError) error = NULL;
+            g_autofree char *key = NULL;
+            g_autoptr(Source) source = prepare(fixture, "web.tar", sha256, &key, &error);
+            assert_null(error);
+            const json_t *firmware = json_object_get(source->config, "firmware");
+            assert_int_equal(json_array_size(firmware), i == 0 ? 1 : 0);
+            g_autofree char *folder = g_path_get_dirname(source->path);
+            g_autofree char *kept = g_build_filename(folder, "machine.json", NULL);
+            assert_true(time != 1 || unlink(kept) == 0);
+        }
+    }
+}
+
+static void expect_machine_refused(Fixture *fixture, const char *name, const char *told)
+{
+    g_autofree char *path = ingot_workdir_file(fixture->workdir, name);
+    g_autofree char *sha256 = hex_of(path), *key = NULL;
+    g_autoptr(GError) error = NULL;
+    assert_null(prepare(fixture, name, sha256, &key, &error));
+    assert_true(g_error_matches(error, INGOT_ERROR, INGOT_ERROR_INVALID));
+    assert_non_null(strstr(error->message, name));
+    assert_non_null(strstr(error->message, told));
+}
+
+static void test_machines_that_are_not_built_on(void **state)
+{
+    static const char arm[] = "{\"provider\": \"libvirt\", \"architecture\": \"arm64\"}";
+    static const char two[] = "{\"provider\": \"libvirt\", \"disks\": [{\"path\": \"disk.qcow2\"},"
+                              " {\"path\": \"box.img\"}]}";
+    Fixture *fixture = *state;
+    g_free(make_bundle(fixture, "metadata.json", arm));
+    expect_machine_refused(fixture, "web.tar", "a machine of arm64");
+    g_free(make_bundle(fixture, "metadata.json", two));
+    expect_machine_refused(fixture, "web.tar", "2 disks (disk.qcow2, box.img)");
+    g_free(make_bundle(fixture, "web.ovf", OVF("efi")));
+    expect_machine_refused(fixture, "web.ovf", "one digest");
+}
+
 /* A cache where nothing can be written: the check and what was taken out of a box are for this build alone. */
 static void test_no_cache_to_write_to(void **state)
 {
@@ -371,6 +437,8 @@ int main(void)
         TEST(test_backing_file),
         TEST(test_missing),
         TEST(test_box),
+        TEST(test_firmware),
+        TEST(test_machines_that_are_not_built_on),
         TEST(test_no_cache_to_write_to),
         TEST(test_broken_box),
         TEST(test_due_download),
