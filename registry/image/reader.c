@@ -27,3 +27,10 @@ char *reader_wide_text(const Reader *reader, guint64 offset, gsize size, const c
     char *text = g_convert(wide, (gssize)size, "UTF-8", charset, NULL, NULL, NULL);
     return text == NULL ? g_strdup("") : text;
 }
+
+guint64 reader_end(const Reader *reader)
+{
+    off_t end = lseek(reader->fd, 0, SEEK_END);
+    guint64 whole = end < 0 || (guint64)end < reader->offset ? 0 : (guint64)end - reader->offset;
+    return MIN(whole, reader->length);
+}

@@ -17,6 +17,14 @@ char *reader_text(const Reader *reader, guint64 offset, gsize most);
  * such text. */
 char *reader_wide_text(const Reader *reader, guint64 offset, gsize size, const char *charset);
 
+/* Where the disk ends, bytes from its beginning: at the end of its file, or sooner. */
+guint64 reader_end(const Reader *reader);
+
+static inline guint16 be16(const guint8 *bytes)
+{
+    return (guint16)(bytes[0] << 8 | bytes[1]);
+}
+
 static inline guint32 be32(const guint8 *bytes)
 {
     return (guint32)bytes[0] << 24 | (guint32)bytes[1] << 16 | (guint32)bytes[2] << 8 | bytes[3];

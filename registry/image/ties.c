@@ -1,27 +1,22 @@
 #include "image/ties.h"
 
-#include <errno.h>
 #include <fcntl.h>
 #include <ingot/error.h>
-#include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include "base/file.h"
 #include "base/text.h"
 #include "image/reader.h"
+#include "image/vhdfooter.h"
 #include "image/vhdxparent.h"
+#include "image/vmdkfile.h"
 
 #define SECTOR 512u
 #define NAME_MAX_BYTES 1024u        /* of a backing file's name: more than QEMU takes */
-#define DESCRIPTOR_MAX (1u << 20)   /* bytes of a VMDK's text that QEMU reads */
-#define EXTENTS_MAX (gsize)4096     /* 8 TiB in extents of 2 GiB */
-#define EXTENT_LINE 64u             /* bytes that one may take in the descriptor, on average */
 #define QCOW2_HEADER_MAX (2u << 20) /* it lies in the first cluster */
 #define QCOW2_EXTERNAL_DATA 4u      /* a bit of the incompatible features */
 #define QCOW2_DATA_NAME 0x44415441u /* the header extension with the data file's name */
-#define VHD_DIFFERENCING 4u
+#define VDI_DIFFERENCING 4u
 #define QEMU_IMG "qemu-img convert"
 #define HYPER_V "Convert-VHD" /* QEMU can't open these */
 #define VHD_NAME 512u         /* bytes of the parent's name */
@@ -57,6 +52,11 @@ static gboolean check_qcow2(const Reader *reader, GError **error)
         g_autofree char *other = reader_text(reader, backing, MIN(be32(head + 16), NAME_MAX_BYTES));
         return refuse(reader, "stands on", other, QEMU_IMG, error);
     }
+    if (be32(head + 32) != 0) {
+        g_set_error(error, INGOT_ERROR, INGOT_ERROR_INVALID,
+                    "%s: it is encrypted; make an open one of it with `%s` and its key", reader->name, QEMU_IMG);
+        return FALSE;
+    }
     if (be32(head + 4) >= 3 && (be64(head + 72) & QCOW2_EXTERNAL_DATA) != 0) {
         g_autofree char *other = qcow2_extension(reader, QCOW2_DATA_NAME, be32(head + 100));
         return refuse(reader, "keeps its data in", other, QEMU_IMG, error);
@@ -67,12 +67,14 @@ static gboolean check_qcow2(const Reader *reader, GError **error)
 /* The name is UTF-16, after 64 bytes of the header that the footer tells of. */
 static gboolean check_vhd(const Reader *reader, GError **error)
 {
-    guint8 footer[SECTOR];
-    reader_bytes(reader, 0, footer, sizeof footer);
-    if (memcmp(footer, "conectix", 8) != 0 || be32(footer + 60) != VHD_DIFFERENCING) {
+    VhdFooter footer;
+    if (!vhd_footer_read(reader, &footer, error)) {
+        return FALSE;
+    }
+    if (!footer.differencing) {
         return TRUE;
     }
-    g_autofree char *other = reader_wide_text(reader, be64(footer + 16) + 64, VHD_NAME, "UTF-16BE");
+    g_autofree char *other = reader_wide_text(reader, footer.header + 64, VHD_NAME, "UTF-16BE");
     return refuse(reader, "stands on", other, HYPER_V, error);
 }
 
@@ -82,7 +84,16 @@ static gboolean check_vhdx(const Reader *reader, GError **error)
     return other == NULL || refuse(reader, "stands on", other, HYPER_V, error);
 }
 
-/* --- VMDK --- */
+/* VirtualBox knows a parent by its UUID alone, and calls a disk that has one a differencing one. */
+static gboolean check_vdi(const Reader *reader, GError **error)
+{
+    guint8 head[SECTOR], none[16] = {0};
+    reader_bytes(reader, 0, head, sizeof head);
+    if (le32(head + 76) != VDI_DIFFERENCING && memcmp(head + 424, none, sizeof none) == 0) {
+        return TRUE;
+    }
+    return refuse(reader, "stands on", "its parent in VirtualBox", "VBoxManage clonemedium", error);
+}
 
 /* A name that means a file beside the disk and nothing else, also to QEMU, which knows "nbd:..." and the like. */
 static gboolean is_plain(const char *name)
@@ -90,121 +101,62 @@ static gboolean is_plain(const char *name)
     return *name != '\0' && *name != '.' && strpbrk(name, "/:") == NULL && g_utf8_validate(name, -1, NULL);
 }
 
-static gboolean refuse_extents(const Reader *reader, const char *why, const char *name, GError **error)
+static gboolean check_names(const Reader *reader, const GArray *extents, GError **error)
 {
-    g_autofree char *shown = ingot_text_head(name, NAME_MAX_BYTES);
-    g_set_error(error, INGOT_ERROR, INGOT_ERROR_INVALID, "%s: names the extent '%s', %s", reader->name, shown, why);
-    return FALSE;
-}
-
-/* The lines are read as QEMU reads them, with sscanf, so that none means another file to it than to us. */
-static gboolean add_extents(const Reader *reader, const char *text, GPtrArray *names, GError **error)
-{
-    static const char blank[] = " \t\n\v\f\r";
-    if (strlen(text) > EXTENTS_MAX * EXTENT_LINE) {
-        g_set_error(error, INGOT_ERROR, INGOT_ERROR_INVALID, "%s: a descriptor of more than %" G_GSIZE_FORMAT " bytes",
-                    reader->name, EXTENTS_MAX * EXTENT_LINE);
-        return FALSE;
-    }
-    for (const char *line = text; line != NULL; line = strchr(line, '\n')) {
-        char type[10], name[512];
-        gint64 sectors;
-        line += strspn(line, blank);
-        if (strncmp(line, "RW", 2) != 0 ||
-            sscanf(line, "RW %" G_GINT64_MODIFIER "d %9s \"%511[^\n\r\"]\"", &sectors, type, name) < 3) {
-            continue;
-        }
+    for (guint i = 0; i < extents->len; i++) {
+        const char *name = g_array_index(extents, VmdkExtent, i).name;
         if (!is_plain(name)) {
-            return refuse_extents(reader, "which does not lie beside it", name, error);
-        }
-        if (names->len == EXTENTS_MAX) {
-            return refuse_extents(reader, "one too many", name, error);
-        }
-        if (!g_ptr_array_find_with_equal_func(names, name, g_str_equal, NULL)) {
-            g_ptr_array_add(names, g_strdup(name));
+            g_autofree char *shown = ingot_text_head(name, NAME_MAX_BYTES);
+            g_set_error(error, INGOT_ERROR, INGOT_ERROR_INVALID,
+                        "%s: names the extent '%s', which does not lie beside it", reader->name, shown);
+            return FALSE;
         }
     }
     return TRUE;
 }
 
-static gboolean check_parent(const Reader *reader, const char *text, GError **error)
+static GArray *read_vmdk(const Reader *reader, GError **error)
 {
-    static const char key[] = "parentFileNameHint";
-    const char *hint = strstr(text, key);
-    if (hint == NULL) {
-        return TRUE;
-    }
-    const char *other = hint + strlen(key) + strspn(hint + strlen(key), " =\"");
-    g_autofree char *shown = g_strndup(other, strcspn(other, "\"\r\n"));
-    return refuse(reader, "stands on", shown, QEMU_IMG, error);
-}
-
-/* Whether a VMDK's file has no data of its own, but a descriptor within a head. */
-static gboolean is_descriptor_in_head(const guint8 *head)
-{
-    return memcmp(head, "KDMV", 4) == 0 && le64(head + 12) == 0;
-}
-
-static gboolean read_vmdk(const Reader *reader, GPtrArray *names, GError **error)
-{
-    guint8 head[SECTOR];
-    reader_bytes(reader, 0, head, sizeof head);
-    if (memcmp(head, "KDMV", 4) != 0) {
-        g_autofree char *text = reader_text(reader, 0, DESCRIPTOR_MAX);
-        return check_parent(reader, text, error) && add_extents(reader, text, names, error);
-    }
-    /* QEMU looks for the parent in the second sector, others where the head tells. */
-    guint64 at = le64(head + 28) <= G_MAXINT64 / SECTOR ? le64(head + 28) * SECTOR : SECTOR;
-    g_autofree char *second = reader_text(reader, SECTOR, DESCRIPTOR_MAX);
-    g_autofree char *text = reader_text(reader, at, DESCRIPTOR_MAX);
-    return check_parent(reader, second, error) && check_parent(reader, text, error) &&
-           (!is_descriptor_in_head(head) || add_extents(reader, text, names, error));
-}
-
-static gboolean refuse_extent(const char *disk, const char *name, const char *why, GError **error)
-{
-    g_set_error(error, INGOT_ERROR, INGOT_ERROR_INVALID, "%s: its extent '%s' is %s", disk, name, why);
-    return FALSE;
-}
-
-static gboolean check_extent(const char *disk, const char *folder, const char *name, GError **error)
-{
-    g_autofree char *file = g_build_filename(folder, name, NULL);
-    struct stat info;
-    if (lstat(file, &info) != 0) {
-        return refuse_extent(disk, name, errno == ENOENT ? "missing" : g_strerror(errno), error);
-    }
-    if (!S_ISREG(info.st_mode)) {
-        return refuse_extent(disk, name, "no regular file", error);
-    }
-    g_auto(IngotFd) fd = ingot_file_open(file, O_RDONLY | O_NOFOLLOW, 0, error);
-    if (fd < 0) {
-        g_prefix_error(error, "%s: ", disk);
-        return FALSE;
-    }
-    guint8 head[SECTOR];
-    const Reader reader = {.fd = fd, .length = G_MAXUINT64};
-    reader_bytes(&reader, 0, head, sizeof head);
-    return !is_descriptor_in_head(head) || refuse_extent(disk, name, "a descriptor of further ones", error);
+    g_autofree char *parent = NULL;
+    g_autoptr(GArray) extents = vmdk_file_extents(reader, &parent, error);
+    gboolean ok = extents != NULL && (parent == NULL || refuse(reader, "stands on", parent, QEMU_IMG, error)) &&
+                  check_names(reader, extents, error);
+    return ok ? g_steal_pointer(&extents) : NULL;
 }
 
 /* --- the whole --- */
 
-char **ingot_ties_extents(const IngotPart *part, const char *name, const char *format, GError **error)
+/* The extents of a VMDK, an empty array for any other disk. */
+static GArray *find_ties(const IngotPart *part, const char *name, const char *format, GError **error)
 {
-    g_autoptr(GPtrArray) names = g_ptr_array_new_with_free_func(g_free);
     g_auto(IngotFd) fd = ingot_file_open(part->path, O_RDONLY, 0, error);
     if (fd < 0) {
         return NULL;
     }
     const Reader reader = {name, fd, part->offset, part->length == 0 ? G_MAXUINT64 : part->length};
+    if (strcmp(format, "vmdk") == 0) {
+        return read_vmdk(&reader, error);
+    }
     gboolean ok = strcmp(format, "qcow2") == 0  ? check_qcow2(&reader, error)
                   : strcmp(format, "vpc") == 0  ? check_vhd(&reader, error)
                   : strcmp(format, "vhdx") == 0 ? check_vhdx(&reader, error)
-                  : strcmp(format, "vmdk") == 0 ? read_vmdk(&reader, names, error)
+                  : strcmp(format, "vdi") == 0  ? check_vdi(&reader, error)
                                                 : TRUE;
-    if (!ok) {
+    return ok ? g_array_new(FALSE, FALSE, sizeof(VmdkExtent)) : NULL;
+}
+
+char **ingot_ties_extents(const IngotPart *part, const char *name, const char *format, GError **error)
+{
+    g_autoptr(GArray) extents = find_ties(part, name, format, error);
+    if (extents == NULL) {
         return NULL;
+    }
+    g_autoptr(GPtrArray) names = g_ptr_array_new_with_free_func(g_free);
+    for (guint i = 0; i < extents->len; i++) {
+        const char *extent = g_array_index(extents, VmdkExtent, i).name;
+        if (!g_ptr_array_find_with_equal_func(names, extent, g_str_equal, NULL)) {
+            g_ptr_array_add(names, g_strdup(extent));
+        }
     }
     g_ptr_array_add(names, NULL);
     return (char **)g_ptr_array_free(g_steal_pointer(&names), FALSE);
@@ -212,14 +164,13 @@ char **ingot_ties_extents(const IngotPart *part, const char *name, const char *f
 
 gboolean ingot_ties_check(const char *path, const char *name, const char *format, GError **error)
 {
-    const IngotPart whole = {.path = path};
     g_autofree char *folder = g_path_get_dirname(path);
-    g_auto(GStrv) extents = ingot_ties_extents(&whole, name, format, error);
+    g_autoptr(GArray) extents = find_ties(&(IngotPart){.path = path}, name, format, error);
     if (extents == NULL) {
         return FALSE;
     }
-    for (guint i = 0; extents[i] != NULL; i++) {
-        if (!check_extent(name, folder, extents[i], error)) {
+    for (guint i = 0; i < extents->len; i++) {
+        if (!vmdk_file_check_extent(name, folder, &g_array_index(extents, VmdkExtent, i), error)) {
             return FALSE;
         }
     }

@@ -43,7 +43,9 @@ static char *write_file(const char *name, const void *data, gsize size)
 /* A VMDK's descriptor with some lines for its extents. */
 static char *descriptor(const char *name, const char *lines)
 {
-    g_autofree char *text = g_strconcat("# Disk DescriptorFile\nversion=1\nparentCID=ffffffff\n", lines, "\n", NULL);
+    g_autofree char *text = g_strconcat("# Disk DescriptorFile\nversion=1\nCID=1\nparentCID=ffffffff\n"
+                                        "createType=\"twoGbMaxExtentFlat\"\n",
+                                        lines, "\n", NULL);
     return write_file(name, text, strlen(text));
 }
 
@@ -76,6 +78,10 @@ static void test_qcow2(void **state)
     expect_refused(passwd, "qcow2", "/etc/passwd");
     g_autofree char *outside = make("data.qcow2", "-f", "qcow2", "-o", "data_file=data.raw", "data.qcow2", "1M", NULL);
     expect_refused(outside, "qcow2", "data.raw");
+    g_autofree char *locked =
+        make("locked.qcow2", "-f", "qcow2", "--object", "secret,id=s,data=word", "-o",
+             "encrypt.format=luks,encrypt.key-secret=s,encrypt.iter-time=10", "locked.qcow2", "1M", NULL);
+    expect_refused(locked, "qcow2", "encrypted");
 }
 
 static void test_vmdk(void **state)
@@ -103,8 +109,9 @@ static void test_extent_elsewhere(void **state)
         {"RW 8 FLAT \"nbd:127.0.0.1:1\" 0", "nbd:127.0.0.1:1"},
         {"RW 8 SPARSE \"a/b.vmdk\"", "a/b.vmdk"},
         {"  RW 8\tFLAT \"/etc/passwd\" 0", "/etc/passwd"},
-        {"RW\n8\nFLAT\n\"/etc/passwd\" 0", "/etc/passwd"},
-        {"RW 8 ZERO\n\n\nRW 8 FLAT \"/etc/passwd", "/etc/passwd"},
+        {"RW 8 VMFS \"/etc/passwd\"", "/etc/passwd"},
+        {"RW 8 VMFSSPARSE \"/etc/passwd\"", "/etc/passwd"},
+        {"RW 8 SESPARSE \"/etc/passwd\"", "/etc/passwd"},
         {"RWX 8 FLAT \"a\"\nRW 8 FLAT \"json:{}\" 0", "json:{}"},
     };
     (void)state;
@@ -114,6 +121,63 @@ static void test_extent_elsewhere(void **state)
     }
     g_autofree char *parent = descriptor("parent.vmdk", "parentFileNameHint=\"/etc/passwd\"\nRW 8 ZERO");
     expect_refused(parent, "vmdk", "/etc/passwd");
+    static const char other[] = "parentCID=12345678\ncreateType=\"vmfs\"\nRW 8 VMFS \"a\"\n";
+    g_autofree char *child = write_file("child.vmdk", other, sizeof other - 1);
+    expect_refused(child, "vmdk", "CID is 12345678");
+}
+
+/* The file of an extent is what the line says it is. */
+static void test_extent_files(void **state)
+{
+    guint8 sparse[1024] = "KDMV", cowd[1024] = "COWD", seventh[1024] = {0xbe, 0xba, 0xfe, 0xca};
+    static const struct {
+        const char *line, *told; /* NULL: it is taken */
+    } cases[] = {
+        {"RW 2 FLAT \"whole\" 0", NULL},
+        {"RW 1 FLAT \"whole\" 1\nRW 2 VMFS \"whole\"", NULL},
+        {"RW 2 FLAT \"whole\" 1", "cut short"},
+        {"RW 3 VMFS \"whole\"", "cut short"},
+        {"RW 2 SPARSE \"whole\"", "not a sparse file"},
+        {"RW 2 SESPARSE \"whole\"", "not a seSparse file"},
+        {"RW 16 SPARSE \"sparse\"", NULL},
+        {"RW 16 VMFSSPARSE \"cowd\"", NULL},
+        {"RW 16 SPARSE \"cowd\"", NULL},
+        {"RW 17 SPARSE \"sparse\"", "of 16 sectors, not of 17"},
+        {"RW 15 VMFSSPARSE \"cowd\"", "of 16 sectors, not of 15"},
+        {"RW 16 SESPARSE \"sesparse\"", NULL},
+        {"RW 17 SESPARSE \"sesparse\"", "of 16 sectors, not of 17"},
+    };
+    (void)state;
+    sparse[12] = cowd[12] = seventh[16] = 16;
+    g_autofree char *whole = write_file("whole", "", 0), *a = write_file("sparse", sparse, sizeof sparse);
+    g_autofree char *b = write_file("cowd", cowd, sizeof cowd), *c = write_file("sesparse", seventh, sizeof seventh);
+    assert_int_equal(truncate(whole, 1024), 0);
+    for (guint i = 0; i < G_N_ELEMENTS(cases); i++) {
+        g_autofree char *path = descriptor("extents.vmdk", cases[i].line);
+        if (cases[i].told == NULL) {
+            expect_taken(path, "vmdk");
+        } else {
+            expect_refused(path, "vmdk", cases[i].told);
+        }
+    }
+}
+
+/* A part of a disk is none, nor is a disk whose other parts QEMU would not look for. */
+static void test_extent_alone(void **state)
+{
+    guint8 head[2048] = "KDMV";
+    (void)state;
+    head[12] = 16;
+    g_autofree char *alone = write_file("alone.vmdk", head, sizeof head);
+    expect_refused(alone, "vmdk", "without the descriptor");
+    memcpy(head, "COWD", 4);
+    g_autofree char *cowd = write_file("alone-cowd.vmdk", head, sizeof head);
+    expect_refused(cowd, "vmdk", "without the descriptor");
+    memcpy(head, "KDMV", 4);
+    g_strlcpy((char *)head + 512, "CID=1\nparentCID=ffffffff\nRW 16 SPARSE \"a\"\nRW 16 SPARSE \"b\"\n", 1024);
+    head[28] = 1;
+    g_autofree char *first = write_file("first.vmdk", head, sizeof head);
+    expect_refused(first, "vmdk", "several extents");
 }
 
 /* A head that says it has no data is a descriptor in disguise; as an extent it could name anything. */
@@ -122,7 +186,8 @@ static void test_descriptor_in_head(void **state)
     guint8 head[2048] = "KDMV";
     (void)state;
     head[28] = 2; /* where the text is, in sectors */
-    g_strlcpy((char *)head + 1024, "RW 8 FLAT \"/etc/passwd\" 0\n", 1024);
+    g_strlcpy((char *)head + 512, "CID=1\nparentCID=ffffffff\n", 512);
+    g_strlcpy((char *)head + 1024, "createType=\"monolithicFlat\"\nRW 8 FLAT \"/etc/passwd\" 0\n", 1024);
     g_autofree char *path = write_file("disguised.vmdk", head, sizeof head);
     expect_refused(path, "vmdk", "/etc/passwd");
     g_autofree char *outer = descriptor("outer.vmdk", "RW 8 SPARSE \"disguised.vmdk\"");
@@ -132,7 +197,7 @@ static void test_descriptor_in_head(void **state)
 static void test_endless_descriptor(void **state)
 {
     (void)state;
-    g_autoptr(GString) text = g_string_new("# Disk DescriptorFile\n");
+    g_autoptr(GString) text = g_string_new("# Disk DescriptorFile\nparentCID=ffffffff\n");
     for (guint i = 0; i < 300000; i++) {
         g_string_append(text, "RW\n");
     }
@@ -146,12 +211,34 @@ static void test_vhd(void **state)
     (void)state;
     g_autofree char *path = make("disk.vhd", "-f", "vpc", "disk.vhd", "4M", NULL);
     expect_taken(path, "vpc");
-    guint8 bytes[2048] = "conectix";
-    bytes[22] = 2; /* the header is at 512 */
-    bytes[63] = 4; /* differencing */
-    memcpy(bytes + 576, name, sizeof name - 1);
-    g_autofree char *differencing = write_file("differencing.vhd", bytes, sizeof bytes);
-    expect_refused(differencing, "vpc", "base");
+    g_autofree char *bytes = NULL;
+    gsize size;
+    assert_true(g_file_get_contents(path, &bytes, &size, NULL));
+    memcpy(bytes + 512 + 64, name, sizeof name - 1);
+    bytes[63] = 4;  /* differencing */
+    bytes[67] -= 1; /* the sum's complement */
+    g_autofree char *differencing = write_file("differencing.vhd", bytes, size);
+    expect_refused(differencing, "vpc", "(base)");
+    bytes[63] = 3;
+    g_autofree char *damaged = write_file("damaged.vhd", bytes, size);
+    expect_refused(damaged, "vpc", "damaged");
+}
+
+static void test_vdi(void **state)
+{
+    (void)state;
+    g_autofree char *path = make("disk.vdi", "-f", "vdi", "disk.vdi", "4M", NULL);
+    expect_taken(path, "vdi");
+    g_autofree char *bytes = NULL;
+    gsize size;
+    assert_true(g_file_get_contents(path, &bytes, &size, NULL));
+    bytes[424] = 1; /* the UUID of a parent */
+    g_autofree char *linked = write_file("linked.vdi", bytes, size);
+    expect_refused(linked, "vdi", "parent in VirtualBox");
+    bytes[424] = 0;
+    bytes[76] = 4;
+    g_autofree char *differencing = write_file("differencing.vdi", bytes, size);
+    expect_refused(differencing, "vdi", "parent in VirtualBox");
 }
 
 static void put16(guint8 *at, const char *text)
@@ -227,9 +314,12 @@ int main(void)
         cmocka_unit_test(test_qcow2),
         cmocka_unit_test(test_vmdk),
         cmocka_unit_test(test_extent_elsewhere),
+        cmocka_unit_test(test_extent_files),
+        cmocka_unit_test(test_extent_alone),
         cmocka_unit_test(test_descriptor_in_head),
         cmocka_unit_test(test_endless_descriptor),
         cmocka_unit_test(test_vhd),
+        cmocka_unit_test(test_vdi),
         cmocka_unit_test(test_vhdx),
         cmocka_unit_test(test_part),
     };
