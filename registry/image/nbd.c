@@ -9,6 +9,7 @@
 #include "base/file.h"
 #include "base/process.h"
 #include "base/sockets.h"
+#include "image/asmeant.h"
 
 #define REQUEST_MAX (32u << 20) /* bytes in one NBD request, by the protocol's recommendation */
 #define EXTENT_MAX (1u << 30)   /* bytes asked for in one block status */
@@ -105,7 +106,7 @@ static gboolean connect_handle(IngotNbd *nbd, GError **error)
 /* How qemu-nbd is told of a file, or of a part of one: never by its name alone, of which a dash at the beginning would
  * make an option, and a colon a protocol. A comma is doubled. The sectors of a part are whole, in a tar by zeros that
  * follow. */
-static char *describe(const IngotPart *part, const char *format)
+static char *describe(const IngotPart *part, const char *format, const char *options)
 {
     struct stat info;
     const char *kind = stat(part->path, &info) == 0 && S_ISBLK(info.st_mode) ? "host_device" : "file";
@@ -113,15 +114,14 @@ static char *describe(const IngotPart *part, const char *format)
     g_auto(GStrv) words = g_strsplit(absolute, ",", -1);
     g_autofree char *path = g_strjoinv(",,", words);
     if (part->length == 0) {
-        return g_strdup_printf("driver=%s,file.driver=%s,file.filename=%s", format, kind, path);
+        return g_strdup_printf("driver=%s%s,file.driver=%s,file.filename=%s", format, options, kind, path);
     }
-    return g_strdup_printf("driver=%s,file.driver=raw,file.offset=%" G_GUINT64_FORMAT ",file.size=%" G_GUINT64_FORMAT
+    return g_strdup_printf("driver=%s%s,file.driver=raw,file.offset=%" G_GUINT64_FORMAT ",file.size=%" G_GUINT64_FORMAT
                            ",file.file.driver=%s,file.file.filename=%s",
-                           format, part->offset, (part->length + SECTOR - 1) / SECTOR * SECTOR, kind, path);
+                           format, options, part->offset, (part->length + SECTOR - 1) / SECTOR * SECTOR, kind, path);
 }
 
-static gboolean start_server(IngotNbd *nbd, const IngotPart *part, const char *format, gboolean writable,
-                             GError **error)
+static gboolean start_server(IngotNbd *nbd, const AsMeant *meant, const char *format, gboolean writable, GError **error)
 {
     g_autofree char *folder = sockets_folder(ingot_workdir_path(nbd->workdir), &nbd->sockets, error);
     if (folder == NULL) {
@@ -137,22 +137,46 @@ static gboolean start_server(IngotNbd *nbd, const IngotPart *part, const char *f
     }
     const char *access = writable ? "--discard=unmap" : "--read-only";
     const char *cache = writable ? "--cache=unsafe" : "--cache=writeback";
-    g_autofree char *image = describe(part, format);
+    g_autofree char *image = describe(&meant->part, format, meant->options);
     const char *const argv[] = {"qemu-nbd", access, "--persistent", "--shared=2", cache,
                                 "--socket", socket, "--image-opts", image,        NULL};
     nbd->server = ingot_process_start(argv, log, error);
     return nbd->server != NULL;
 }
 
+/* What is written to is a disk of our own, which QEMU made. */
+static gboolean prepare(const IngotNbd *nbd, const IngotPart *part, const char *format, gboolean writable,
+                        AsMeant *meant, GError **error)
+{
+    if (writable) {
+        *meant = (AsMeant){.part = *part, .options = g_strdup("")};
+        return TRUE;
+    }
+    return as_meant_prepare(part, nbd->path, format, ingot_workdir_path(nbd->workdir), meant, error);
+}
+
+static gboolean check_size(const IngotNbd *nbd, guint64 wanted, GError **error)
+{
+    if (wanted == 0 || wanted == nbd->size) {
+        return TRUE;
+    }
+    g_set_error(error, INGOT_ERROR, INGOT_ERROR_INVALID,
+                "%s: qemu-nbd shows a disk of %" G_GUINT64_FORMAT " bytes, not of %" G_GUINT64_FORMAT, nbd->path,
+                nbd->size, wanted);
+    return FALSE;
+}
+
 static IngotNbd *open_server(const IngotPart *part, const char *name, const char *format, gboolean writable,
                              GError **error)
 {
+    g_auto(AsMeant) meant = {0};
     g_autoptr(IngotNbd) nbd = g_new0(IngotNbd, 1);
     nbd->path = g_strdup(name);
     nbd->sockets = -1;
     nbd->extents = g_array_new(FALSE, FALSE, sizeof(Extent));
     nbd->workdir = ingot_workdir_new(error);
-    if (nbd->workdir == NULL || !start_server(nbd, part, format, writable, error) || !connect_handle(nbd, error)) {
+    if (nbd->workdir == NULL || !prepare(nbd, part, format, writable, &meant, error) ||
+        !start_server(nbd, &meant, format, writable, error) || !connect_handle(nbd, error)) {
         return NULL;
     }
     int64_t size = nbd_get_size(nbd->handle);
@@ -161,6 +185,9 @@ static IngotNbd *open_server(const IngotPart *part, const char *name, const char
         return NULL;
     }
     nbd->size = (guint64)size;
+    if (!check_size(nbd, meant.size, error)) {
+        return NULL;
+    }
     return g_steal_pointer(&nbd);
 }
 

@@ -1,0 +1,136 @@
+#include "image/asmeant.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <ingot/error.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/file.h"
+#include "base/process.h"
+#include "image/vhdfooter.h"
+#include "image/vhdxlog.h"
+#include "image/vmdkfile.h"
+
+#define SECTOR 512u
+#define STEP (1u << 20) /* bytes copied between two looks for an interrupt */
+
+void as_meant_clear(AsMeant *meant)
+{
+    g_clear_pointer(&meant->options, g_free);
+    g_clear_pointer(&meant->copy, g_free);
+}
+
+static Reader reader_of(const IngotPart *part, const char *name, int fd)
+{
+    return (Reader){name, fd, part->offset, part->length == 0 ? G_MAXUINT64 : part->length};
+}
+
+/* A run of data from `from` on, to the same place after `base`. */
+static gboolean copy_run(const Reader *reader, int out, guint64 from, guint64 end, GError **error)
+{
+    g_autofree guint8 *buffer = g_malloc(STEP);
+    while (from < end) {
+        gsize size = MIN(end - from, (guint64)STEP);
+        if (!ingot_file_pread(reader->fd, buffer, size, from, reader->name, error) ||
+            !ingot_file_pwrite(out, buffer, size, from - reader->offset, reader->name, error) ||
+            !ingot_interrupt_check(error)) {
+            return FALSE;
+        }
+        from += size;
+    }
+    return TRUE;
+}
+
+/* Holes stay holes. */
+static gboolean copy_part(const Reader *reader, int out, GError **error)
+{
+    const guint64 end = reader->offset + reader_end(reader);
+    if (ftruncate(out, (off_t)(end - reader->offset)) != 0) {
+        return ingot_error_set_errno(error, errno, "%s", reader->name);
+    }
+    for (guint64 at = reader->offset; at < end;) {
+        off_t data = lseek(reader->fd, (off_t)at, SEEK_DATA);
+        if (data < 0 && errno == ENXIO) {
+            break;
+        }
+        guint64 from = data < 0 ? at : (guint64)data; /* a block device does not tell */
+        off_t hole = lseek(reader->fd, (off_t)from, SEEK_HOLE);
+        at = hole < 0 ? end : MIN((guint64)hole, end);
+        if (!copy_run(reader, out, from, at, error)) {
+            return FALSE;
+        }
+    }
+    return TRUE;
+}
+
+static gboolean replay_log(const Reader *reader, const char *folder, AsMeant *meant, GError **error)
+{
+    meant->copy = g_build_filename(folder, "disk", NULL);
+    g_auto(IngotFd) out = ingot_file_open(meant->copy, O_WRONLY | O_CREAT | O_EXCL, 0600, error);
+    if (out < 0 || !copy_part(reader, out, error) || !ingot_fd_close(&out, reader->name, error)) {
+        return FALSE;
+    }
+    const char *const argv[] = {"qemu-img", "check", "-q", "-f", "vhdx", "-r", "all", meant->copy, NULL};
+    if (!ingot_process_run(argv, NULL, NULL, error)) {
+        g_prefix_error(error, "%s: its log cannot be replayed: ", reader->name);
+        return FALSE;
+    }
+    meant->part = (IngotPart){.path = meant->copy};
+    return TRUE;
+}
+
+static gboolean prepare_vhd(const Reader *reader, AsMeant *meant, GError **error)
+{
+    VhdFooter footer;
+    if (!vhd_footer_read(reader, &footer, error)) {
+        return FALSE;
+    }
+    g_free(meant->options);
+    meant->options = g_strconcat(",force_size_calc=", footer.by_geometry ? "chs" : "current_size", NULL);
+    meant->size = footer.size;
+    return TRUE;
+}
+
+/* The sum of its extents; 0: it has none. */
+static gboolean prepare_vmdk(const Reader *reader, AsMeant *meant, GError **error)
+{
+    g_autofree char *parent = NULL;
+    g_autoptr(GArray) extents = vmdk_file_extents(reader, &parent, error);
+    for (guint i = 0; extents != NULL && i < extents->len; i++) {
+        meant->size += g_array_index(extents, VmdkExtent, i).sectors * SECTOR;
+    }
+    return extents != NULL;
+}
+
+gboolean as_meant_prepare(const IngotPart *part, const char *name, const char *format, const char *folder,
+                          AsMeant *meant, GError **error)
+{
+    *meant = (AsMeant){.part = *part, .options = g_strdup("")};
+    g_auto(IngotFd) fd = ingot_file_open(part->path, O_RDONLY, 0, error);
+    if (fd < 0) {
+        return FALSE;
+    }
+    const Reader reader = reader_of(part, name, fd);
+    if (strcmp(format, "vhdx") == 0) {
+        return !vhdx_has_log(&reader) || replay_log(&reader, folder, meant, error);
+    }
+    return strcmp(format, "vpc") == 0    ? prepare_vhd(&reader, meant, error)
+           : strcmp(format, "vmdk") == 0 ? prepare_vmdk(&reader, meant, error)
+                                         : TRUE;
+}
+
+gboolean as_meant_is_plain(const char *path, const char *format, gboolean *plain, GError **error)
+{
+    g_auto(IngotFd) fd = ingot_file_open(path, O_RDONLY, 0, error);
+    if (fd < 0) {
+        return FALSE;
+    }
+    const Reader reader = reader_of(&(IngotPart){.path = path}, path, fd);
+    VhdFooter footer = {.undisputed = TRUE};
+    if (strcmp(format, "vpc") == 0 && !vhd_footer_read(&reader, &footer, error)) {
+        return FALSE;
+    }
+    *plain = footer.undisputed && !(strcmp(format, "vhdx") == 0 && vhdx_has_log(&reader));
+    return TRUE;
+}
