@@ -6,6 +6,7 @@
 
 #include "base/crew.h"
 #include "base/file.h"
+#include "base/text.h"
 #include "image/chunker.h"
 #include "image/cutter.h"
 #include "image/encoder.h"
@@ -339,15 +340,31 @@ static guint32 average_for(guint64 size)
     return average;
 }
 
+/* Even zeros take a chunk each INGOT_HOLE_MAX. */
+static gboolean check_size(const IngotBlocks *blocks, guint32 average, GError **error)
+{
+    const guint64 size = ingot_blocks_size(blocks), most = (guint64)INGOT_INDEX_CHUNKS_MAX * INGOT_HOLE_MAX;
+    if (!chunker_average_valid(average) || size == 0 || size % 512 != 0) {
+        g_set_error(error, INGOT_ERROR, INGOT_ERROR_INVALID,
+                    "%s: a disk of %" G_GUINT64_FORMAT " bytes in chunks of %u: the size must be a multiple of 512 "
+                    "above 0, the chunks a power of two from 16 KiB to 1 MiB",
+                    ingot_blocks_path(blocks), size, average);
+        return FALSE;
+    }
+    if (size > most) {
+        g_autofree char *has = ingot_text_size(size), *holds = ingot_text_size(most);
+        g_set_error(error, INGOT_ERROR, INGOT_ERROR_LIMIT, "%s: a disk of %s, and an image holds at most %s",
+                    ingot_blocks_path(blocks), has, holds);
+        return FALSE;
+    }
+    return TRUE;
+}
+
 IngotPacked *frames_pack(IngotBlocks *blocks, const IngotPackOptions *options, const IngotFrames *frames, int fd,
                          const char *name, GError **error)
 {
     guint32 average = options->average == 0 ? average_for(ingot_blocks_size(blocks)) : options->average;
-    if (!chunker_average_valid(average) || ingot_blocks_size(blocks) == 0 || ingot_blocks_size(blocks) % 512 != 0) {
-        g_set_error(error, INGOT_ERROR, INGOT_ERROR_INVALID,
-                    "%s: a disk of %" G_GUINT64_FORMAT " bytes in chunks of %u: the size must be a multiple of 512 "
-                    "above 0, the chunks a power of two from 16 KiB to 1 MiB",
-                    ingot_blocks_path(blocks), ingot_blocks_size(blocks), average);
+    if (!check_size(blocks, average, error)) {
         return NULL;
     }
     guint threads = MIN(options->threads == 0 ? g_get_num_processors() : options->threads, WINDOW_MAX);
