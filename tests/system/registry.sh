@@ -324,6 +324,24 @@ on 412 1.0.0 "If-Match: \"$b\"" a
 on 412 1.0.0 "If-Match: \"$a\"" b
 ok "a version never moves; another tag moves from the digest that it is known to have"
 
+# But to an index that begins with what it named.
+entry() { # DIGEST TEXT
+    printf '{"mediaType":"%s","digest":"%s","size":%d}' "${type#*: }" "$1" "$(moved "$2" | wc -c)"
+}
+index() { printf '{"schemaVersion":2,"manifests":[%s]}' "$(IFS=, && echo "$*")"; }
+of_index=application/vnd.oci.image.index.v1+json
+put 201 moves c "${type#*: }" "$(moved c)"
+c=$pushed
+put 409 moves 1.0.0 $of_index "$(index "$(entry "$b" b)" "$(entry "$a" a)")"
+put 409 moves 1.0.0 $of_index "$(index "$(entry "$a" a)")"
+put 201 moves 1.0.0 $of_index "$(index "$(entry "$a" a)" "$(entry "$b" b)")"
+put 409 moves 1.0.0 $of_index "$(index "$(entry "$a" a)" "$(entry "$c" c)" "$(entry "$b" b)")"
+put 409 moves 1.0.0 "${type#*: }" "$(moved a)"
+put 201 moves 1.0.0 $of_index "$(index "$(entry "$a" a)" "$(entry "$b" b)" "$(entry "$c" c)")"
+ask 200 "$base/moves/manifests/1.0.0"
+grep -q "$c" "$TMP/body" || fail "what the version has grown to: $(cat "$TMP/body")"
+ok "a version grows to an index that begins with what it named, and to no other"
+
 
 ask 200 "$base/a/tags/list?n=2"
 [ "$(tr -d ' \n' <"$TMP/body")" = '{"name":"a","tags":["1.0.0","1.1.0"]}' ] || fail "tags: $(cat "$TMP/body")"

@@ -204,7 +204,7 @@ typedef struct {
                                    pushed stays as it is */
     gboolean copied;            /* it comes from another registry: no channel that a pipeline of here guards is set */
     /* When the tag may be set: what it must name before; that it must not be there; that a version may not name
-     * another one. */
+     * another one, but one that has grown from it (growth.h). */
     const IngotDigest *expected; /* NULL: whatever it names */
     gboolean only_new, fixed;
     gboolean promotes;          /* whoever puts it may set channels; its media type may change though one names it */

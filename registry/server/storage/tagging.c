@@ -11,6 +11,7 @@
 #include "server/catalogue/repositories.h"
 #include "server/catalogue/tags.h"
 #include "server/storage/channels.h"
+#include "server/storage/growth.h"
 #include "server/storage/inside.h"
 #include "server/storage/mentions.h"
 
@@ -287,9 +288,20 @@ static gboolean is_unguarded(Change *change, const char *name, const char *tag, 
     return !guarded;
 }
 
-/* Whether the tag may be set: within the change, so that of two who expect the same only one moves it. */
+static gboolean has_digest(const GArray *digests, const IngotDigest *digest)
+{
+    for (guint i = 0; i < digests->len; i++) {
+        if (ingot_digest_equal(&g_array_index(digests, IngotDigest, i), digest)) {
+            return TRUE;
+        }
+    }
+    return FALSE;
+}
+
+/* Whether the tag may be set: within the change, so that of two who expect the same only one moves it. grown: what
+ * versions named a moment ago of which this is a growth. */
 static gboolean may_tag(Change *change, const char *name, const char *tag, const StorageManifest *manifest,
-                        const IngotDigest *digest, GError **error)
+                        const IngotDigest *digest, const GArray *grown, GError **error)
 {
     Tag old;
     if (!tags_find(change->writer, name, tag, &old, error) ||
@@ -304,9 +316,11 @@ static gboolean may_tag(Change *change, const char *name, const char *tag, const
                     old.found ? text : "");
         return FALSE;
     }
-    if (manifest->fixed && ingot_tag_is_version(tag) && old.found && !same) {
+    if (manifest->fixed && ingot_tag_is_version(tag) && old.found && !same && !has_digest(grown, &old.digest)) {
         g_set_error(error, INGOT_ERROR, INGOT_ERROR_EXISTS,
-                    "%s:%s is %s, and a version never moves: push under a new version", name, tag, text);
+                    "%s:%s is %s, and a version never moves, but to an index that has what it names as its first "
+                    "entries: push under a new version",
+                    name, tag, text);
         return FALSE;
     }
     return TRUE;
@@ -319,15 +333,33 @@ static const char *nth_tag(const StorageManifest *manifest, guint index)
 }
 
 static gboolean may_tags(Change *change, const char *name, const StorageManifest *manifest, const IngotDigest *digest,
-                         GError **error)
+                         const GArray *grown, GError **error)
 {
     const char *tag;
     for (guint i = 0; (tag = nth_tag(manifest, i)) != NULL; i++) {
-        if (!may_tag(change, name, tag, manifest, digest, error)) {
+        if (!may_tag(change, name, tag, manifest, digest, grown, error)) {
             return FALSE;
         }
     }
     return TRUE;
+}
+
+/* What the versions among the tags name now that the manifest is a growth of: GArray of IngotDigest. It is read before
+ * the change, which then finds whether they name it still. */
+static GArray *find_grown(Storage *storage, const char *name, const StorageManifest *manifest,
+                          const IngotDigest *digest)
+{
+    GArray *grown = g_array_new(FALSE, FALSE, sizeof(IngotDigest));
+    const char *tag;
+    for (guint i = 0; manifest->fixed && (tag = nth_tag(manifest, i)) != NULL; i++) {
+        IngotDigest named;
+        if (ingot_tag_is_version(tag) && storage_find_tag(storage, name, tag, &named, NULL) &&
+            !ingot_digest_equal(&named, digest) && !has_digest(grown, &named) &&
+            growth_find(storage, name, manifest, &named)) {
+            g_array_append_val(grown, named);
+        }
+    }
+    return grown;
 }
 
 static gboolean set_tags(Change *change, const char *name, gint64 blob, const StorageManifest *manifest,
@@ -353,13 +385,14 @@ gboolean storage_put_manifest(Storage *storage, const char *name, const StorageM
     Proven proven = {0}; /* what does not hold is replaced by what has come */
     ingot_digest_of(manifest->data, manifest->size, digest);
     g_autoptr(Table) table = manifest_table(manifest, digest);
+    g_autoptr(GArray) grown = find_grown(storage, name, manifest, digest);
     if (!check_mentions(storage, name, manifest, digest, error) ||
         !proof_table(storage, table, &proven, G_MAXINT64, NULL, NULL, error) || !publish_prove(storage, table, error) ||
         !change_begin(storage, &change, error)) {
         return FALSE;
     }
     change.actor = manifest->actor;
-    gboolean ok = may_tags(&change, name, manifest, digest, error) &&
+    gboolean ok = may_tags(&change, name, manifest, digest, grown, error) &&
                   put_blob(&change, manifest, table, &blob, error) && names_link(&change, name, blob, digest, error) &&
                   (manifest->named == NULL || names_alias(&change, name, manifest->named, digest, error)) &&
                   names_manifest(&change, name, blob, digest, manifest, error) &&

@@ -1,0 +1,25 @@
+/* The one move of a version: it grows. An OCI index takes the place of what the version named, which the index has as
+ * its first entries, with more behind them: the image itself, or all entries of the index that it named, as they were
+ * and in their order. Whoever took something by the version before gets the same by it from then on. So an image's
+ * entry says of its platform and its kind what the image says itself: by other words it would be passed over, and what
+ * comes behind it taken. */
+#pragma once
+
+#include "base/json.h"
+#include "server/storage/storage.h"
+
+#define GROWTH_TYPE "application/vnd.oci.image.index.v1+json" /* media type of what a version grows to */
+
+/* What a version names: a manifest, or an index of several. */
+typedef struct {
+    const char *digest;   /* as text */
+    guint64 size;         /* bytes */
+    const char *type;     /* media type */
+    const json_t *root;   /* the manifest itself */
+    const json_t *config; /* of an image; NULL: it has none that is JSON, or is an index */
+} Grown;
+
+/* Whether an index is a growth of that. */
+gboolean growth_is_of(const json_t *index, const Grown *before);
+/* Whether a manifest that is put grows from one of the repository; FALSE, too, where that can't be read. */
+gboolean growth_find(Storage *storage, const char *name, const StorageManifest *manifest, const IngotDigest *before);

@@ -1,0 +1,177 @@
+/* A version moves in one way: to an index that begins with what it named. */
+#include "../fixture.h"
+
+#include "base/json.h"
+#include "server/storage/growth.h"
+
+#define MANIFEST "application/vnd.oci.image.manifest.v1+json"
+#define LIST "application/vnd.docker.distribution.manifest.list.v2+json"
+#define KIND "application/vnd.ingot.image.v1"
+
+/* --- what is a growth of what --- */
+
+/* Entries, whose digests are letters. */
+#define ENTRY(digest, more) "{\"mediaType\":\"" MANIFEST "\",\"digest\":\"" digest "\",\"size\":7" more "}"
+#define OURS ",\"artifactType\":\"" KIND "\""
+#define ON(os, architecture) ",\"platform\":{\"os\":\"" os "\",\"architecture\":\"" architecture "\"}"
+#define A ENTRY("a", OURS ON("linux", "amd64"))
+#define B ENTRY("b", OURS ON("linux", "arm64"))
+#define C ENTRY("c", "")
+
+#define IMAGE "{\"artifactType\":\"" KIND "\",\"layers\":[]}"
+#define CONFIG "{\"architecture\":\"amd64\",\"os\":{\"id\":\"debian\"}}"
+
+typedef struct {
+    const char *type, *before, *config; /* of what digest "a" names, of 7 bytes */
+    const char *entries;                /* of the index */
+    gboolean grows;
+} Case;
+
+static const Case cases[] = {
+    /* An image, and what says of it what it says itself. */
+    {MANIFEST, IMAGE, CONFIG, A "," B, TRUE},
+    {MANIFEST, IMAGE, CONFIG, A "," B "," C, TRUE},
+    {MANIFEST, IMAGE, CONFIG, A, FALSE},
+    {MANIFEST, IMAGE, CONFIG, "", FALSE},
+    {MANIFEST, IMAGE, CONFIG, B "," A, FALSE},
+    {MANIFEST, IMAGE, CONFIG, ENTRY("a", OURS ON("linux", "arm64")) "," B, FALSE},
+    {MANIFEST, IMAGE, CONFIG, ENTRY("a", OURS ON("windows", "amd64")) "," B, FALSE},
+    {MANIFEST, IMAGE, CONFIG, ENTRY("a", OURS) "," B, FALSE},
+    {MANIFEST, IMAGE, CONFIG, ENTRY("a", ON("linux", "amd64")) "," B, FALSE},
+    {MANIFEST, IMAGE, CONFIG, ENTRY("a", ",\"artifactType\":\"x\"" ON("linux", "amd64")) "," B, FALSE},
+    {MANIFEST, IMAGE, CONFIG, "{\"digest\":\"a\",\"size\":7" OURS ON("linux", "amd64") "}," B, FALSE},
+    {MANIFEST, IMAGE, CONFIG,
+     "{\"mediaType\":\"" MANIFEST "\",\"digest\":\"a\",\"size\":8" OURS ON("linux", "amd64") "}," B, FALSE},
+    {MANIFEST, IMAGE, NULL, A "," B, FALSE},
+    {MANIFEST, IMAGE, "[]", A "," B, FALSE},
+    /* An image for containers, with its os as a word, and a variant. */
+    {MANIFEST, "{}", "{\"architecture\":\"arm\",\"os\":\"linux\",\"variant\":\"v7\"}",
+     ENTRY("a", ON("linux", "arm")) "," B, TRUE},
+    {MANIFEST, "{}", "{\"architecture\":\"arm\",\"os\":\"linux\",\"variant\":\"v7\"}",
+     ENTRY("a", ",\"platform\":{\"os\":\"linux\",\"architecture\":\"arm\",\"variant\":\"v7\"}") "," B, TRUE},
+    {MANIFEST, "{}", "{\"architecture\":\"arm\",\"os\":\"linux\",\"variant\":\"v7\"}",
+     ENTRY("a", ",\"platform\":{\"os\":\"linux\",\"architecture\":\"arm\",\"variant\":\"v6\"}") "," B, FALSE},
+    {MANIFEST, "{}", "{\"architecture\":\"arm\",\"os\":\"windows\"}", ENTRY("a", ON("linux", "arm")) "," B, FALSE},
+    /* An artifact that is of no platform. */
+    {MANIFEST, "{}", "{}", ENTRY("a", "") "," B, TRUE},
+    {MANIFEST, "{}", NULL, ENTRY("a", "") "," B, TRUE},
+    {MANIFEST, "{}", "{}", A "," B, FALSE},
+    {MANIFEST, "{\"manifests\":[]}", "{}", A "," B, FALSE}, /* an image's is no index, whatever it holds */
+    /* An index. */
+    {GROWTH_TYPE, "{\"manifests\":[" A "]}", NULL, A "," B, TRUE},
+    {LIST, "{\"manifests\":[" A "," C "]}", NULL, A "," C "," B, TRUE},
+    {GROWTH_TYPE, "{\"manifests\":[" A "," C "]}", NULL, A "," C, FALSE},
+    {GROWTH_TYPE, "{\"manifests\":[" A "," C "]}", NULL, A, FALSE},
+    {GROWTH_TYPE, "{\"manifests\":[" A "," C "]}", NULL, C "," A "," B, FALSE},
+    {GROWTH_TYPE, "{\"manifests\":[" A "," C "]}", NULL, A "," B "," C, FALSE},
+    {GROWTH_TYPE, "{\"manifests\":[" A "]}", NULL, ENTRY("a", OURS ON("linux", "arm64")) "," B, FALSE},
+    {GROWTH_TYPE, "{\"manifests\":[" A "]}", NULL, ENTRY("a", OURS ON("linux", "amd64") ",\"x\":1") "," B, FALSE},
+    {GROWTH_TYPE, "{\"manifests\":[" C "]}", NULL, "{\"digest\":\"c\",\"mediaType\":\"" MANIFEST "\",\"size\":7}," B,
+     FALSE},
+    {GROWTH_TYPE, "{\"manifests\":[" C "]}", NULL, "{\"mediaType\":\"" GROWTH_TYPE "\",\"digest\":\"a\",\"size\":7}," B,
+     FALSE},
+    {GROWTH_TYPE, "{\"manifests\":[]}", NULL, A, TRUE},
+    {GROWTH_TYPE, "{}", NULL, "", FALSE},
+};
+
+static json_t *parse(const char *text)
+{
+    return text == NULL ? NULL : ingot_json_parse(text, strlen(text), "a test", NULL);
+}
+
+static void an_index_grows_from_what_it_begins_with(void **state)
+{
+    (void)state;
+    for (guint i = 0; i < G_N_ELEMENTS(cases); i++) {
+        g_autofree char *text = g_strdup_printf("{\"manifests\":[%s]}", cases[i].entries);
+        g_autoptr(json_t) index = parse(text), before = parse(cases[i].before), config = parse(cases[i].config);
+        assert_non_null(index);
+        assert_non_null(before);
+        if (growth_is_of(index, &(Grown){"a", 7, cases[i].type, before, config}) != cases[i].grows) {
+            fail_msg("case %u: %s", i, cases[i].entries);
+        }
+    }
+    g_autoptr(json_t) other = parse("{\"manifests\":{}}"), image = parse("{}");
+    assert_false(growth_is_of(other, &(Grown){"a", 7, MANIFEST, image, NULL}));
+    assert_false(growth_is_of(image, &(Grown){"a", 7, MANIFEST, image, NULL}));
+}
+
+/* --- in a storage --- */
+
+static gboolean put(Storage *storage, const char *type, const char *text, const char *const tags[], IngotDigest *digest)
+{
+    g_autoptr(json_t) root = parse(text);
+    g_autoptr(GArray) mentions = mentions_read(root);
+    g_autoptr(GError) error = NULL;
+    const StorageManifest manifest = {.data = text,
+                                      .size = strlen(text),
+                                      .type = type,
+                                      .tag = tags[0],
+                                      .further = tags + 1,
+                                      .artifact = "",
+                                      .mentions = mentions,
+                                      .fixed = TRUE};
+    gboolean ok = storage_put_manifest(storage, "a", &manifest, digest, &error);
+    if (!ok && !g_error_matches(error, INGOT_ERROR, INGOT_ERROR_EXISTS)) {
+        fail_msg("%s", error->message);
+    }
+    assert_true(ok || strstr(error->message, "a version never moves") != NULL);
+    return ok;
+}
+
+/* An image with a config of its own, by a tag; its entry in an index. */
+static char *put_image(Storage *storage, const char *tag, const char *architecture)
+{
+    g_autofree char *config = g_strdup_printf("{\"architecture\":\"%s\",\"os\":\"linux\"}", architecture);
+    g_autoptr(GByteArray) bytes = g_byte_array_new();
+    g_byte_array_append(bytes, (const guint8 *)config, (guint)strlen(config));
+    IngotDigest blob = push(storage, "a", bytes), digest;
+    g_autofree char *named = ingot_digest_to_text(&blob);
+    g_autofree char *text = g_strdup_printf("{\"config\":{\"digest\":\"%s\",\"size\":%u}}", named, bytes->len);
+    const char *const tags[] = {tag, NULL};
+    assert_true(put(storage, MANIFEST, text, tags, &digest));
+    g_autofree char *hex = ingot_digest_to_text(&digest);
+    return g_strdup_printf("{\"mediaType\":\"%s\",\"digest\":\"%s\",\"size\":%zu,\"platform\":{\"os\":\"linux\","
+                           "\"architecture\":\"%s\"}}",
+                           MANIFEST, hex, strlen(text), architecture);
+}
+
+static gboolean put_index(Storage *storage, const char *const tags[], const char *one, const char *two,
+                          const char *three)
+{
+    g_autofree char *text =
+        g_strdup_printf("{\"manifests\":[%s,%s%s%s]}", one, two, three == NULL ? "" : ",", three == NULL ? "" : three);
+    IngotDigest digest, found;
+    gboolean ok = put(storage, GROWTH_TYPE, text, tags, &digest);
+    assert_true(storage_find_tag(storage, "a", tags[0], &found, NULL));
+    assert_int_equal(ingot_digest_equal(&found, &digest), ok);
+    return ok;
+}
+
+static void a_version_grows_and_does_nothing_else(void **state)
+{
+    g_autoptr(Storage) storage = open_storage(state);
+    const char *const first[] = {"1.0.0", NULL}, *const both[] = {"1.1.0", "1.0.0", NULL};
+    g_autofree char *amd64 = put_image(storage, "1.0.0", "amd64"), *arm64 = put_image(storage, "0.1.0", "arm64"),
+                    *s390x = put_image(storage, "0.2.0", "s390x");
+    assert_false(put_index(storage, first, arm64, amd64, NULL));
+    assert_true(put_index(storage, first, amd64, arm64, NULL));
+    assert_true(put_index(storage, first, amd64, arm64, NULL)); /* it is that */
+    assert_false(put_index(storage, first, amd64, s390x, NULL));
+    assert_false(put_index(storage, first, amd64, s390x, arm64));
+    assert_true(put_index(storage, first, amd64, arm64, s390x));
+    assert_false(put_index(storage, first, amd64, arm64, NULL));
+    g_autofree char *other = put_image(storage, "1.1.0", "arm64");
+    assert_string_equal(other, arm64);
+    assert_false(put_index(storage, both, arm64, amd64, NULL)); /* all or none */
+    assert_clean(storage);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(an_index_grows_from_what_it_begins_with),
+        cmocka_unit_test_setup_teardown(a_version_grows_and_does_nothing_else, set_up, tear_down),
+    };
+    return cmocka_run_group_tests_name("growth", tests, NULL, NULL);
+}
