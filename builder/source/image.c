@@ -11,6 +11,7 @@
 #include "bundle/bundle.h"
 #include "bundle/checked.h"
 #include "bundle/download.h"
+#include "image/asmeant.h"
 #include "image/ties.h"
 #include "recipe/rows.h"
 #include "source/imagemachine.h"
@@ -115,43 +116,48 @@ static gboolean image_check_raw(const char *file, GError **error)
     return TRUE;
 }
 
-/* The disk where it lies, unless it is in a bundle: then it is taken out to path. */
-static Source *image_look_inside(const SourceContext *context, const char *file, Unchanged *files, const char *path,
-                                 GError **error)
+/* The disk where it lies, unless it is in a bundle, or QEMU would show another one there: then it is taken out to path.
+ * format: the recipe's word, or NULL. */
+static Source *image_look_inside(const SourceContext *context, const char *file, const char *format, Unchanged *files,
+                                 const char *path, GError **error)
 {
-    g_autoptr(IngotBundle) bundle = ingot_bundle_open(file, file, files, context->progress, error);
+    gboolean plain = FALSE;
+    g_autoptr(IngotBundle) bundle = format == NULL ? ingot_bundle_open(file, file, files, context->progress, error)
+                                                   : ingot_bundle_open_disk(file, file, format, files, error);
     if (bundle == NULL || !ingot_bundle_is_one_file(bundle, error) ||
         !ingot_bundle_has_one_disk(bundle, "a source", error)) {
         return NULL;
     }
     g_autoptr(json_t) machine = image_machine_of_bundle(bundle, file, error);
-    if (machine == NULL) {
+    const char *found = ingot_bundle_format(bundle, 0);
+    if (machine == NULL || (ingot_bundle_is_disk(bundle) && !as_meant_is_plain(file, found, &plain, error))) {
         return NULL;
     }
     Source *made = NULL;
-    if (!ingot_bundle_is_disk(bundle)) {
+    if (!plain) {
         gboolean taken = image_take_out(context, bundle, machine, file, path, error);
         made = taken ? source_new(g_strdup(path), "qcow2") : NULL;
-    } else if (strcmp(ingot_bundle_format(bundle, 0), "raw") != 0 || image_check_raw(file, error)) {
-        made = source_new(g_strdup(file), ingot_bundle_format(bundle, 0));
+    } else if (format != NULL || strcmp(found, "raw") != 0 || image_check_raw(file, error)) {
+        made = source_new(g_strdup(file), found);
     }
     return image_describe(context, file, machine, made);
 }
 
 /* Where the disk of a bundle is kept. Free it. */
-static char *image_taken_out(const SourceContext *context, const char *sha256, GError **error)
+static char *image_taken_out(const SourceContext *context, const char *sha256, const char *format, GError **error)
 {
-    g_autofree char *name = g_strdup_printf("bundle-%s", sha256);
+    g_autofree char *name =
+        format == NULL ? g_strdup_printf("bundle-%s", sha256) : g_strdup_printf("bundle-%s-%s", format, sha256);
     g_autofree char *folder = source_cache_path(context, name, error);
     return folder == NULL ? NULL : g_build_filename(folder, "disk.qcow2", NULL);
 }
 
 /* Without the cache: what is in a bundle is taken out to the work folder. problem: why. */
-static Source *image_open_here(const SourceContext *context, const char *file, Unchanged *files, const GError *problem,
-                               GError **error)
+static Source *image_open_here(const SourceContext *context, const char *file, const char *format, Unchanged *files,
+                               const GError *problem, GError **error)
 {
     g_autofree char *path = g_build_filename(context->workdir, "bundle", "disk.qcow2", NULL);
-    Source *source = image_look_inside(context, file, files, path, error);
+    Source *source = image_look_inside(context, file, format, files, path, error);
     if (source != NULL && strcmp(source->path, path) == 0) {
         ingot_progress_message(context->progress,
                                "what was taken out of %s is not kept, nor is what is built on it: %s", file,
@@ -160,12 +166,12 @@ static Source *image_open_here(const SourceContext *context, const char *file, U
     return source;
 }
 
-/* A file whose format only its content tells: a bundle's disk is taken out once. */
-static Source *image_open_any(const SourceContext *context, const char *file, Unchanged *files, const char *sha256,
-                              GError **error)
+/* A file whose format its content tells, or the recipe: what has to be taken out of it is taken out once. */
+static Source *image_open_any(const SourceContext *context, const char *file, const char *format, Unchanged *files,
+                              const char *sha256, GError **error)
 {
     g_autoptr(GError) problem = NULL, reads = NULL;
-    g_autofree char *path = image_taken_out(context, sha256, &problem);
+    g_autofree char *path = image_taken_out(context, sha256, format, &problem);
     g_autofree char *folder = path == NULL ? NULL : g_path_get_dirname(path);
     g_autoptr(IngotLock) lock = folder == NULL ? NULL : source_lock(folder, &reads, &problem);
     if (lock == NULL && g_error_matches(problem, INGOT_ERROR, INGOT_ERROR_INTERRUPTED)) {
@@ -173,7 +179,7 @@ static Source *image_open_any(const SourceContext *context, const char *file, Un
         return NULL;
     }
     if (lock == NULL) {
-        return image_open_here(context, file, files, problem, error);
+        return image_open_here(context, file, format, files, problem, error);
     }
     g_autoptr(json_t) machine = context->refresh ? NULL : image_machine_kept(path);
     KeptState kept = machine == NULL ? KEPT_NONE : kept_find(path, context->progress, error);
@@ -181,8 +187,8 @@ static Source *image_open_any(const SourceContext *context, const char *file, Un
         Source *made = kept == KEPT_WHOLE ? source_new(g_strdup(path), "qcow2") : NULL;
         return image_describe(context, file, machine, made);
     }
-    return reads != NULL ? image_open_here(context, file, files, reads, error)
-                         : image_look_inside(context, file, files, path, error);
+    return reads != NULL ? image_open_here(context, file, format, files, reads, error)
+                         : image_look_inside(context, file, format, files, path, error);
 }
 
 /* What is fetched first; a bundle is, even where its disk was taken out before. Free it. */
@@ -202,14 +208,27 @@ static SourceLook image_look(const SourceContext *context, const json_t *source,
     (void)resolved;
     const char *path = json_string_value(json_object_get(source, "path"));
     const char *sha256 = json_string_value(json_object_get(source, "sha256"));
+    const char *format = json_string_value(json_object_get(source, "format"));
     g_autofree char *image = g_strdup_printf("image-%s", sha256), *fetched = source_cache_path(context, image, NULL);
-    g_autofree char *disk = image_taken_out(context, sha256, NULL);
+    g_autofree char *disk = image_taken_out(context, sha256, format, NULL);
     SourceLook look = {.fetch = image_due_fetch(source, fetched)};
-    gboolean taken = json_object_get(source, "format") == NULL && disk != NULL && g_file_test(disk, G_FILE_TEST_EXISTS);
+    gboolean taken = disk != NULL && g_file_test(disk, G_FILE_TEST_EXISTS);
     look.disk = taken          ? g_steal_pointer(&disk)
                 : path != NULL ? g_canonicalize_filename(path, context->recipe->folder)
                                : g_steal_pointer(&fetched);
     return look;
+}
+
+/* The recipe's word for the format counts; most disks are then taken where they lie. */
+static Source *image_open(const SourceContext *context, const char *file, const char *format, Unchanged *files,
+                          const char *sha256, GError **error)
+{
+    gboolean plain = FALSE;
+    if (format != NULL &&
+        (!ingot_ties_check(file, file, format, error) || !as_meant_is_plain(file, format, &plain, error))) {
+        return NULL;
+    }
+    return plain ? source_new(g_strdup(file), format) : image_open_any(context, file, format, files, sha256, error);
 }
 
 static Source *image_prepare(const SourceContext *context, const json_t *source, gconstpointer resolved, GError **error)
@@ -223,14 +242,7 @@ static Source *image_prepare(const SourceContext *context, const json_t *source,
     g_autoptr(Unchanged) files = unchanged_new(); /* the recipe's, since before its digest was looked at */
     g_autofree char *file =
         path != NULL ? image_find(context, path, wanted, files, error) : image_fetch(context, url, wanted, &use, error);
-    Source *made = NULL;
-    if (file != NULL && format == NULL) {
-        made = image_open_any(context, file, files, sha256, error);
-    } else if (file != NULL && ingot_ties_check(file, file, format, error)) {
-        g_autoptr(json_t) machine = image_machine_of_disk(file, format, error);
-        /* The recipe's word counts. */
-        made = machine == NULL ? NULL : image_describe(context, file, machine, source_new(g_strdup(file), format));
-    }
+    Source *made = file == NULL ? NULL : image_open(context, file, format, files, sha256, error);
     if (made != NULL) {
         json_object_set_new(made->config, "source", ingot_json_pack("{s:s, s:s}", "kind", "image", "sha256", sha256));
     }

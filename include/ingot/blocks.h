@@ -33,8 +33,9 @@ gboolean ingot_blocks_read(IngotBlocks *blocks, guint64 offset, void *buffer, gs
  * be written is not opened at all (INVALID). */
 gboolean ingot_blocks_check_unchanged(const IngotBlocks *blocks, GError **error);
 
-/* The format that a file's first bytes tell: "qcow2", "vmdk", "vhdx", "vpc", "vdi", else "raw". NULL on a read error.
- */
+/* The format that a file's bytes tell: "qcow2", "vmdk", "vhdx", "vpc", "vdi" or "raw". NULL: a read error, or (INVALID)
+ * a file of another kind, which is named, or of none that is known: one is raw only where its bytes, or a name that
+ * ends in ".raw", say so. */
 const char *ingot_blocks_probe(const char *path, GError **error);
 const char *ingot_blocks_probe_part(const IngotPart *part, GError **error);
 

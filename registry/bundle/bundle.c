@@ -14,6 +14,7 @@
 #include "bundle/refuse.h"
 #include "bundle/takeout.h"
 #include "image/bootable.h"
+#include "image/magic.h"
 #include "image/nbd.h"
 #include "image/openblocks.h"
 #include "image/ties.h"
@@ -87,13 +88,15 @@ static gboolean open_parcel(const char *path, const char *name, Parcel **parcel,
     return TRUE;
 }
 
-static gboolean open_disk(IngotBundle *bundle, const char *path, GError **error)
+/* format: NULL: its content tells. */
+static gboolean open_disk(IngotBundle *bundle, const char *path, const char *format, GError **error)
 {
-    const char *format = ingot_blocks_probe(path, error);
-    const BundleDisk disk = {g_strdup(bundle->name), {.path = g_strdup(path)}, format, NULL, FALSE};
+    const IngotPart whole = {.path = path};
+    const char *known = format != NULL ? magic_format(format) : magic_probe(&whole, bundle->name, error);
+    const BundleDisk disk = {g_strdup(bundle->name), {.path = g_strdup(path)}, known, NULL, FALSE};
     g_array_append_val(bundle->disks, disk);
     bundle->is_disk = TRUE;
-    return format != NULL && ingot_ties_check(path, bundle->name, format, error);
+    return known != NULL && ingot_ties_check(path, bundle->name, known, error);
 }
 
 /* What of a box comes along. */
@@ -161,20 +164,36 @@ static gboolean leave_parcel(IngotBundle *bundle, GError **error)
     return ok;
 }
 
-IngotBundle *ingot_bundle_open(const char *path, const char *name, Unchanged *files, IngotProgress *progress,
-                               GError **error)
+static IngotBundle *bundle_new(const char *name, Unchanged *files)
 {
-    g_autoptr(IngotBundle) bundle = g_new0(IngotBundle, 1);
-    g_autoptr(Parcel) parcel = NULL;
+    IngotBundle *bundle = g_new0(IngotBundle, 1);
     bundle->name = g_strdup(name);
     bundle->disks = g_array_new(FALSE, FALSE, sizeof(BundleDisk));
     g_array_set_clear_func(bundle->disks, bundle_disk_clear);
     bundle->files = files == NULL ? unchanged_new() : unchanged_ref(files);
+    return bundle;
+}
+
+IngotBundle *ingot_bundle_open(const char *path, const char *name, Unchanged *files, IngotProgress *progress,
+                               GError **error)
+{
+    g_autoptr(IngotBundle) bundle = bundle_new(name, files);
+    g_autoptr(Parcel) parcel = NULL;
     if (!unchanged_add(bundle->files, path, error) || !open_parcel(path, name, &parcel, error)) {
         return NULL;
     }
-    gboolean ok = parcel != NULL ? open_machine(bundle, parcel, progress, error) : open_disk(bundle, path, error);
+    gboolean ok = parcel != NULL ? open_machine(bundle, parcel, progress, error) : open_disk(bundle, path, NULL, error);
     return ok && leave_parcel(bundle, error) ? g_steal_pointer(&bundle) : NULL;
+}
+
+IngotBundle *ingot_bundle_open_disk(const char *path, const char *name, const char *format, Unchanged *files,
+                                    GError **error)
+{
+    g_return_val_if_fail(magic_format(format) != NULL, NULL);
+    g_autoptr(IngotBundle) bundle = bundle_new(name, files);
+    return unchanged_add(bundle->files, path, error) && open_disk(bundle, path, format, error)
+               ? g_steal_pointer(&bundle)
+               : NULL;
 }
 
 /* --- its disks --- */

@@ -21,6 +21,10 @@ typedef struct IngotBundle IngotBundle;
  * one, or NULL: what has changed since, or changes until all of it is read, is INVALID. */
 IngotBundle *ingot_bundle_open(const char *path, const char *name, Unchanged *files, IngotProgress *progress,
                                GError **error);
+/* The same for a disk whose format is told ("raw", "qcow2", "vmdk", "vpc", "vhdx", "vdi"), and counts whatever its
+ * bytes look like. */
+IngotBundle *ingot_bundle_open_disk(const char *path, const char *name, const char *format, Unchanged *files,
+                                    GError **error);
 /* The blocks must be freed first. */
 void ingot_bundle_free(IngotBundle *bundle);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(IngotBundle, ingot_bundle_free)

@@ -11,6 +11,7 @@
 #include "bundle/checksums.h"
 #include "bundle/inflate.h"
 #include "bundle/refuse.h"
+#include "image/magic.h"
 #include "image/ties.h"
 
 #define DISK_SLACK (64u << 20) /* bytes of tables that a disk's file may have, and a tenth of its content */
@@ -315,11 +316,13 @@ static const char *expected_format(const FoundDisk *found)
 static gboolean settle_format(BundleDisk *disk, const FoundDisk *found, GError **error)
 {
     const char *expected = expected_format(found);
-    disk->format = g_strcmp0(expected, "raw") == 0 ? expected : ingot_blocks_probe_part(&disk->part, error);
-    if (disk->format == NULL) {
+    g_autoptr(GError) problem = NULL;
+    disk->format = g_strcmp0(expected, "raw") == 0 ? expected : magic_probe(&disk->part, disk->name, &problem);
+    if (disk->format == NULL && (expected == NULL || problem->code != INGOT_ERROR_INVALID)) {
+        g_propagate_error(error, g_steal_pointer(&problem));
         return FALSE;
     }
-    if (expected != NULL && strcmp(disk->format, expected) != 0) {
+    if (expected != NULL && g_strcmp0(disk->format, expected) != 0) {
         return bundle_refuse(disk->name, error, "it is no %s, as it should be", expected);
     }
     return TRUE;

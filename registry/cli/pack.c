@@ -12,17 +12,19 @@
 #include "bundle/download.h"
 #include "cli/common.h"
 #include "cli/verbs.h"
+#include "image/magic.h"
 
 #define NOT_GIVEN G_MININT
 
 typedef struct {
-    char *sha256;
+    char *sha256, *format;
     int threads;
 } Arguments;
 
 static void arguments_clear(Arguments *arguments)
 {
     g_free(arguments->sha256);
+    g_free(arguments->format);
 }
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Arguments, arguments_clear)
 
@@ -50,8 +52,8 @@ static gboolean refuse_stdin(const char *disk, GError **error)
     return TRUE;
 }
 
-/* A pipe would be waited for, and what is read of it is gone. */
-static gboolean check_disk(const char *path, GError **error)
+/* A pipe would be waited for, and what is read of it is gone. A digest is of one file. */
+static gboolean check_disk(const char *path, gboolean has_digest, GError **error)
 {
     struct stat st;
     if (stat(path, &st) != 0) {
@@ -60,6 +62,10 @@ static gboolean check_disk(const char *path, GError **error)
     if (!S_ISREG(st.st_mode) && !S_ISBLK(st.st_mode) && !S_ISDIR(st.st_mode)) {
         g_set_error(error, INGOT_ERROR, INGOT_ERROR_INVALID,
                     "%s: a disk is a file or a block device, or a folder that holds a machine", path);
+        return FALSE;
+    }
+    if (S_ISDIR(st.st_mode) && has_digest) {
+        g_set_error(error, INGOT_ERROR, INGOT_ERROR_INVALID, "%s: --sha256 is what a file must be, not a folder", path);
         return FALSE;
     }
     return TRUE;
@@ -76,7 +82,7 @@ static char *locate(const char *disk, const IngotDigest *wanted, Unchanged *file
         }
         return ingot_download_cached(ingot_command_common()->cache, disk, wanted, ingot_command_progress(), use, error);
     }
-    return refuse_stdin(disk, error) && check_disk(disk, error) && unchanged_add(files, disk, error) &&
+    return refuse_stdin(disk, error) && check_disk(disk, wanted != NULL, error) && unchanged_add(files, disk, error) &&
                    (wanted == NULL || ingot_checked_read(disk, disk, wanted, error))
                ? g_strdup(disk)
                : NULL;
@@ -127,7 +133,8 @@ static void free_packed(gpointer packed)
     ingot_packed_free(packed);
 }
 
-static gboolean open_bundle(Making *making, const char *disk, const IngotDigest *wanted, GError **error)
+static gboolean open_bundle(Making *making, const char *disk, const Arguments *arguments, const IngotDigest *wanted,
+                            GError **error)
 {
     IngotLock *use = NULL;
     g_autoptr(Unchanged) files = unchanged_new();
@@ -136,7 +143,12 @@ static gboolean open_bundle(Making *making, const char *disk, const IngotDigest 
     if (use != NULL) {
         g_ptr_array_add(making->uses, use);
     }
-    IngotBundle *bundle = path == NULL ? NULL : ingot_bundle_open(path, name, files, ingot_command_progress(), error);
+    if (path == NULL) {
+        return FALSE;
+    }
+    IngotBundle *bundle = arguments->format == NULL
+                              ? ingot_bundle_open(path, name, files, ingot_command_progress(), error)
+                              : ingot_bundle_open_disk(path, name, arguments->format, files, error);
     if (bundle == NULL) {
         return FALSE;
     }
@@ -241,7 +253,7 @@ static gboolean make(char **disks, const IngotReference *reference, const Argume
         return FALSE;
     }
     for (guint i = 0; disks[i] != NULL; i++) {
-        if (!open_bundle(&making, disks[i], arguments->sha256 == NULL ? NULL : &wanted, error)) {
+        if (!open_bundle(&making, disks[i], arguments, arguments->sha256 == NULL ? NULL : &wanted, error)) {
             return FALSE;
         }
     }
@@ -257,6 +269,16 @@ static gboolean make(char **disks, const IngotReference *reference, const Argume
     return store != NULL && add_image(store, reference, &making, digest, error);
 }
 
+static gboolean check_format(const char *format, GError **error)
+{
+    if (format != NULL && magic_format(format) == NULL) {
+        g_set_error(error, INGOT_ERROR, INGOT_ERROR_INVALID,
+                    "--format %s: raw, qcow2, vmdk, vpc, vhdx or vdi is expected (vpc is a .vhd)", format);
+        return FALSE;
+    }
+    return TRUE;
+}
+
 static gboolean check_arguments(const Arguments *arguments, int disks, GError **error)
 {
     if (arguments->threads != NOT_GIVEN && arguments->threads < 1) {
@@ -270,13 +292,15 @@ static gboolean check_arguments(const Arguments *arguments, int disks, GError **
                     disks);
         return FALSE;
     }
-    return TRUE;
+    return check_format(arguments->format, error);
 }
 
 static gboolean run(int argc, char **argv, GError **error)
 {
     g_auto(Arguments) arguments = {.threads = NOT_GIVEN};
     const GOptionEntry entries[] = {
+        {"format", 'F', 0, G_OPTION_ARG_STRING, &arguments.format, "what each disk is, whatever it looks like",
+         "FORMAT"},
         {"sha256", 0, 0, G_OPTION_ARG_STRING, &arguments.sha256, "what the file must be; a URL needs it", "HEX"},
         {"threads", 0, 0, G_OPTION_ARG_INT, &arguments.threads, "How many threads compress (one per core)", "N"},
         G_OPTION_ENTRY_NULL,
@@ -312,9 +336,14 @@ const IngotVerb verb_pack = {
     "VMware's or Hyper-V's machine lies with its files, or the *.ovf there. A machine's disks, and those given one "
     "after "
     "another,\n"
-    "are the image's, in that order. Only allocated ranges are read. A disk that stands on another file is refused.\n\n"
+    "are the image's, in that order. Only allocated ranges are read. A disk that stands on another file is refused; so "
+    "is "
+    "a\n"
+    "file that is none of those nor begins as a disk does, unless it is called *.raw or --format says what it is: raw, "
+    "qcow2,\n"
+    "vmdk, vpc (a .vhd), vhdx or vdi.\n\n"
     "Example:\n  ingot pack disk.qcow2 team/web:1.0.0\n  ingot pack system.qcow2 data.raw team/db:1.0.0\n"
-    "  ingot pack web.ova team/web:1.0.0\n"
+    "  ingot pack web.ova team/web:1.0.0\n  ingot pack --format raw /srv/data.img team/data:1.0.0\n"
     "  ingot pack https://images.example/web.box --sha256 "
     "5f70bf18a086007016e948b04aed3b82103a36bea41755b6cddfaf10ace3c6ef \\\n"
     "      team/web:1.0.0\n",

@@ -8,6 +8,7 @@
 
 #include "base/devices.h"
 #include "base/file.h"
+#include "image/magic.h"
 #include "image/nbd.h"
 #include "image/openblocks.h"
 #include "image/ties.h"
@@ -44,34 +45,7 @@ static off_t end_of(const IngotPart *part, int fd)
 
 const char *ingot_blocks_probe_part(const IngotPart *part, GError **error)
 {
-    static const struct {
-        const char *magic;
-        gsize size, offset;
-        const char *format;
-    } known[] = {
-        {"QFI\xfb", 4, 0, "qcow2"}, {"KDMV", 4, 0, "vmdk"},    {"# Disk DescriptorFile", 21, 0, "vmdk"},
-        {"vhdxfile", 8, 0, "vhdx"}, {"conectix", 8, 0, "vpc"}, {"\x7f\x10\xda\xbe", 4, 64, "vdi"},
-    };
-    g_auto(IngotFd) fd = ingot_file_open(part->path, O_RDONLY, 0, error);
-    if (fd < 0) {
-        return NULL;
-    }
-    guint8 head[512] = {0};
-    if (pread(fd, head, sizeof head, (off_t)part->offset) < 0) {
-        ingot_error_set_errno(error, errno, "%s", part->path);
-        return NULL;
-    }
-    for (guint i = 0; i < G_N_ELEMENTS(known); i++) {
-        if (memcmp(head + known[i].offset, known[i].magic, known[i].size) == 0) {
-            return known[i].format;
-        }
-    }
-    /* A fixed VHD has its cookie in the last sector alone. */
-    off_t end = end_of(part, fd);
-    if (end - (off_t)part->offset >= 1024 && pread(fd, head, 8, end - 512) == 8 && memcmp(head, "conectix", 8) == 0) {
-        return "vpc";
-    }
-    return "raw";
+    return magic_probe(part, part->path, error);
 }
 
 const char *ingot_blocks_probe(const char *path, GError **error)
@@ -152,7 +126,7 @@ IngotBlocks *blocks_open_since(Unchanged *files, const IngotPart *part, const ch
                                GError **error)
 {
     if (format == NULL) {
-        format = ingot_blocks_probe_part(part, error);
+        format = magic_probe(part, name, error);
     }
     if (format == NULL) {
         return NULL;

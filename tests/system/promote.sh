@@ -6,10 +6,10 @@ cd "$(dirname "$0")/../.."
 # shellcheck source=tests/system/lib.sh
 . tests/system/lib.sh
 export INGOT_STORE=$TMP/store INGOT_PASSPHRASE='the word of the key'
-head -c 1048576 /dev/urandom >"$TMP/disk"
-ingot pack -q "$TMP/disk" web:1.0.0 >/dev/null 2>&1
-head -c 1048576 /dev/urandom >"$TMP/disk"
-ingot pack -q "$TMP/disk" web:1.1.0 >/dev/null 2>&1
+head -c 1048576 /dev/urandom >"$TMP/disk.raw"
+ingot pack -q "$TMP/disk.raw" web:1.0.0 >/dev/null 2>&1
+head -c 1048576 /dev/urandom >"$TMP/disk.raw"
+ingot pack -q "$TMP/disk.raw" web:1.1.0 >/dev/null 2>&1
 start_ingotd
 name=$REGISTRY/team/web
 for version in 1.0.0 1.1.0; do ingot push -q "web:$version" "$name:$version" >/dev/null; done

@@ -28,6 +28,7 @@ static int set_up(void **state)
     sample->disk = g_build_filename(sample->folder, "box.img", NULL);
     sample->box = g_build_filename(sample->folder, "web.box", NULL);
     memset(bytes, 'x', sizeof bytes);
+    memcpy(bytes + 510, "\x55\xaa", 2); /* as a disk begins */
     g_autofree char *metadata = g_build_filename(sample->folder, "metadata.json", NULL);
     const char text[] = "{\"provider\": \"libvirt\", \"format\": \"raw\", \"virtual_size\": 1}";
     const char *const tar[] = {"tar", "-czf", sample->box, "-C", sample->folder, "metadata.json", "box.img", NULL};
