@@ -147,14 +147,14 @@ ok "the word of an admin of all repositories counts for the same image in each o
 
 # --- another name's word on the same image ---
 head -c 100000 /dev/urandom | dd of="$TMP/disk.raw" bs=1 seek=3000000 conv=notrunc status=none
-ingot pack -q "$TMP/disk.raw" web:3.0.0 >/dev/null
-ingot push -q web:3.0.0 "$first/team/same" >/dev/null
-ingot push -q web:3.0.0 "$first/other/same" >/dev/null
-same=$(as "$reader" ingot pull -q --store "$TMP/words" "$first/team/same:3.0.0")
-as "$owner" ingot revoke "$first/team/same:3.0.0" --reason 'not for us' >/dev/null
-expect 3 as "$reader" ingot pull --store "$TMP/words" "$first/team/same:3.0.0"
-as "$owner" ingot deprecate "$first/other/same:3.0.0" --reason 'of old' >/dev/null
-expect 3 as "$reader" ingot pull --store "$TMP/words" "$first/other/same:3.0.0"
+ingot pack -q "$TMP/disk.raw" web:same >/dev/null
+ingot push -q web:same "$first/team/same" >/dev/null
+ingot push -q web:same "$first/other/same" >/dev/null
+same=$(as "$reader" ingot pull -q --store "$TMP/words" "$first/team/same:same")
+as "$owner" ingot revoke "$first/team/same:same" --reason 'not for us' >/dev/null
+expect 3 as "$reader" ingot pull --store "$TMP/words" "$first/team/same:same"
+as "$owner" ingot deprecate "$first/other/same:same" --reason 'of old' >/dev/null
+expect 3 as "$reader" ingot pull --store "$TMP/words" "$first/other/same:same"
 grep -q "revoked by owner.*as $first/team/same said" "$TMP/err" || fail "$(cat "$TMP/err")"
 for name in "$first/team/same" "$first/other/same"; do
     expect 3 ingot export --store "$TMP/words" "$name@$same" -o "$TMP/out.raw"
