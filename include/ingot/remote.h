@@ -80,8 +80,8 @@ json_t *ingot_remote_referrers(IngotRemote *remote, const char *name, const Ingo
 json_t *ingot_remote_some_referrers(IngotRemote *remote, const char *name, const IngotDigest *subject,
                                     GError **problem);
 /* Puts a manifest (its bytes and digest) whose subject is that digest, and sees to it that the referrers list it: the
- * fallback tag is kept where the registry does not know subjects. listed: what the list says of it, "mediaType",
- * "digest", "size" at least. */
+ * fallback tag is kept where the registry does not know subjects, and looked at again, since others may write it at the
+ * same time. listed: what the list says of it, "mediaType", "digest", "size" at least. */
 gboolean ingot_remote_attach(IngotRemote *remote, const char *name, const IngotDigest *subject, const json_t *listed,
                              const void *data, gsize size, GError **error);
 

@@ -12,6 +12,8 @@
 #define LIST_VALUES (1u << 17)
 #define PAGES_MAX 1000
 #define ERROR_MAX (64u << 10)
+#define WRITES_MOST 6                      /* of a list that others write too */
+#define PAUSE_MOST (gint64) G_USEC_PER_SEC /* after which it is looked at again */
 #define INDEX_TYPE "application/vnd.oci.image.index.v1+json"
 
 /* sha256-HEX: the tag under which a registry without the API keeps the list; of a longer digest the first 64 digits. */
@@ -99,8 +101,10 @@ static gboolean get_list(IngotRemote *remote, char *first, json_t *list, gboolea
     return TRUE;
 }
 
-/* *index: what the fallback tag of a subject names; NULL where there is no such tag, which 404 alone says. */
-static gboolean get_tag(IngotRemote *remote, const char *name, const char *tag, json_t **index, GError **error)
+/* *index: what the fallback tag of a subject names; NULL where there is no such tag, which 404 alone says. *etag (free
+ * it; may be NULL): by what it can be told from another one; NULL: the registry does not say. */
+static gboolean get_tag(IngotRemote *remote, const char *name, const char *tag, json_t **index, char **etag,
+                        GError **error)
 {
     static const char *const accept[] = {"Accept: " INDEX_TYPE, NULL};
     gsize values = LIST_VALUES;
@@ -114,6 +118,9 @@ static gboolean get_tag(IngotRemote *remote, const char *name, const char *tag, 
         return get.status == 404 || http_refused(remote, &get, error);
     }
     *index = parse_page(remote, &get, &values, error);
+    if (etag != NULL) {
+        *etag = g_strdup(http_header(&get, "etag"));
+    }
     return *index != NULL;
 }
 
@@ -122,7 +129,7 @@ static gboolean add_tag(IngotRemote *remote, const char *name, const IngotDigest
 {
     g_autofree char *tag = fallback_tag(remote, subject);
     g_autoptr(json_t) index = NULL;
-    if (!get_tag(remote, name, tag, &index, error)) {
+    if (!get_tag(remote, name, tag, &index, NULL, error)) {
         return FALSE;
     }
     json_t *manifests = json_object_get(index, "manifests");
@@ -168,31 +175,112 @@ static gboolean is_list(const json_t *index)
            (type == NULL || g_strcmp0(json_string_value(type), INDEX_TYPE) == 0);
 }
 
-/* Replaces the list under the fallback tag by one that has this entry too. What the registry has there must have been
- * read for that: it holds what others have attached. */
+/* The list under the fallback tag of a subject, as it was read, and what is to be in it. */
+typedef struct {
+    IngotRemote *remote;
+    const char *name;
+    char *tag;
+    const json_t *listed;
+    json_t *index; /* NULL: there was none */
+    char *etag;    /* NULL: none was given */
+    char *refused; /* the last condition on which the registry would not write; NULL: none */
+} Listing;
+
+static void listing_clear(Listing *listing)
+{
+    g_clear_pointer(&listing->index, json_decref);
+    g_clear_pointer(&listing->etag, g_free);
+    g_clear_pointer(&listing->tag, g_free);
+    g_clear_pointer(&listing->refused, g_free);
+}
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Listing, listing_clear)
+
+static gboolean listing_read(Listing *listing, GError **error)
+{
+    g_clear_pointer(&listing->index, json_decref);
+    g_clear_pointer(&listing->etag, g_free);
+    if (!get_tag(listing->remote, listing->name, listing->tag, &listing->index, &listing->etag, error)) {
+        return FALSE;
+    }
+    if (listing->index != NULL && !is_list(listing->index)) {
+        g_autofree char *url = http_api_url(listing->remote, listing->name, "manifests", listing->tag);
+        return failure_set(listing->remote, url, INGOT_ERROR_FAILED, error,
+                           "it is not a list of what is attached, and is not replaced by one");
+    }
+    return TRUE;
+}
+
+static gboolean listing_has(const Listing *listing)
+{
+    return list_has(json_object_get(listing->index, "manifests"),
+                    json_string_value(json_object_get(listing->listed, "digest")));
+}
+
+/* Only over what was read, where the registry can tell that (free it). A weak tag is none: it never counts for that.
+ * One that was refused, and is still what is there, is not understood. */
+static char *listing_condition(const Listing *listing)
+{
+    gboolean strong = listing->etag != NULL && listing->etag[0] == '"';
+    g_autofree char *condition = listing->index == NULL ? g_strdup("If-None-Match: *")
+                                 : strong               ? g_strconcat("If-Match: ", listing->etag, NULL)
+                                                        : NULL;
+    return g_strcmp0(condition, listing->refused) == 0 ? NULL : g_steal_pointer(&condition);
+}
+
+/* The list with this entry too, in its place. Another one may be there by now: that is not an error. */
+static gboolean listing_write(Listing *listing, GError **error)
+{
+    g_autofree char *condition = listing_condition(listing);
+    const char *const headers[] = {"Content-Type: " INDEX_TYPE, condition, NULL};
+    g_autoptr(json_t) index = listing->index != NULL ? json_deep_copy(listing->index)
+                                                     : json_pack("{s:i, s:s, s:[]}", "schemaVersion", 2, "mediaType",
+                                                                 INDEX_TYPE, "manifests");
+    json_array_append_new(json_object_get(index, "manifests"), json_copy((json_t *)listing->listed));
+    g_autofree char *text = ingot_json_canonical(index);
+    g_auto(HttpExchange) put = {.method = "PUT",
+                                .url = http_api_url(listing->remote, listing->name, "manifests", listing->tag),
+                                .headers = headers,
+                                .body = text,
+                                .body_size = strlen(text),
+                                .limit = ERROR_MAX};
+    if (!http_exchange(listing->remote, &put, error)) {
+        return FALSE;
+    }
+    if (put.status == 412 && condition != NULL) {
+        g_free(listing->refused);
+        listing->refused = g_steal_pointer(&condition);
+        return TRUE;
+    }
+    return put.status == 201 || http_refused(listing->remote, &put, error);
+}
+
+/* Sees to it that the list under the fallback tag has this entry too. What the registry has there must have been read
+ * for that: it holds what others have attached. Most registries write whatever comes last, so that two who have read
+ * the same list lose the entry of the one: each looks again, after as long as it took itself to read and write, and
+ * adds its own once more where it is gone, after a while that is another's by chance. */
 static gboolean add_to_tag(IngotRemote *remote, const char *name, const IngotDigest *subject, const json_t *listed,
                            GError **error)
 {
-    g_autofree char *tag = fallback_tag(remote, subject);
-    g_autoptr(json_t) index = NULL;
-    if (!get_tag(remote, name, tag, &index, error)) {
-        return FALSE;
+    g_auto(Listing) listing = {.remote = remote, .name = name, .tag = fallback_tag(remote, subject), .listed = listed};
+    for (guint written = 0; written <= WRITES_MOST; written++) {
+        gint64 began = g_get_monotonic_time();
+        if (!listing_read(&listing, error)) {
+            return FALSE;
+        }
+        if (listing_has(&listing)) {
+            return TRUE;
+        }
+        if (written < WRITES_MOST && !listing_write(&listing, error)) {
+            return FALSE;
+        }
+        gint64 took = MIN(g_get_monotonic_time() - began, PAUSE_MOST);
+        if (!http_wait(remote, took + (gint64)(g_random_double() * (double)took * written), error)) {
+            return FALSE;
+        }
     }
-    if (index == NULL) {
-        index = json_pack("{s:i, s:s, s:[]}", "schemaVersion", 2, "mediaType", INDEX_TYPE, "manifests");
-    }
-    if (!is_list(index)) {
-        g_autofree char *url = http_api_url(remote, name, "manifests", tag);
-        return failure_set(remote, url, INGOT_ERROR_FAILED, error,
-                           "it is not a list of what is attached, and is not replaced by one");
-    }
-    json_t *list = json_object_get(index, "manifests");
-    if (list_has(list, json_string_value(json_object_get(listed, "digest")))) {
-        return TRUE;
-    }
-    json_array_append_new(list, json_copy((json_t *)listed));
-    g_autofree char *text = ingot_json_canonical(index);
-    return ingot_remote_put_manifest(remote, name, tag, text, strlen(text), INDEX_TYPE, error);
+    g_autofree char *url = http_api_url(remote, name, "manifests", listing.tag);
+    return failure_set(remote, url, INGOT_ERROR_FAILED, error,
+                       "it was written %u times, and never had what is attached: others write it, too", WRITES_MOST);
 }
 
 gboolean ingot_remote_attach(IngotRemote *remote, const char *name, const IngotDigest *subject, const json_t *listed,

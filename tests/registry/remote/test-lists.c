@@ -169,22 +169,51 @@ static void what_is_attached_is_known_or_not(void **state)
 /* A registry without the API: what it answers to the fallback tag, and what is written there. */
 typedef struct {
     const char *status, *body;
-    gint puts;  /* atomic */
-    gsize sent; /* bytes of the last one */
+    const char *etag;    /* of what is there at first; NULL: it gives none */
+    gint loses;          /* how many writes another client's takes the place of at once; -1: all */
+    gboolean refuses;    /* whatever is written on a condition */
+    gint puts;           /* atomic */
+    gsize sent;          /* bytes of the last one */
+    GString *conditions; /* of all of them, each with a comma behind it; NULL: they are not noted */
 } Tag;
+
+/* What is there once it was written: with our entry, unless another client has written over it. */
+static const char *tag_list(const Tag *tag)
+{
+    gboolean lost = tag->loses < 0 || tag->puts <= tag->loses;
+    return lost ? "{\"manifests\":[{\"digest\":\"sha256:3\"}]}"
+                : "{\"manifests\":[{\"digest\":\"sha256:3\"},{\"digest\":\"sha256:2\"}]}";
+}
+
+static void tag_note(const Tag *tag, const char *request)
+{
+    const char *condition = strstr(request, "\r\nIf-");
+    if (tag->conditions != NULL) {
+        const char *text = condition == NULL ? "" : condition + 2;
+        g_string_append_len(tag->conditions, text, (gssize)strcspn(text, "\r"));
+        g_string_append_c(tag->conditions, ',');
+    }
+}
 
 static char *answer_tag(const char *request, gsize sent, gpointer user)
 {
     Tag *tag = user;
-    gboolean is_tag = strstr(request, "/manifests/sha256-") != NULL;
-    if (is_tag && g_str_has_prefix(request, "GET ")) {
-        return serve_text(tag->status, "", tag->body);
+    gboolean is_tag = strstr(request, "/manifests/sha256-") != NULL, is_put = g_str_has_prefix(request, "PUT ");
+    g_autofree char *etag = g_strdup_printf("ETag: %s\r\n", tag->etag);
+    if (!is_tag) {
+        return serve_text(is_put ? "201 Created" : "404 Not Found", "", "");
     }
-    if (is_tag) {
-        tag->sent = sent;
-        g_atomic_int_inc(&tag->puts);
+    if (!is_put) {
+        return tag->puts > 0 ? serve_text("200 OK", "", tag_list(tag))
+                             : serve_text(tag->status, tag->etag == NULL ? "" : etag, tag->body);
     }
-    return g_str_has_prefix(request, "PUT ") ? serve_text("201 Created", "", "") : serve_text("404 Not Found", "", "");
+    tag_note(tag, request);
+    if (tag->refuses && strstr(request, "\r\nIf-") != NULL) {
+        return serve_text("412 Precondition Failed", "", "");
+    }
+    tag->sent = sent;
+    g_atomic_int_inc(&tag->puts);
+    return serve_text("201 Created", "", "");
 }
 
 static gboolean attach(Tag *tag, GError **error)
@@ -244,6 +273,46 @@ static void a_list_keeps_what_others_attached(void **state)
     assert_int_equal(same.puts, 0);
 }
 
+/* Two who write one list at once lose the entry of one of them, who notices: it is added again to what is there. */
+static void an_entry_that_another_client_wrote_over_is_added_again(void **state)
+{
+    Tag twice = {.status = "404 Not Found", .body = "", .loses = 2};
+    Tag always = {.status = "404 Not Found", .body = "", .loses = -1};
+    g_autoptr(GError) error = NULL;
+    (void)state;
+    assert_true(attach(&twice, NULL));
+    assert_int_equal(twice.puts, 3);
+    assert_false(attach(&always, &error));
+    assert_non_null(strstr(error->message, "others write it, too"));
+}
+
+/* Where the registry says which list it has, only that one is replaced; one that takes no conditions is not asked for
+ * any. */
+static void a_list_is_replaced_on_condition(void **state)
+{
+    static const char list[] = "{\"manifests\":[{\"digest\":\"sha256:1\"}]}";
+    const struct {
+        Tag tag;
+        const char *conditions;
+    } rows[] = {
+        {{.status = "200 OK", .body = list, .etag = "\"a\""}, "If-Match: \"a\","},
+        {{.status = "200 OK", .body = list, .etag = "\"a\"", .refuses = TRUE}, "If-Match: \"a\",,"},
+        {{.status = "200 OK", .body = list, .etag = "W/\"a\""}, ","},
+        {{.status = "200 OK", .body = list}, ","},
+        {{.status = "404 Not Found", .body = ""}, "If-None-Match: *,"},
+        {{.status = "404 Not Found", .body = "", .refuses = TRUE}, "If-None-Match: *,,"},
+    };
+    (void)state;
+    for (gsize i = 0; i < G_N_ELEMENTS(rows); i++) {
+        g_autoptr(GString) conditions = g_string_new(NULL);
+        Tag tag = rows[i].tag;
+        tag.conditions = conditions;
+        assert_true(attach(&tag, NULL));
+        assert_string_equal(conditions->str, rows[i].conditions);
+        assert_int_equal(tag.puts, 1);
+    }
+}
+
 /* Where a part will do, it is known as one. */
 static void a_list_that_breaks_off_is_known_as_far_as_it_came(void **state)
 {
@@ -295,6 +364,8 @@ int main(void)
         cmocka_unit_test(what_is_attached_is_known_or_not),
         cmocka_unit_test(a_list_that_is_not_read_is_not_replaced),
         cmocka_unit_test(a_list_keeps_what_others_attached),
+        cmocka_unit_test(an_entry_that_another_client_wrote_over_is_added_again),
+        cmocka_unit_test(a_list_is_replaced_on_condition),
         cmocka_unit_test(a_list_that_breaks_off_is_known_as_far_as_it_came),
         cmocka_unit_test(values_are_counted_before_they_are_made),
     };
