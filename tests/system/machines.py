@@ -34,6 +34,7 @@ def run(*argv):
 # --- disks: a, b and c, of different sizes and bytes, in every format ---
 def content(name, size):
     block = b"".join(hashlib.sha256(f"{name} {i}".encode()).digest() for i in range(8192))
+    block = block[:1080] + b"\x53\xef" + block[1082:]  # as a file system begins
     return block + bytes(size - 2 * len(block)) + block
 
 
