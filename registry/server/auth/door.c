@@ -4,9 +4,9 @@
 #include <string.h>
 
 #include "server/auth/access.h"
-#include "server/auth/authorization.h"
 #include "server/auth/caller.h"
 #include "server/auth/recall.h"
+#include "server/auth/shown.h"
 #include "server/auth/tokens.h"
 #include "server/http/client.h"
 #include "server/http/log.h"
@@ -220,7 +220,7 @@ static void check_password(Request *request)
 {
     const Caller *caller = request->caller;
     g_auto(Authorization) shown = {0};
-    authorization_parse(request_header(request, MHD_HTTP_HEADER_AUTHORIZATION), &shown);
+    shown_read(request, &shown);
     logins_check(request->server->access->logins, caller->network, shown.user, shown.secret,
                  caller->claimed == NULL ? NULL : caller->claimed->password, on_checked, request);
 }
@@ -230,7 +230,7 @@ static void check_password(Request *request)
 static gboolean identify(Request *request, enum MHD_Result *result)
 {
     g_auto(Authorization) shown = {0};
-    authorization_parse(request_header(request, MHD_HTTP_HEADER_AUTHORIZATION), &shown);
+    shown_read(request, &shown);
     switch (shown.kind) {
     case AUTHORIZATION_NONE:
         return TRUE;

@@ -1,4 +1,4 @@
-/* The door: finds out who makes a request, by the Authorization header alone: name and password, or a token.
+/* The door: finds out who makes a request, by what it shows (shown.h): name and password, or a token.
  *
  * A request that shows something wrong is answered here; one that shows nothing goes on as nobody's. A password is
  * checked by another thread, while the connection is suspended and holds up nobody. */

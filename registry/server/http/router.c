@@ -81,6 +81,9 @@ static void add_allowed(RouteMatch *match, const char *methods)
 static gboolean try_route(const Route *route, const char *method, const char *path, RouteMatch *match)
 {
     g_autofree char *name = NULL, *reference = NULL;
+    if (route->fallback && (match->allow != NULL || !has_method(route->methods, method))) {
+        return FALSE;
+    }
     if (!route_fits(route->pattern, path, &name, &reference)) {
         return FALSE;
     }

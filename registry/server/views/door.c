@@ -274,6 +274,7 @@ const Route formats_routes[] = {
     {.methods = "GET, HEAD",
      .pattern = "/formats/*",
      .name = "formats",
+     .vagrant = TRUE,
      .check = formats_check,
      .choose = choose_pool,
      .move = formats_move,

@@ -23,7 +23,10 @@ static const Route first[] = {
     {0},
 };
 static const Route second[] = {{.methods = "GET, HEAD", .pattern = "/formats/*", .name = "formats", .kind = 9}, {0}};
+static const Route last[] = {
+    {.methods = "GET, HEAD", .pattern = "/{name}/{reference}", .name = "box", .kind = 10, .fallback = TRUE}, {0}};
 static const Route *const tables[] = {first, second, NULL};
+static const Route *const with_last[] = {first, second, last, NULL};
 
 static void paths_fit(void **state)
 {
@@ -74,8 +77,38 @@ static void paths_fit(void **state)
     }
 }
 
+/* A fallback has what no other route has by any method, and is no method more for those. */
+static void fallback_fits(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *method, *path;
+        int kind;
+        const char *name, *reference, *allow;
+    } rows[] = {
+        {"GET", "/team/web", 10, "team", "web", NULL},
+        {"GET", "/a/b/c", 10, "a/b", "c", NULL},
+        {"GET", "/token", 1, NULL, NULL, NULL},
+        {"GET", "/formats/x", 9, NULL, "x", NULL},
+        {"PUT", "/formats/x", 0, NULL, NULL, "GET, HEAD"},
+        {"POST", "/v2/a/blobs/uploads/x", 0, NULL, NULL, "PATCH, PUT, GET, DELETE"},
+        {"POST", "/team/web", 0, NULL, NULL, NULL},
+        {"GET", "/team/", 0, NULL, NULL, NULL},
+        {"GET", "/team", 0, NULL, NULL, NULL},
+    };
+    for (guint i = 0; i < G_N_ELEMENTS(rows); i++) {
+        g_auto(RouteMatch) match = {0};
+        router_find(with_last, rows[i].method, rows[i].path, &match);
+        if ((match.route == NULL ? 0 : match.kind) != rows[i].kind || g_strcmp0(match.name, rows[i].name) != 0 ||
+            g_strcmp0(match.reference, rows[i].reference) != 0 || g_strcmp0(match.allow, rows[i].allow) != 0) {
+            fail_msg("%s %s: %d '%s' '%s', allowed %s", rows[i].method, rows[i].path, match.kind, match.name,
+                     match.reference, match.allow);
+        }
+    }
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(paths_fit)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(paths_fit), cmocka_unit_test(fallback_fits)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
