@@ -9,6 +9,7 @@ typedef struct Server {
     struct Through *through; /* NULL: there is no upstream */
     struct Views *views;
     struct Warm *warm;
+    struct Boxes *boxes;   /* what the doors to Vagrant keep */
     struct Access *access; /* who may do what */
     struct Upkeep *upkeep;
     struct Feed *feed;       /* of events, to those who follow */

@@ -99,11 +99,21 @@ static guint64 size_of(const json_t *value)
     return size;
 }
 
+/* "2024-05-01T12:00:00.000Z" in seconds; 0: it is no time. */
+static gint64 time_of(const json_t *object, const char *key)
+{
+    const char *text = TEXT_OF(object, key);
+    g_autoptr(GDateTime) time = text == NULL ? NULL : g_date_time_new_from_iso8601(text, NULL);
+    return time == NULL ? 0 : MAX(g_date_time_to_unix(time), 0);
+}
+
 static void read_file(VagrantProvider *provider, const json_t *file)
 {
     const char *type = TEXT_OF(file, "checksum_type"), *sum = TEXT_OF(file, "checksum");
     provider->url = g_strdup(TEXT_OF(file, "download_url", "url", "original_url"));
     provider->size = size_of(json_object_get(file, "size"));
+    provider->created = time_of(file, "created_at");
+    provider->updated = time_of(file, "updated_at");
     if (type != NULL && sum != NULL && g_ascii_strcasecmp(type, "none") != 0) {
         provider->checksum_type = g_ascii_strdown(type, -1);
         provider->checksum = g_ascii_strdown(sum, -1);
@@ -186,6 +196,8 @@ static gboolean read_version(const json_t *object, const char *what, GPtrArray *
     VagrantVersion *version = vagrant_version_new(text);
     g_ptr_array_add(versions, version);
     version->description = g_strdup(TEXT_OF(object, "description_markdown", "description"));
+    version->created = time_of(object, "created_at");
+    version->updated = time_of(object, "updated_at");
     version->status = status_of(TEXT_OF(object, "status", "state"));
     return read_providers(json_object_get(object, "providers"), place, version->providers, error);
 }
@@ -282,11 +294,12 @@ VagrantPage *vagrant_page_parse(const void *data, gsize size, const char *org, c
 
 /* --- writing --- */
 
-static json_t *provider_json(const VagrantProvider *provider)
+static json_t *provider_json(const VagrantProvider *provider, VagrantUrl url, gpointer user)
 {
     json_t *object = json_object();
+    g_autofree char *shown = url == NULL ? g_strdup(provider->url) : url(provider, user);
     ingot_json_set_string(object, "name", provider->name);
-    ingot_json_set_string(object, "url", provider->url);
+    ingot_json_set_string(object, "url", shown);
     if (provider->architecture != NULL) {
         ingot_json_set_string(object, "architecture", provider->architecture);
         json_object_set_new(object, "default_architecture", json_boolean(provider->is_default));
@@ -296,36 +309,34 @@ static json_t *provider_json(const VagrantProvider *provider)
     return object;
 }
 
-static json_t *version_json(const VagrantVersion *version)
+static json_t *version_json(const VagrantVersion *version, VagrantUrl url, gpointer user)
 {
-    json_t *providers = json_array();
-    for (guint i = 0; i < version->providers->len; i++) {
-        const VagrantProvider *provider = g_ptr_array_index(version->providers, i);
-        if (provider->url != NULL) {
-            json_array_append_new(providers, provider_json(provider));
-        }
-    }
-    json_t *object = json_object();
+    json_t *object = json_object(), *providers = json_array();
     ingot_json_set_string(object, "version", version->version);
     ingot_json_set_string(object, "status", "active");
     ingot_json_set_string(object, "description_markdown", version->description);
     json_object_set_new(object, "providers", providers);
+    for (guint i = 0; i < version->providers->len; i++) {
+        const VagrantProvider *provider = g_ptr_array_index(version->providers, i);
+        if (provider->url != NULL) {
+            json_array_append_new(providers, provider_json(provider, url, user));
+        }
+    }
     return object;
 }
 
-json_t *vagrant_box_json(const VagrantBox *box)
+json_t *vagrant_box_json(const VagrantBox *box, VagrantUrl url, gpointer user)
 {
-    json_t *versions = json_array();
-    for (guint i = 0; i < box->versions->len; i++) {
-        const VagrantVersion *version = g_ptr_array_index(box->versions, i);
-        if (version->status == VAGRANT_ACTIVE) {
-            json_array_append_new(versions, version_json(version));
-        }
-    }
-    json_t *object = json_object();
+    json_t *object = json_object(), *versions = json_array();
     ingot_json_set_string(object, "name", box->name);
     ingot_json_set_string(object, "short_description", box->short_description);
     ingot_json_set_string(object, "description", box->description);
     json_object_set_new(object, "versions", versions);
+    for (guint i = 0; i < box->versions->len; i++) {
+        const VagrantVersion *version = g_ptr_array_index(box->versions, i);
+        if (version->status == VAGRANT_ACTIVE) {
+            json_array_append_new(versions, version_json(version, url, user));
+        }
+    }
     return object;
 }

@@ -16,6 +16,7 @@ typedef struct {
     char *url;                      /* as written, maybe relative; NULL: none is told here */
     char *checksum, *checksum_type; /* in small letters, both or none; NULL: not said */
     guint64 size;                   /* bytes; 0: not said */
+    gint64 created, updated;        /* seconds; 0: not said */
 } VagrantProvider;
 
 typedef enum { VAGRANT_ACTIVE, VAGRANT_UNRELEASED, VAGRANT_REVOKED } VagrantStatus;
@@ -24,6 +25,7 @@ typedef struct {
     char *version;
     char *description; /* Markdown; NULL: none */
     VagrantStatus status;
+    gint64 created, updated;
     GPtrArray *providers; /* of VagrantProvider */
 } VagrantVersion;
 
@@ -31,6 +33,7 @@ typedef struct {
     char *name;                            /* "ORG/BOX"; a file's may have no slash */
     char *short_description, *description; /* NULL: none */
     gboolean is_private;
+    gint64 created, updated;
     GPtrArray *versions; /* of VagrantVersion, as written: Vagrant may be unable to read some (version.h) */
 } VagrantBox;
 
@@ -57,5 +60,8 @@ VagrantPage *vagrant_page_parse(const void *data, gsize size, const char *org, c
 void vagrant_page_free(VagrantPage *page);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(VagrantPage, vagrant_page_free)
 
-/* As Vagrant reads it: its active versions, in the order that they have. Providers without a URL are left out. */
-json_t *vagrant_box_json(const VagrantBox *box);
+/* What a provider's URL is to be in a catalogue; free it. */
+typedef char *(*VagrantUrl)(const VagrantProvider *provider, gpointer user);
+/* As Vagrant reads it: its active versions, in the order that they have. Providers without a URL are left out. url:
+ * NULL for those that they have. */
+json_t *vagrant_box_json(const VagrantBox *box, VagrantUrl url, gpointer user);

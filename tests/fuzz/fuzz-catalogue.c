@@ -43,7 +43,7 @@ static void check_versions(const GPtrArray *versions)
 /* What was written is read again, with nothing in it that was not there. */
 static void check_written(const VagrantBox *box)
 {
-    g_autoptr(json_t) body = vagrant_box_json(box);
+    g_autoptr(json_t) body = vagrant_box_json(box, NULL, NULL);
     g_autofree char *text = ingot_json_canonical(body);
     g_autoptr(GError) error = NULL;
     g_autoptr(VagrantBox) again = vagrant_box_parse(text, strlen(text), NULL, "written", &error);

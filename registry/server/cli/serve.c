@@ -14,6 +14,10 @@
 #include "base/process.h"
 #include "server/auth/access.h"
 #include "server/auth/door.h"
+#include "server/boxes/boxapi.h"
+#include "server/boxes/boxes.h"
+#include "server/boxes/boxupload.h"
+#include "server/boxes/vagrantdoor.h"
 #include "server/channel/doors.h"
 #include "server/cli/verbs.h"
 #include "server/figures.h"
@@ -30,7 +34,6 @@
 #include "server/storage/keep.h"
 #include "server/upkeep/upkeep.h"
 #include "server/views/door.h"
-#include "server/views/vagrant.h"
 #include "server/webhook/webhooks.h"
 
 #define OTHER_DESCRIPTORS 64
@@ -186,8 +189,9 @@ static char **find_keeps(const Settings *settings, GError **error)
 
 /* --- the parts --- */
 
-static const Route *const tables[] = {formats_routes,  vagrant_routes, follow_routes,    api_routes, promotion_routes,
-                                      pipeline_routes, tell_routes,    lifecycle_routes, NULL};
+static const Route *const tables[] = {formats_routes, box_api_routes,   box_upload_routes,   vagrant_routes,
+                                      follow_routes,  api_routes,       promotion_routes,    pipeline_routes,
+                                      tell_routes,    lifecycle_routes, vagrant_last_routes, NULL};
 static const FlowIdentity identity = {
     .identify = door_open, .waits = door_waits, .forget = door_close, .user = access_user};
 
@@ -327,7 +331,8 @@ static gboolean serve(const Settings *settings, GError **error)
                      .uploads_per_user = settings->max_uploads_per_user,
                      .movable = settings->movable};
     server.warm = server.upkeep == NULL ? NULL : warm_start(server.views, error);
-    g_autoptr(Database) ledger = server.warm == NULL ? NULL : ledger_open(settings->data, error);
+    server.boxes = server.warm == NULL ? NULL : boxes_start(&server, settings->data, error);
+    g_autoptr(Database) ledger = server.boxes == NULL ? NULL : ledger_open(settings->data, error);
     server.ledger = ledger;
     server.feed = ledger == NULL ? NULL : feed_start(storage, settings->max_connections, error);
     server.webhooks = server.feed == NULL ? NULL : webhooks_start(storage, ledger, settings->data, error);
@@ -335,6 +340,7 @@ static gboolean serve(const Settings *settings, GError **error)
     webhooks_stop(server.webhooks);
     feed_stop(server.feed);
     upkeep_stop(server.upkeep);
+    boxes_stop(server.boxes);
     warm_stop(server.warm);
     views_free(server.views);
     through_free(server.through);

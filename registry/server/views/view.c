@@ -43,11 +43,14 @@ static ViewImage *load_image(Views *views, const char *name, const IngotDigest *
     return image;
 }
 
-/* REFUSED: it is disabled or revoked. */
-static gboolean may_be_seen(Views *views, const char *name, const IngotDigest *digest, GError **error)
+gboolean views_may_be_seen(Views *views, const char *name, const IngotDigest *digest, GError **error)
 {
     GError *problem = NULL;
     g_autofree char *why = NULL;
+    if (!storage_has_manifest(views->storage, name, digest)) {
+        g_set_error(error, INGOT_ERROR, INGOT_ERROR_NOT_FOUND, "the manifest is not known here");
+        return FALSE;
+    }
     if (state_stands_in_the_way(views->storage, name, digest, &why, &problem)) {
         g_set_error(error, INGOT_ERROR, INGOT_ERROR_REFUSED, "%s", why);
     }
@@ -58,25 +61,11 @@ static gboolean may_be_seen(Views *views, const char *name, const IngotDigest *d
     return why == NULL;
 }
 
-/* The reference is a tag or a digest. Whether the repository still has the image is asked each time. whole: as for
- * view_image_load. */
-static ViewImage *find_image(Views *views, const char *name, const char *reference, gboolean whole, GError **error)
+/* whole: as for view_image_load. */
+static ViewImage *find_kept_image(Views *views, const char *name, const IngotDigest *digest, gboolean whole,
+                                  GError **error)
 {
-    IngotDigest digest;
-    gboolean by_digest = strchr(reference, ':') != NULL;
-    if (by_digest ? !storage_digest(views->storage, reference, &digest, error)
-                  : !ingot_tag_check(reference, error) ||
-                        !storage_find_tag(views->storage, name, reference, &digest, error)) {
-        return NULL;
-    }
-    if (!storage_has_manifest(views->storage, name, &digest)) {
-        g_set_error(error, INGOT_ERROR, INGOT_ERROR_NOT_FOUND, "the manifest is not known here");
-        return NULL;
-    }
-    if (!may_be_seen(views, name, &digest, error)) {
-        return NULL;
-    }
-    ViewImage *image = image_cache_find(views->images, name, &digest);
+    ViewImage *image = image_cache_find(views->images, name, digest);
     if (image != NULL && whole && image->read == NULL) {
         /* It may have come meanwhile; while it has not, the indexes are not read again to find that out. */
         gboolean come = view_image_has_come(image, error);
@@ -85,10 +74,20 @@ static ViewImage *find_image(Views *views, const char *name, const char *referen
             return NULL;
         }
     }
-    if (image == NULL) {
-        image = load_image(views, name, &digest, whole, error);
+    return image != NULL ? image : load_image(views, name, digest, whole, error);
+}
+
+/* The reference is a tag or a digest. Whether the repository still has the image is asked each time. */
+static ViewImage *find_image(Views *views, const char *name, const char *reference, GError **error)
+{
+    IngotDigest digest;
+    gboolean by_digest = strchr(reference, ':') != NULL;
+    if (by_digest ? !storage_digest(views->storage, reference, &digest, error)
+                  : !ingot_tag_check(reference, error) ||
+                        !storage_find_tag(views->storage, name, reference, &digest, error)) {
+        return NULL;
     }
-    return image;
+    return views_may_be_seen(views, name, &digest, error) ? find_kept_image(views, name, &digest, TRUE, error) : NULL;
 }
 
 /* --- views --- */
@@ -113,7 +112,7 @@ void views_free(Views *views)
 
 GPtrArray *views_formats(Views *views, const char *name, const char *reference, GError **error)
 {
-    g_autoptr(ViewImage) image = find_image(views, name, reference, TRUE, error);
+    g_autoptr(ViewImage) image = find_image(views, name, reference, error);
     if (image == NULL) {
         return NULL;
     }
@@ -130,7 +129,7 @@ GPtrArray *views_files(Views *views, const char *name, const char *reference, co
                        GError **error)
 {
     const IngotFormat *found = ingot_format_find(format, error);
-    g_autoptr(ViewImage) image = found == NULL ? NULL : find_image(views, name, reference, TRUE, error);
+    g_autoptr(ViewImage) image = found == NULL ? NULL : find_image(views, name, reference, error);
     if (image == NULL) {
         return NULL;
     }
@@ -163,22 +162,23 @@ View *views_open(Views *views, const char *name, const char *reference, const ch
                  GError **error)
 {
     const IngotFormat *found = ingot_format_find(format, error);
-    g_autoptr(ViewImage) image = found == NULL ? NULL : find_image(views, name, reference, TRUE, error);
+    g_autoptr(ViewImage) image = found == NULL ? NULL : find_image(views, name, reference, error);
     return image == NULL ? NULL : open_file(image, found, file, error);
 }
 
-json_t *views_config_meant(Views *views, const char *name, const char *reference, const char *format, GError **error)
+Storage *views_storage(const Views *views)
 {
-    const IngotFormat *found = ingot_format_find(format, error);
-    g_autoptr(ViewImage) image = found == NULL ? NULL : find_image(views, name, reference, FALSE, error);
-    return image != NULL && view_image_is_for(image, format) && view_image_can(image, found, NULL)
-               ? json_incref(image->config)
-               : NULL;
+    return views->storage;
+}
+
+ViewImage *views_described(Views *views, const char *name, const IngotDigest *manifest, GError **error)
+{
+    return find_kept_image(views, name, manifest, FALSE, error);
 }
 
 ViewImage *views_image(Views *views, const char *name, const char *reference, GError **error)
 {
-    return find_image(views, name, reference, TRUE, error);
+    return find_image(views, name, reference, error);
 }
 
 View *view_ref(View *view)

@@ -28,10 +28,12 @@ GPtrArray *views_files(Views *views, const char *name, const char *reference, co
 /* One of them, to be read; free it with view_unref. Neither measures anything: VIEW_ERROR_UNMEASURED (image.h). */
 View *views_open(Views *views, const char *name, const char *reference, const char *format, const char *file,
                  GError **error);
-/* The image's config, where it is meant to be had in the format (one that was made ready for some in those alone,
- * another in all that it can have); json_decref it. Else NULL, with an error where the image can't be had. Nothing is
- * measured for it. */
-json_t *views_config_meant(Views *views, const char *name, const char *reference, const char *format, GError **error);
+/* Whether the repository has the image (NOT_FOUND) and it is not withheld (REFUSED). */
+gboolean views_may_be_seen(Views *views, const char *name, const IngotDigest *manifest, GError **error);
+/* The same image, whose disk may lack (image->blob NULL) where an upstream has it; unref it. Whether it may be seen is
+ * the caller's to ask. */
+ViewImage *views_described(Views *views, const char *name, const IngotDigest *manifest, GError **error);
+Storage *views_storage(const Views *views);
 /* An image, for those who measure it; unref it. */
 ViewImage *views_image(Views *views, const char *name, const char *reference, GError **error);
 View *view_ref(View *view);

@@ -118,7 +118,7 @@ static void test_write(void **state)
         parse("{\"name\": \"a/b\", \"versions\": [{\"version\": \"2.0.0\", \"providers\": [{\"name\": \"qemu\"},"
               " {\"name\": \"libvirt\", \"url\": \"u\", \"architecture\": \"amd64\", \"checksum\": \"00\","
               " \"checksum_type\": \"md5\"}]}, {\"version\": \"1.0.0\", \"status\": \"revoked\", \"providers\": []}]}");
-    g_autoptr(json_t) body = vagrant_box_json(box);
+    g_autoptr(json_t) body = vagrant_box_json(box, NULL, NULL);
     g_autofree char *text = ingot_json_canonical(body);
     assert_string_equal(text,
                         "{\"name\":\"a/b\",\"versions\":[{\"providers\":[{\"architecture\":\"amd64\",\"checksum\":"

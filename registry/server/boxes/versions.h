@@ -12,9 +12,12 @@ typedef struct {
     char *tag;
     gboolean is_here;
     IngotDigest digest; /* of the manifest that it names, where it is here */
+    gint64 made;        /* when it was set (seconds), likewise */
+    gboolean is_image;  /* it is no index, likewise; FALSE: it is not known */
 } ListedVersion;
 
-/* GArray of ListedVersion; free it. channel: NULL for all. *outcome: DONE where the upstream has told them, and has
+/* GArray of ListedVersion; free it. channel: NULL for all. further: tags that are versions too, though they are not
+ * MAJOR.MINOR.PATCH (the keys of a table; NULL: none). *outcome: DONE where the upstream has told them, and has
  * what is not here; where it is open, there may be others. NOT_FOUND: here is no such repository or channel. */
-GArray *versions_list(const Server *server, const char *name, const char *channel, FetchOutcome *outcome,
-                      GError **error);
+GArray *versions_list(const Server *server, const char *name, const char *channel, GHashTable *further,
+                      FetchOutcome *outcome, GError **error);

@@ -1,15 +1,53 @@
-#include "server/views/versions.h"
+#include "server/boxes/versions.h"
 
+#include <ingot/manifest.h>
 #include <ingot/reference.h>
-#include <stdlib.h>
 #include <string.h>
 
+#include "server/http/log.h"
 #include "server/storage/storage.h"
 #include "vagrant/version.h"
 
+#define TOLD_MAX 4096u /* versions that are known to be named in the log */
+
 static int newest_first(const void *a, const void *b)
 {
-    return ingot_tag_compare(*(char *const *)b, *(char *const *)a);
+    const ListedVersion *one = a, *two = b;
+    int order = vagrant_version_compare(two->tag, one->tag);
+    return order != 0 ? order : strcmp(two->tag, one->tag);
+}
+
+/* Vagrant leaves a whole catalogue where it can't read one version of it, so that is named once, and left out. */
+static void tell_unreadable(const char *name, const char *tag)
+{
+    static GMutex lock;
+    static GHashTable *told;
+    char *what = g_strconcat(name, ":", tag, NULL);
+    g_mutex_lock(&lock);
+    if (told == NULL) {
+        told = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
+    }
+    if (g_hash_table_size(told) >= TOLD_MAX) {
+        g_hash_table_remove_all(told);
+    }
+    gboolean is_new = !g_hash_table_contains(told, what);
+    if (is_new) {
+        log_warning("%s: left out of the catalogue, since Vagrant can't read such a version", what);
+    }
+    g_hash_table_add(told, what);
+    g_mutex_unlock(&lock);
+}
+
+static gboolean is_listed(const char *name, const char *tag, GHashTable *further)
+{
+    if (!ingot_tag_is_version(tag) && (further == NULL || !g_hash_table_contains(further, tag))) {
+        return FALSE;
+    }
+    if (!vagrant_version_is_readable(tag)) {
+        tell_unreadable(name, tag);
+        return FALSE;
+    }
+    return TRUE;
 }
 
 /* The digests that a channel names or named; NULL: there is no such channel here. */
@@ -32,26 +70,28 @@ static void version_clear(gpointer data)
 
 /* Those of the tags that Vagrant can read, newest first. ours: GArray of StorageVersion, what is here; NULL: nothing.
  */
-static GArray *sort_versions(char **tags, const GArray *ours)
+static GArray *sort_versions(const char *name, char **tags, const GArray *ours, GHashTable *further)
 {
     GArray *versions = g_array_new(FALSE, FALSE, sizeof(ListedVersion));
     g_autoptr(GHashTable) here = g_hash_table_new(g_str_hash, g_str_equal);
     g_array_set_clear_func(versions, version_clear);
     for (guint i = 0; ours != NULL && i < ours->len; i++) {
         const StorageVersion *one = &g_array_index(ours, StorageVersion, i);
-        g_hash_table_insert(here, one->tag, (gpointer)&one->digest);
+        g_hash_table_insert(here, one->tag, (gpointer)one);
     }
-    qsort(tags, g_strv_length(tags), sizeof *tags, newest_first);
     for (guint i = 0; tags[i] != NULL; i++) {
-        if (ingot_tag_is_version(tags[i]) && vagrant_version_is_readable(tags[i])) {
-            const IngotDigest *digest = g_hash_table_lookup(here, tags[i]);
-            ListedVersion version = {.tag = g_strdup(tags[i]), .is_here = digest != NULL};
-            if (digest != NULL) {
-                version.digest = *digest;
+        if (is_listed(name, tags[i], further)) {
+            const StorageVersion *one = g_hash_table_lookup(here, tags[i]);
+            ListedVersion version = {.tag = g_strdup(tags[i]), .is_here = one != NULL};
+            if (one != NULL) {
+                version.digest = one->digest;
+                version.made = one->made;
+                version.is_image = strcmp(one->type, INGOT_TYPE_MANIFEST) == 0;
             }
             g_array_append_val(versions, version);
         }
     }
+    g_array_sort(versions, newest_first);
     return versions;
 }
 
@@ -101,13 +141,13 @@ static char **tags_of(const GArray *versions)
     return g_strv_builder_end(tags);
 }
 
-GArray *versions_list(const Server *server, const char *name, const char *channel, FetchOutcome *outcome,
-                      GError **error)
+GArray *versions_list(const Server *server, const char *name, const char *channel, GHashTable *further,
+                      FetchOutcome *outcome, GError **error)
 {
     GError *problem = NULL;
     g_auto(GStrv) of_there = channel == NULL ? NULL : ask_channel(server, name, channel, outcome);
     if (of_there != NULL) {
-        return sort_versions(of_there, NULL);
+        return sort_versions(name, of_there, NULL, further);
     }
     g_autoptr(GArray) ours = storage_versions(server->storage, name, NULL, G_MAXUINT, &problem);
     char **own = ours == NULL ? NULL : tags_of(ours);
@@ -117,7 +157,7 @@ GArray *versions_list(const Server *server, const char *name, const char *channe
         return NULL;
     }
     g_clear_error(&problem);
-    g_autoptr(GArray) versions = sort_versions(tags, ours);
+    g_autoptr(GArray) versions = sort_versions(name, tags, ours, further);
     return channel == NULL || keep_of_channel(server, name, channel, versions, error) ? g_steal_pointer(&versions)
                                                                                       : NULL;
 }

@@ -1,0 +1,32 @@
+/* Vagrant Cloud's API: what `vagrant cloud`, Packer's post-processor vagrant-cloud and scripts for it ask for, under
+ * /api/v1, /api/v2, and the same behind /vagrant where that is the address they were given. Reads are answered here;
+ * changes by boxwrite.c, uploads by boxupload.c.
+ *
+ * An error is {"errors": ["…"], "success": false}. Who may pull may read, who may push may publish; what is released
+ * can be removed by who may delete. */
+#pragma once
+
+#include "server/boxes/boxjson.h"
+#include "server/boxes/boxlist.h"
+#include "server/boxes/boxpath.h"
+#include "server/http/request.h"
+
+extern const Route box_api_routes[];
+
+/* What a request is about. */
+typedef struct {
+    BoxPath *path;     /* NULL: it names no box */
+    char *base, *from; /* as in BoxJson */
+} BoxCall;
+
+enum MHD_Result box_refuse(Request *request, guint status, const char *format, ...) G_GNUC_PRINTF(3, 4);
+/* From an error: 404, 422 for INVALID and EXISTS, 413 for LIMIT, 507 or 500. */
+enum MHD_Result box_fail(Request *request, const GError *error);
+enum MHD_Result box_answer(Request *request, const json_t *body);
+BoxJson box_call_json(const Request *request, const BoxCall *call);
+/* The box as it is; NULL: it is answered, or the client has left (*result). */
+BoxList *box_call_list(Request *request, const BoxCall *call, enum MHD_Result *result);
+/* Answers with the part of it that the path names. */
+enum MHD_Result box_tell(Request *request, const BoxCall *call);
+/* The part that the path names; NULL: there is none. Free it. */
+json_t *box_tell_part(const BoxJson *by, const BoxPath *path, const VagrantBox *box);

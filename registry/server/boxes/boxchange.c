@@ -1,0 +1,161 @@
+#include "server/boxes/boxchange.h"
+
+#include <ingot/error.h>
+#include <string.h>
+
+#include "base/json.h"
+
+/* One change of a record: sets members of its body. */
+typedef struct {
+    const json_t *members;
+    const char *upload; /* the record must have it; NULL: any */
+    gboolean fresh;     /* it must not be there */
+    gboolean may_begin; /* it need not be there */
+    enum { CHANGE_DONE, CHANGE_EXISTS, CHANGE_LACKS } outcome;
+} RecordChange;
+
+static gint64 seconds_now(void)
+{
+    return g_get_real_time() / G_USEC_PER_SEC;
+}
+
+static gboolean is_of_upload(const json_t *body, const char *upload)
+{
+    return upload == NULL || g_strcmp0(json_string_value(json_object_get(body, "upload")), upload) == 0;
+}
+
+/* For storage_change_record. */
+static json_t *set_members(const json_t *body, gpointer user)
+{
+    RecordChange *change = user;
+    change->outcome = body != NULL && change->fresh ? CHANGE_EXISTS
+                      : (body == NULL && !change->fresh && !change->may_begin) || !is_of_upload(body, change->upload)
+                          ? CHANGE_LACKS
+                          : CHANGE_DONE;
+    if (change->outcome != CHANGE_DONE) {
+        return NULL;
+    }
+    json_t *next = body == NULL ? json_object() : json_deep_copy(body), *value;
+    const char *key;
+    json_object_foreach((json_t *)change->members, key, value)
+    {
+        if (json_is_null(value)) {
+            json_object_del(next, key);
+        } else {
+            json_object_set(next, key, value);
+        }
+    }
+    gint64 now = seconds_now();
+    if (json_object_get(next, "created") == NULL) {
+        json_object_set_new(next, "created", json_integer(now));
+    }
+    json_object_set_new(next, "updated", json_integer(now));
+    return next;
+}
+
+/* what names the thing in errors. */
+static gboolean change_record(Storage *storage, const StorageActor *actor, const char *kind, const char *name,
+                              const char *key, RecordChange *change, const char *what, GError **error)
+{
+    if (!storage_change_record(storage, actor, kind, name, key, set_members, change, error)) {
+        return FALSE;
+    }
+    if (change->outcome == CHANGE_EXISTS) {
+        g_set_error(error, INGOT_ERROR, INGOT_ERROR_EXISTS, "%s already exists", what);
+    } else if (change->outcome == CHANGE_LACKS) {
+        g_set_error(error, INGOT_ERROR, INGOT_ERROR_NOT_FOUND, "%s: there is no such thing", what);
+    }
+    return change->outcome == CHANGE_DONE;
+}
+
+static void set_given(json_t *members, const char *key, const json_t *value)
+{
+    if (value != NULL) {
+        json_object_set(members, key, (json_t *)value);
+    }
+}
+
+gboolean box_change(Storage *storage, const StorageActor *actor, const char *name, const BoxSaid *said, gboolean fresh,
+                    GError **error)
+{
+    g_autoptr(json_t) members = json_object();
+    RecordChange change = {.members = members, .fresh = fresh, .may_begin = TRUE};
+    g_autofree char *what = g_strdup_printf("the box %s", said->tag == NULL ? name : said->tag);
+    ingot_json_set_string(members, "tag", said->tag);
+    set_given(members, "short_description", said->short_description);
+    set_given(members, "description", said->description);
+    set_given(members, "private", said->private);
+    return change_record(storage, actor, BOX_RECORD, name, BOX_KEY, &change, what, error);
+}
+
+gboolean box_change_version(Storage *storage, const StorageActor *actor, const char *name, const char *version,
+                            const json_t *description, const char *status, gboolean fresh, GError **error)
+{
+    g_autoptr(json_t) members = json_object();
+    RecordChange change = {.members = members, .fresh = fresh, .may_begin = TRUE};
+    g_autofree char *what = g_strdup_printf("%s: version %s", name, version);
+    set_given(members, "description", description);
+    ingot_json_set_string(members, "status", fresh ? "unreleased" : status);
+    return change_record(storage, actor, BOX_VERSION_RECORD, name, version, &change, what, error);
+}
+
+gboolean box_change_provider(Storage *storage, const StorageActor *actor, const char *name, const BoxProviderKey *key,
+                             const json_t *members, gboolean fresh, GError **error)
+{
+    RecordChange change = {.members = members, .fresh = fresh};
+    g_autofree char *text = box_provider_key(key->version, key->provider, key->architecture);
+    g_autofree char *what =
+        g_strdup_printf("%s %s: provider %s for %s", name, key->version, key->provider, key->architecture);
+    return change_record(storage, actor, BOX_PROVIDER_RECORD, name, text, &change, what, error);
+}
+
+gboolean box_change_upload(Storage *storage, const StorageActor *actor, const char *name, const BoxProviderKey *key,
+                           const char *upload, const json_t *members, GError **error)
+{
+    RecordChange change = {.members = members, .upload = upload};
+    g_autofree char *text = box_provider_key(key->version, key->provider, key->architecture);
+    return storage_change_record(storage, actor, BOX_PROVIDER_RECORD, name, text, set_members, &change, error);
+}
+
+gboolean box_drop_provider(Storage *storage, const StorageActor *actor, const char *name, const BoxProviderKey *key,
+                           GError **error)
+{
+    g_autofree char *text = box_provider_key(key->version, key->provider, key->architecture);
+    return storage_put_record(storage, actor, BOX_PROVIDER_RECORD, name, text, NULL, error);
+}
+
+gboolean box_drop_version(Storage *storage, const StorageActor *actor, const char *name, const char *version,
+                          GError **error)
+{
+    g_autoptr(BoxRecords) records = box_records_read(storage, name, error);
+    if (records == NULL) {
+        return FALSE;
+    }
+    const GPtrArray *providers = box_records_providers(records, version);
+    for (guint i = 0; providers != NULL && i < providers->len; i++) {
+        const BoxProviderRecord *one = g_ptr_array_index(providers, i);
+        const BoxProviderKey key = {one->version, one->provider, one->architecture};
+        if (!box_drop_provider(storage, actor, name, &key, error)) {
+            return FALSE;
+        }
+    }
+    return box_records_version(records, version) == NULL ||
+           storage_put_record(storage, actor, BOX_VERSION_RECORD, name, version, NULL, error);
+}
+
+gboolean box_drop(Storage *storage, const StorageActor *actor, const char *name, GError **error)
+{
+    g_autoptr(BoxRecords) records = box_records_read(storage, name, error);
+    GHashTableIter iter;
+    gpointer version;
+    if (records == NULL) {
+        return FALSE;
+    }
+    g_hash_table_iter_init(&iter, records->versions);
+    while (g_hash_table_iter_next(&iter, &version, NULL)) {
+        if (!box_drop_version(storage, actor, name, version, error)) {
+            return FALSE;
+        }
+    }
+    return records->box == NULL || storage_put_record(storage, actor, BOX_RECORD, name, BOX_KEY, NULL, error);
+}

@@ -1,0 +1,304 @@
+#include "server/boxes/boxprovider.h"
+
+#include <ingot/error.h>
+#include <string.h>
+
+#include "server/boxes/boxbody.h"
+#include "server/boxes/boxfiles.h"
+#include "server/boxes/boxrelease.h"
+#include "server/boxes/boxwrite.h"
+#include "server/server.h"
+#include "server/views/pass.h"
+#include "vagrant/providers.h"
+
+/* --- what a body says --- */
+
+GChecksumType box_checksum_type(const char *word)
+{
+    static const struct {
+        const char *word;
+        GChecksumType type;
+    } types[] = {{"md5", G_CHECKSUM_MD5},
+                 {"sha1", G_CHECKSUM_SHA1},
+                 {"sha256", G_CHECKSUM_SHA256},
+                 {"sha384", G_CHECKSUM_SHA384},
+                 {"sha512", G_CHECKSUM_SHA512}};
+    for (guint i = 0; i < G_N_ELEMENTS(types); i++) {
+        if (g_ascii_strcasecmp(word, types[i].word) == 0) {
+            return types[i].type;
+        }
+    }
+    return (GChecksumType)-1;
+}
+
+/* Both or none; null and "" are none. */
+static gboolean read_checksum(const json_t *body, json_t *members, GError **error)
+{
+    const json_t *sum, *type;
+    if (!box_body_text(body, "checksum", &sum, error) || !box_body_text(body, "checksum_type", &type, error)) {
+        return FALSE;
+    }
+    const char *hex = json_string_value(sum), *word = json_string_value(type);
+    if (sum == NULL && type == NULL) {
+        return TRUE;
+    }
+    if (hex == NULL || *hex == '\0' || word == NULL || *word == '\0') {
+        json_object_set_new(members, "checksum", json_null());
+        json_object_set_new(members, "checksum_type", json_null());
+        return TRUE;
+    }
+    GChecksumType kind = box_checksum_type(word);
+    if (kind == (GChecksumType)-1 || strspn(hex, "0123456789abcdefABCDEF") != strlen(hex) ||
+        (gssize)strlen(hex) != 2 * g_checksum_type_get_length(kind)) {
+        g_set_error(error, INGOT_ERROR, INGOT_ERROR_INVALID,
+                    "checksum_type is md5, sha1, sha256, sha384 or sha512, and checksum its hex digits");
+        return FALSE;
+    }
+    g_autofree char *low = g_ascii_strdown(hex, -1), *kind_word = g_ascii_strdown(word, -1);
+    ingot_json_set_string(members, "checksum", low);
+    ingot_json_set_string(members, "checksum_type", kind_word);
+    return TRUE;
+}
+
+static gboolean read_url(const json_t *body, json_t *members, GError **error)
+{
+    const json_t *value;
+    if (!box_body_text(body, "url", &value, error)) {
+        return FALSE;
+    }
+    const char *url = json_string_value(value);
+    if (value == NULL) {
+        return TRUE;
+    }
+    if (url == NULL || *url == '\0') {
+        json_object_set_new(members, "url", json_null());
+        return TRUE;
+    }
+    if (!g_str_has_prefix(url, "https://") && !g_str_has_prefix(url, "http://")) {
+        g_set_error(error, INGOT_ERROR, INGOT_ERROR_INVALID, "'url' is no http:// or https:// URL");
+        return FALSE;
+    }
+    ingot_json_set_string(members, "url", url);
+    return TRUE;
+}
+
+/* The members of a provider's record that the body gives. Free it. */
+static json_t *read_provider(const json_t *body, GError **error)
+{
+    const json_t *flag;
+    g_autoptr(json_t) members = json_object();
+    if (!read_url(body, members, error) || !read_checksum(body, members, error) ||
+        !box_body_flag(body, "default_architecture", &flag, error)) {
+        return NULL;
+    }
+    if (json_is_boolean(flag)) {
+        json_object_set(members, "default", (json_t *)flag);
+    }
+    return g_steal_pointer(&members);
+}
+
+static gboolean has_provider(const BoxRecords *records, const BoxPath *path, const char *provider)
+{
+    return box_records_provider(records, path->version, provider, NULL) != NULL;
+}
+
+/* Of an architecture that becomes the default the others of the provider are it no more. */
+static gboolean settle_default(Storage *storage, const StorageActor *actor, const BoxPath *path, GError **error)
+{
+    g_autoptr(BoxRecords) records = box_records_read(storage, path->name, error);
+    const GPtrArray *all = records == NULL ? NULL : box_records_providers(records, path->version);
+    g_autoptr(json_t) members = ingot_json_pack("{s:b}", "default", 0);
+    gboolean ok = records != NULL;
+    for (guint i = 0; ok && all != NULL && i < all->len; i++) {
+        const BoxProviderRecord *one = g_ptr_array_index(all, i);
+        const BoxProviderKey key = {one->version, one->provider, one->architecture};
+        if (strcmp(one->provider, path->provider) == 0 && strcmp(one->architecture, path->architecture) != 0 &&
+            json_is_true(json_object_get(one->body, "default"))) {
+            ok = box_change_provider(storage, actor, path->name, &key, members, FALSE, error);
+        }
+    }
+    return ok;
+}
+
+/* The words of the body for the provider that is created. FALSE: one is none. */
+static gboolean read_names(const json_t *body, BoxPath *path, GError **error)
+{
+    const char *name = json_string_value(json_object_get(body, "name"));
+    const char *architecture = json_string_value(json_object_get(body, "architecture"));
+    if (name == NULL) {
+        g_set_error(error, INGOT_ERROR, INGOT_ERROR_INVALID, "the provider's 'name' is expected");
+        return FALSE;
+    }
+    path->provider = g_strdup(name);
+    path->architecture = g_strdup(architecture == NULL || *architecture == '\0' ? BOX_UNKNOWN : architecture);
+    return box_provider_check(path->provider, error) && box_architecture_check(path->architecture, error);
+}
+
+enum MHD_Result box_provider_create(Request *request, BoxCall *call, const json_t *body)
+{
+    g_autoptr(GError) error = NULL;
+    Storage *storage = request->server->storage;
+    BoxPath *path = call->path;
+    const StorageActor actor = box_actor(request);
+    g_autoptr(BoxRecords) records = box_records_read(storage, path->name, &error);
+    g_autoptr(json_t) members = records == NULL ? NULL : read_provider(body, &error);
+    if (members == NULL || !read_names(body, path, &error)) {
+        return box_fail(request, error);
+    }
+    if (box_records_version(records, path->version) == NULL) {
+        return box_refuse(request, MHD_HTTP_NOT_FOUND, "%s has no version %s to which boxes can be added", path->shown,
+                          path->version);
+    }
+    if (json_object_get(members, "default") == NULL) {
+        json_object_set_new(members, "default", json_boolean(!has_provider(records, path, path->provider)));
+    }
+    const BoxProviderKey key = {path->version, path->provider, path->architecture};
+    gboolean ok = box_change_provider(storage, &actor, path->name, &key, members, TRUE, &error) &&
+                  (!json_is_true(json_object_get(members, "default")) || settle_default(storage, &actor, path, &error));
+    return ok ? box_tell(request, call) : box_fail(request, error);
+}
+
+const BoxProviderRecord *box_provider_find(Request *request, const BoxCall *call, const BoxRecords *records,
+                                           enum MHD_Result *result)
+{
+    BoxPath *path = call->path;
+    const BoxProviderRecord *record = box_records_provider(records, path->version, path->provider, path->architecture);
+    if (record == NULL) {
+        *result = box_refuse(request, MHD_HTTP_NOT_FOUND, "%s %s has no provider %s%s%s that was created here",
+                             path->shown, path->version, path->provider, path->architecture == NULL ? "" : " for ",
+                             path->architecture == NULL ? "" : path->architecture);
+        return NULL;
+    }
+    if (path->architecture == NULL) {
+        path->architecture = g_strdup(record->architecture);
+    }
+    return record;
+}
+
+enum MHD_Result box_provider_refuse(Request *request, const BoxPath *path)
+{
+    return box_refuse(request, MHD_HTTP_UNPROCESSABLE_CONTENT,
+                      "%s %s has already been released: its box of %s for %s stays as it is", path->shown,
+                      path->version, path->provider, path->architecture);
+}
+
+gboolean box_provider_is_kept(const BoxRecords *records, const BoxProviderRecord *record)
+{
+    return json_object_get(record->body, "image") != NULL && box_has_status(records, record->version, "active");
+}
+
+enum MHD_Result box_provider_change(Request *request, const BoxCall *call, const json_t *body)
+{
+    g_autoptr(GError) error = NULL;
+    enum MHD_Result result;
+    Storage *storage = request->server->storage;
+    const BoxPath *path = call->path;
+    const StorageActor actor = box_actor(request);
+    g_autoptr(BoxRecords) records = box_records_read(storage, path->name, &error);
+    g_autoptr(json_t) members = records == NULL ? NULL : read_provider(body, &error);
+    if (members == NULL) {
+        return box_fail(request, error);
+    }
+    const BoxProviderRecord *record = box_provider_find(request, call, records, &result);
+    if (record == NULL) {
+        return result;
+    }
+    const char *name = json_string_value(json_object_get(body, "name"));
+    const char *architecture = json_string_value(json_object_get(body, "architecture"));
+    if ((name != NULL && strcmp(name, path->provider) != 0) ||
+        (architecture != NULL && strcmp(architecture, path->architecture) != 0)) {
+        return box_refuse(request, MHD_HTTP_UNPROCESSABLE_CONTENT,
+                          "%s %s: a provider keeps its name and architecture: remove it, and create the other one",
+                          path->shown, path->version);
+    }
+    if (box_provider_is_kept(records, record) &&
+        (json_object_get(members, "url") != NULL || json_is_string(json_object_get(members, "checksum")))) {
+        return box_provider_refuse(request, path);
+    }
+    const BoxProviderKey key = {path->version, path->provider, path->architecture};
+    gboolean ok = box_change_provider(storage, &actor, path->name, &key, members, FALSE, &error) &&
+                  (!json_is_true(json_object_get(members, "default")) || settle_default(storage, &actor, path, &error));
+    return ok ? box_tell(request, call) : box_fail(request, error);
+}
+
+/* --- uploads --- */
+
+static char *upload_path(const BoxPath *path, const char *id)
+{
+    return g_strdup_printf("/box-uploads/%s/%s/version/%s/provider/%s/%s", id, path->name, path->version,
+                           path->provider, path->architecture);
+}
+
+static gboolean begin_upload(Request *request, const BoxPath *path, const char *id, GError **error)
+{
+    const StorageActor actor = box_actor(request);
+    const BoxProviderKey key = {path->version, path->provider, path->architecture};
+    g_autoptr(json_t) members =
+        ingot_json_pack("{s:s, s:n, s:n, s:n, s:n}", "upload", id, "came", "problem", "image", "url");
+    return box_change_provider(request->server->storage, &actor, path->name, &key, members, FALSE, error);
+}
+
+static enum MHD_Result tell_upload(Request *request, const BoxCall *call, const char *asked, const char *id)
+{
+    g_autofree char *where = upload_path(call->path, id), *pass = pass_write(request, where);
+    g_autofree char *url = g_strconcat(call->base, where, "?" PASS "=", pass, NULL);
+    g_autoptr(json_t) body = ingot_json_pack("{s:s}", "upload_path", url);
+    if (call->path->kind == BOX_PATH_DIRECT) {
+        const BoxPath *path = call->path;
+        g_autofree char *callback =
+            g_strdup_printf("%s/box/%s/version/%s/provider/%s%s%s/upload/direct/%s", call->from, path->shown,
+                            path->version, path->provider, asked == NULL ? "" : "/", asked == NULL ? "" : asked, id);
+        ingot_json_set_string(body, "callback", callback);
+    }
+    return box_answer(request, body);
+}
+
+enum MHD_Result box_provider_upload(Request *request, const BoxCall *call)
+{
+    g_autoptr(GError) error = NULL;
+    enum MHD_Result result;
+    g_autofree char *asked = g_strdup(call->path->architecture), *id = boxfiles_id(&error);
+    g_autoptr(BoxRecords) records =
+        id == NULL ? NULL : box_records_read(request->server->storage, call->path->name, &error);
+    if (records == NULL) {
+        return box_fail(request, error);
+    }
+    const BoxProviderRecord *record = box_provider_find(request, call, records, &result);
+    if (record == NULL) {
+        return result;
+    }
+    if (box_provider_is_kept(records, record)) {
+        return box_provider_refuse(request, call->path);
+    }
+    if (vagrant_form_of(call->path->provider) == NULL) {
+        return box_refuse(request, MHD_HTTP_UNPROCESSABLE_CONTENT,
+                          "boxes of provider %s are not taken in here: give the provider a 'url' instead",
+                          call->path->provider);
+    }
+    return begin_upload(request, call->path, id, &error) ? tell_upload(request, call, asked, id)
+                                                         : box_fail(request, error);
+}
+
+enum MHD_Result box_provider_uploaded(Request *request, const BoxCall *call)
+{
+    g_autoptr(GError) error = NULL;
+    enum MHD_Result result;
+    g_autoptr(BoxRecords) records = box_records_read(request->server->storage, call->path->name, &error);
+    if (records == NULL) {
+        return box_fail(request, error);
+    }
+    const BoxProviderRecord *record = box_provider_find(request, call, records, &result);
+    if (record == NULL) {
+        return result;
+    }
+    const char *upload = json_string_value(json_object_get(record->body, "upload"));
+    const char *problem = json_string_value(json_object_get(record->body, "problem"));
+    if (g_strcmp0(upload, call->path->upload) != 0) {
+        return box_refuse(request, MHD_HTTP_NOT_FOUND, "no such upload, or another one has begun since");
+    }
+    if (problem != NULL || (json_object_get(record->body, "image") == NULL && !box_provider_is_coming(record->body))) {
+        return box_refuse(request, MHD_HTTP_UNPROCESSABLE_CONTENT, "%s",
+                          problem != NULL ? problem : "the box has not come, or not as a whole");
+    }
+    return box_tell(request, call);
+}

@@ -1,0 +1,262 @@
+#include "server/boxes/boxqueue.h"
+
+#include <ingot/error.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include "base/crew.h"
+#include "base/json.h"
+#include "base/process.h"
+#include "server/boxes/boxrelease.h"
+#include "server/boxes/ingest.h"
+#include "server/http/log.h"
+#include "server/views/view.h"
+#include "server/views/warm.h"
+#include "vagrant/providers.h"
+
+#define NICE 10
+
+struct BoxQueue {
+    Storage *storage;
+    Views *views;
+    Warm *warm;
+    BoxFiles *files;
+    GMutex lock; /* of what follows */
+    GCond more;
+    GQueue waiting; /* of Task */
+    gboolean stops;
+    GThread *thread;
+};
+
+/* Copies of a BoxUploaded's texts. */
+typedef struct {
+    char *name, *user, *upload;
+    char *version, *provider, *architecture;
+} Task;
+
+static Task *task_new(const BoxUploaded *uploaded)
+{
+    Task *task = g_new0(Task, 1);
+    *task = (Task){.name = g_strdup(uploaded->name),
+                   .user = g_strdup(uploaded->user),
+                   .upload = g_strdup(uploaded->upload),
+                   .version = g_strdup(uploaded->key.version),
+                   .provider = g_strdup(uploaded->key.provider),
+                   .architecture = g_strdup(uploaded->key.architecture)};
+    return task;
+}
+
+static void task_free(gpointer data)
+{
+    Task *task = data;
+    g_free(task->name);
+    g_free(task->user);
+    g_free(task->upload);
+    g_free(task->version);
+    g_free(task->provider);
+    g_free(task->architecture);
+    g_free(task);
+}
+
+/* --- one box --- */
+
+static StorageActor actor_of(const Task *task)
+{
+    return (StorageActor){.name = task->user, .reason = "a box was uploaded"};
+}
+
+static BoxProviderKey key_of(const Task *task)
+{
+    return (BoxProviderKey){task->version, task->provider, task->architecture};
+}
+
+/* What becomes of the record: key is "image" or "problem". */
+static void tell(BoxQueue *queue, const Task *task, const char *key, const char *text)
+{
+    g_autoptr(GError) error = NULL;
+    g_autoptr(json_t) members = json_object();
+    const StorageActor actor = actor_of(task);
+    const BoxProviderKey provider = key_of(task);
+    ingot_json_set_string(members, key, text);
+    if (!box_change_upload(queue->storage, &actor, task->name, &provider, task->upload, members, &error)) {
+        log_error("%s %s: what became of the box of %s can't be noted: %s", task->name, task->version, task->provider,
+                  error->message);
+    }
+}
+
+/* Further boxes of what is released are released with it. */
+static void release_further(BoxQueue *queue, const Task *task)
+{
+    g_autoptr(GError) error = NULL;
+    const StorageActor actor = actor_of(task);
+    g_autoptr(json_t) record = storage_record(queue->storage, BOX_VERSION_RECORD, task->name, task->version, NULL);
+    if (g_strcmp0(json_string_value(json_object_get(record, "status")), "active") == 0 &&
+        !box_release(queue->storage, &actor, task->name, task->version, &error)) {
+        log_warning("%s %s: the box of %s is taken in and not released: %s", task->name, task->version, task->provider,
+                    error->message);
+    }
+}
+
+/* What can't be given out again is not taken. */
+static gboolean check_image(BoxQueue *queue, const Task *task, const IngotDigest *image, GError **error)
+{
+    const IngotFormat *format = ingot_format_find(vagrant_form_of(task->provider)->format, error);
+    g_autoptr(ViewImage) view = format == NULL ? NULL : views_described(queue->views, task->name, image, error);
+    return view != NULL && view_image_can(view, format, error);
+}
+
+static gboolean take_in(BoxQueue *queue, const Task *task, IngotDigest *image, GError **error)
+{
+    g_autofree char *path = boxfiles_path(queue->files, task->upload);
+    const StorageActor actor = actor_of(task);
+    const BoxProviderKey key = key_of(task);
+    const IngestFacts facts = {
+        .version = task->version, .provider = task->provider, .architecture = task->architecture, .actor = &actor};
+    IngotDescriptor manifest;
+    if (!ingest_box(queue->storage, task->name, path, &facts, &manifest, error)) {
+        return FALSE;
+    }
+    *image = manifest.digest;
+    return check_image(queue, task, image, error) && box_draft(queue->storage, &actor, task->name, &key, image, error);
+}
+
+/* One that is broken off is done again by the next server. */
+static void task_run(BoxQueue *queue, const Task *task)
+{
+    IngotDigest image;
+    g_autoptr(GError) error = NULL;
+    gboolean ok = take_in(queue, task, &image, &error);
+    g_autofree char *digest = ok ? ingot_digest_to_text(&image) : NULL;
+    if (!ok && g_error_matches(error, INGOT_ERROR, INGOT_ERROR_INTERRUPTED)) {
+        return;
+    }
+    tell(queue, task, ok ? "image" : "problem", ok ? digest : error->message);
+    boxfiles_drop(queue->files, task->upload);
+    if (ok) {
+        log_info("%s %s: the box of %s for %s is taken in", task->name, task->version, task->provider,
+                 task->architecture);
+        warm_add(queue->warm, task->name, digest);
+        release_further(queue, task);
+    } else {
+        log_warning("%s %s: the box of %s for %s is not taken in: %s", task->name, task->version, task->provider,
+                    task->architecture, error->message);
+    }
+}
+
+static gpointer queue_thread(gpointer data)
+{
+    BoxQueue *queue = data;
+    setpriority(PRIO_PROCESS, (id_t)gettid(), NICE); /* Linux: of the thread, and of those that it starts */
+    g_mutex_lock(&queue->lock);
+    while (!queue->stops) {
+        Task *task = g_queue_pop_head(&queue->waiting);
+        if (task == NULL) {
+            g_cond_wait(&queue->more, &queue->lock);
+            continue;
+        }
+        g_mutex_unlock(&queue->lock);
+        task_run(queue, task);
+        task_free(task);
+        g_mutex_lock(&queue->lock);
+    }
+    g_mutex_unlock(&queue->lock);
+    return NULL;
+}
+
+/* --- the queue --- */
+
+gboolean boxqueue_add(BoxQueue *queue, const BoxUploaded *uploaded, GError **error)
+{
+    g_mutex_lock(&queue->lock);
+    gboolean ok = g_queue_get_length(&queue->waiting) < BOX_FILES_MAX;
+    if (ok) {
+        g_queue_push_tail(&queue->waiting, task_new(uploaded));
+        g_cond_signal(&queue->more);
+    }
+    g_mutex_unlock(&queue->lock);
+    if (!ok) {
+        g_set_error(error, INGOT_ERROR, INGOT_ERROR_LIMIT, "%u boxes wait to be taken in: try again later",
+                    BOX_FILES_MAX);
+    }
+    return ok;
+}
+
+/* Whether the file waits for the record; a record without its file is told that. */
+static gboolean take_up_record(BoxQueue *queue, const StorageRecord *record, char *const *ids)
+{
+    g_auto(GStrv) parts = g_strsplit(record->key, " ", -1);
+    const char *upload = json_string_value(json_object_get(record->body, "upload"));
+    if (g_strv_length(parts) != 3 || upload == NULL || !box_provider_is_coming(record->body)) {
+        return FALSE;
+    }
+    const BoxUploaded uploaded = {
+        .name = record->name, .user = record->by, .key = {parts[0], parts[1], parts[2]}, .upload = upload};
+    g_autoptr(GError) error = NULL;
+    if (!g_strv_contains((const char *const *)ids, upload)) {
+        Task *task = task_new(&uploaded);
+        tell(queue, task, "problem", "the registry ended before the box was taken in: upload it again");
+        task_free(task);
+    } else if (!boxqueue_add(queue, &uploaded, &error)) {
+        log_warning("%s: %s", record->name, error->message);
+    }
+    return TRUE;
+}
+
+/* What a server that ended has left; a file that no record waits for goes. */
+static gboolean take_up(BoxQueue *queue, GError **error)
+{
+    g_auto(GStrv) ids = boxfiles_list(queue->files);
+    g_autoptr(GPtrArray) records = storage_records(queue->storage, BOX_PROVIDER_RECORD, NULL, error);
+    g_autoptr(GHashTable) wanted = g_hash_table_new(g_str_hash, g_str_equal);
+    for (guint i = 0; records != NULL && i < records->len; i++) {
+        const StorageRecord *record = g_ptr_array_index(records, i);
+        if (take_up_record(queue, record, ids)) {
+            g_hash_table_add(wanted, (gpointer)json_string_value(json_object_get(record->body, "upload")));
+        }
+    }
+    for (guint i = 0; records != NULL && ids[i] != NULL; i++) {
+        if (!g_hash_table_contains(wanted, ids[i])) {
+            boxfiles_drop(queue->files, ids[i]);
+        }
+    }
+    return records != NULL;
+}
+
+BoxQueue *boxqueue_start(const Server *server, BoxFiles *files, GError **error)
+{
+    BoxQueue *queue = g_new0(BoxQueue, 1);
+    queue->storage = server->storage;
+    queue->views = server->views;
+    queue->warm = server->warm;
+    queue->files = files;
+    g_mutex_init(&queue->lock);
+    g_cond_init(&queue->more);
+    g_queue_init(&queue->waiting);
+    if (take_up(queue, error)) {
+        queue->thread = crew_thread("boxes", queue_thread, queue, error);
+    }
+    if (queue->thread == NULL) {
+        boxqueue_stop(queue);
+        return NULL;
+    }
+    return queue;
+}
+
+void boxqueue_stop(BoxQueue *queue)
+{
+    if (queue == NULL) {
+        return;
+    }
+    g_mutex_lock(&queue->lock);
+    queue->stops = TRUE;
+    g_cond_broadcast(&queue->more);
+    g_mutex_unlock(&queue->lock);
+    if (queue->thread != NULL) {
+        g_thread_join(queue->thread);
+    }
+    g_queue_clear_full(&queue->waiting, task_free);
+    g_cond_clear(&queue->more);
+    g_mutex_clear(&queue->lock);
+    g_free(queue);
+}

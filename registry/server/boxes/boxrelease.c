@@ -1,0 +1,265 @@
+#include "server/boxes/boxrelease.h"
+
+#include <ingot/error.h>
+#include <ingot/manifest.h>
+#include <string.h>
+
+#include "base/json.h"
+#include "server/boxes/boxentries.h"
+#include "server/storage/mentions.h"
+#include "server/storage/movetag.h"
+
+#define INDEX_TYPE "application/vnd.oci.image.index.v1+json"
+#define CONFIG_MAX (1u << 20) /* bytes */
+
+/* --- drafts --- */
+
+static char *draft_tag(const BoxProviderKey *key)
+{
+    return g_strdup_printf("unreleased-%s-%s-%s", key->version, key->provider, key->architecture);
+}
+
+/* The tag names what it is to name, whatever it named. */
+static gboolean set_tag(Storage *storage, const StorageActor *actor, const char *name, const char *tag,
+                        const IngotDigest *to, GError **error)
+{
+    IngotDigest before;
+    gboolean found = storage_find_tag(storage, name, tag, &before, NULL);
+    const StorageMoving moving = {
+        .name = name, .tag = tag, .to = to, .expected = found ? &before : NULL, .actor = actor};
+    return storage_move_tag(storage, &moving, error);
+}
+
+gboolean box_draft(Storage *storage, const StorageActor *actor, const char *name, const BoxProviderKey *key,
+                   const IngotDigest *image, GError **error)
+{
+    g_autofree char *tag = draft_tag(key);
+    return set_tag(storage, actor, name, tag, image, error);
+}
+
+gboolean box_draft_drop(Storage *storage, const StorageActor *actor, const char *name, const BoxProviderKey *key,
+                        GError **error)
+{
+    IngotDigest before;
+    g_autofree char *tag = draft_tag(key);
+    return !storage_find_tag(storage, name, tag, &before, NULL) || storage_remove_tag(storage, actor, name, tag, error);
+}
+
+/* --- what is released --- */
+
+gboolean box_provider_is_coming(const json_t *body)
+{
+    return json_is_true(json_object_get(body, "came")) && json_object_get(body, "image") == NULL &&
+           json_object_get(body, "problem") == NULL;
+}
+
+gboolean box_is_coming(const BoxRecords *records, const char *version, const char *provider)
+{
+    const GPtrArray *providers = box_records_providers(records, version);
+    for (guint i = 0; providers != NULL && i < providers->len; i++) {
+        const BoxProviderRecord *one = g_ptr_array_index(providers, i);
+        if ((provider == NULL || strcmp(one->provider, provider) == 0) && box_provider_is_coming(one->body)) {
+            return TRUE;
+        }
+    }
+    return FALSE;
+}
+
+static gboolean add_image_of(const BoxProviderRecord *record, GArray *images, GError **error)
+{
+    IngotDigest digest;
+    const char *image = json_string_value(json_object_get(record->body, "image"));
+    const char *problem = json_string_value(json_object_get(record->body, "problem"));
+    if (json_object_get(record->body, "url") != NULL) {
+        return TRUE;
+    }
+    if (image != NULL) {
+        if (!ingot_digest_parse(image, &digest, error)) {
+            return FALSE;
+        }
+        g_array_append_val(images, digest);
+        return TRUE;
+    }
+    if (box_provider_is_coming(record->body)) {
+        g_set_error(error, INGOT_ERROR, INGOT_ERROR_INTERRUPTED,
+                    "the box of provider %s for %s is still being taken in: try again", record->provider,
+                    record->architecture);
+        return FALSE;
+    }
+    g_set_error(error, INGOT_ERROR, INGOT_ERROR_INVALID, "provider %s for %s: %s", record->provider,
+                record->architecture,
+                problem != NULL ? problem : "it has neither a box nor a URL: upload its box, or remove it");
+    return FALSE;
+}
+
+/* GArray of IngotDigest; NULL: not all are there. */
+static GArray *images_of(const BoxRecords *records, const char *name, const char *version, GError **error)
+{
+    g_autoptr(GArray) images = g_array_new(FALSE, FALSE, sizeof(IngotDigest));
+    const GPtrArray *providers = box_records_providers(records, version);
+    if (providers == NULL) {
+        g_set_error(error, INGOT_ERROR, INGOT_ERROR_INVALID, "%s %s has no provider: create one, and upload its box",
+                    name, version);
+        return NULL;
+    }
+    for (guint i = 0; i < providers->len; i++) {
+        if (!add_image_of(g_ptr_array_index(providers, i), images, error)) {
+            g_prefix_error(error, "%s %s: ", name, version);
+            return NULL;
+        }
+    }
+    return g_steal_pointer(&images);
+}
+
+/* --- the index --- */
+
+static gboolean has_digest(const GArray *images, const IngotDigest *digest)
+{
+    for (guint i = 0; i < images->len; i++) {
+        if (ingot_digest_equal(&g_array_index(images, IngotDigest, i), digest)) {
+            return TRUE;
+        }
+    }
+    return FALSE;
+}
+
+static json_t *read_json(Storage *storage, const char *name, const IngotDigest *digest, gsize *size, GError **error)
+{
+    g_autofree char *type = NULL;
+    g_autoptr(GBytes) bytes = storage_manifest(storage, name, digest, &type, error);
+    *size = bytes == NULL ? 0 : g_bytes_get_size(bytes);
+    return bytes == NULL ? NULL : manifest_parse(g_bytes_get_data(bytes, NULL), *size, name, error);
+}
+
+/* As the image's config has it, in OCI's words; NULL: it does not say. Free it. */
+static char *architecture_of(Storage *storage, const char *name, const json_t *manifest)
+{
+    IngotDigest digest;
+    const char *text = json_string_value(json_object_get(json_object_get(manifest, "config"), "digest"));
+    g_autoptr(StorageBlob) blob = text != NULL && storage_digest(storage, text, &digest, NULL)
+                                      ? storage_blob(storage, name, &digest, NULL)
+                                      : NULL;
+    if (blob == NULL || storage_blob_size(blob) > CONFIG_MAX) {
+        return NULL;
+    }
+    gsize size = (gsize)storage_blob_size(blob), room = INGOT_MANIFEST_VALUES;
+    g_autofree char *data = g_malloc(size + 1);
+    g_autoptr(json_t) config = storage_blob_read_all(blob, 0, data, size, NULL)
+                                   ? ingot_json_parse_within(data, size, name, &room, NULL)
+                                   : NULL;
+    return g_strdup(json_string_value(json_object_get(config, "architecture")));
+}
+
+static json_t *entry_new(Storage *storage, const char *name, const IngotDigest *image, GError **error)
+{
+    gsize size;
+    g_autofree char *digest = ingot_digest_to_text(image);
+    g_autoptr(json_t) manifest = read_json(storage, name, image, &size, error);
+    if (manifest == NULL) {
+        return NULL;
+    }
+    g_autofree char *architecture = architecture_of(storage, name, manifest);
+    json_t *entry = ingot_json_pack("{s:s, s:s, s:I, s:s}", "mediaType", INGOT_TYPE_MANIFEST, "digest", digest, "size",
+                                    (json_int_t)size, "artifactType", INGOT_TYPE_IMAGE);
+    if (architecture != NULL) {
+        json_object_set_new(
+            entry, "platform",
+            ingot_json_pack("{s:s, s:o}", "os", "linux", "architecture", ingot_json_text(architecture)));
+    }
+    return entry;
+}
+
+static gboolean add_entry(Storage *storage, const char *name, json_t *entries, const IngotDigest *image, GError **error)
+{
+    json_t *entry = entry_new(storage, name, image, error);
+    return entry != NULL && json_array_append_new(entries, entry) == 0;
+}
+
+/* What the tag names now, as the first entries: those of its index as they are, or its image. */
+static json_t *first_entries(Storage *storage, const char *name, const IngotDigest *current, GError **error)
+{
+    gsize size;
+    g_autoptr(json_t) root = read_json(storage, name, current, &size, error);
+    const json_t *entries = json_object_get(root, "manifests");
+    if (root == NULL) {
+        return NULL;
+    }
+    if (json_is_array(entries)) {
+        return json_deep_copy(entries);
+    }
+    g_autoptr(json_t) own = json_array();
+    return add_entry(storage, name, own, current, error) ? g_steal_pointer(&own) : NULL;
+}
+
+static gboolean put_index(Storage *storage, const StorageActor *actor, const char *name, json_t *entries,
+                          IngotDigest *digest, GError **error)
+{
+    g_autoptr(json_t) root =
+        ingot_json_pack("{s:i, s:s, s:O}", "schemaVersion", 2, "mediaType", INDEX_TYPE, "manifests", entries);
+    g_autofree char *text = ingot_json_canonical(root);
+    g_autoptr(GArray) mentions = mentions_read(root);
+    const StorageManifest manifest = {
+        .data = text, .size = strlen(text), .type = INDEX_TYPE, .artifact = "", .mentions = mentions, .actor = actor};
+    return storage_resolve_mentions(storage, mentions, error) &&
+           storage_put_manifest(storage, name, &manifest, digest, error);
+}
+
+/* Of current NULL: the version has no tag yet. */
+static gboolean name_images(Storage *storage, const StorageActor *actor, const char *name, const char *version,
+                            const GArray *images, const IngotDigest *current, GError **error)
+{
+    g_autoptr(GArray) there = current == NULL ? NULL : box_entries(storage, name, current);
+    g_autoptr(json_t) entries = current == NULL ? json_array() : first_entries(storage, name, current, error);
+    gboolean ok = entries != NULL;
+    size_t before = json_array_size(entries);
+    for (guint i = 0; ok && i < images->len; i++) {
+        const IngotDigest *image = &g_array_index(images, IngotDigest, i);
+        if (there == NULL || !has_digest(there, image)) {
+            ok = add_entry(storage, name, entries, image, error);
+        }
+    }
+    if (!ok || (current != NULL && json_array_size(entries) == before)) {
+        return ok;
+    }
+    IngotDigest digest = g_array_index(images, IngotDigest, 0);
+    if (json_array_size(entries) > 1 && !put_index(storage, actor, name, entries, &digest, error)) {
+        return FALSE;
+    }
+    const StorageMoving moving = {.name = name, .tag = version, .to = &digest, .expected = current, .actor = actor};
+    return storage_move_tag(storage, &moving, error);
+}
+
+/* Two boxes may have become the same image. */
+static GArray *each_once(const GArray *images)
+{
+    GArray *once = g_array_new(FALSE, FALSE, sizeof(IngotDigest));
+    for (guint i = 0; i < images->len; i++) {
+        const IngotDigest *image = &g_array_index(images, IngotDigest, i);
+        if (!has_digest(once, image)) {
+            g_array_append_val(once, *image);
+        }
+    }
+    return once;
+}
+
+gboolean box_release(Storage *storage, const StorageActor *actor, const char *name, const char *version, GError **error)
+{
+    IngotDigest current;
+    g_autoptr(BoxRecords) records = box_records_read(storage, name, error);
+    g_autoptr(GArray) all = records == NULL ? NULL : images_of(records, name, version, error);
+    g_autoptr(GArray) images = all == NULL ? NULL : each_once(all);
+    gboolean tagged = images != NULL && storage_find_tag(storage, name, version, &current, NULL);
+    if (images == NULL ||
+        (images->len > 0 && !name_images(storage, actor, name, version, images, tagged ? &current : NULL, error)) ||
+        !box_change_version(storage, actor, name, version, NULL, "active", FALSE, error)) {
+        return FALSE;
+    }
+    const GPtrArray *providers = box_records_providers(records, version);
+    gboolean ok = TRUE;
+    for (guint i = 0; ok && i < providers->len; i++) {
+        const BoxProviderRecord *one = g_ptr_array_index(providers, i);
+        const BoxProviderKey key = {one->version, one->provider, one->architecture};
+        ok = box_draft_drop(storage, actor, name, &key, error);
+    }
+    return ok;
+}

@@ -1,0 +1,22 @@
+/* Releasing a version: from then on its tag names what its boxes became, one image, or an index of them, and the
+ * catalogue has it. A version that is released gets further boxes at the end of its index; none that it has is changed.
+ *
+ * Until then what a box became is named by a tag of its own, "unreleased-VERSION-PROVIDER-ARCHITECTURE", which keeps
+ * it. */
+#pragma once
+
+#include "server/boxes/boxchange.h"
+
+/* INVALID: a box lacks, or could not be taken in. INTERRUPTED: one is being taken in. */
+gboolean box_release(Storage *storage, const StorageActor *actor, const char *name, const char *version,
+                     GError **error);
+/* Whether a box of the version is being taken in; provider NULL: of any. */
+gboolean box_is_coming(const BoxRecords *records, const char *version, const char *provider);
+gboolean box_provider_is_coming(const json_t *body);
+
+/* Names the image by its box's tag until the release. */
+gboolean box_draft(Storage *storage, const StorageActor *actor, const char *name, const BoxProviderKey *key,
+                   const IngotDigest *image, GError **error);
+/* Takes that tag away; it need not be there. */
+gboolean box_draft_drop(Storage *storage, const StorageActor *actor, const char *name, const BoxProviderKey *key,
+                        GError **error);

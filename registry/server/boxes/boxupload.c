@@ -1,0 +1,235 @@
+#include "server/boxes/boxupload.h"
+
+#include <ingot/error.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/file.h"
+#include "base/json.h"
+#include "base/text.h"
+#include "server/auth/access.h"
+#include "server/boxes/boxapi.h"
+#include "server/boxes/boxes.h"
+#include "server/boxes/boxprovider.h"
+#include "server/boxes/boxqueue.h"
+#include "server/boxes/boxrelease.h"
+#include "server/channel/doors.h"
+#include "server/http/intake.h"
+#include "server/server.h"
+#include "server/views/pass.h"
+
+#define PATH "/box-uploads/"
+
+/* A box that comes. */
+typedef struct {
+    char *id;
+    BoxPath *path;
+    IngotFd fd;     /* of its part; -1: none is open, and none is this request's */
+    guint64 size;   /* bytes that have come */
+    GChecksum *sum; /* of the kind that its provider told; NULL: it told none */
+    char *expected; /* hex, in small letters */
+    gboolean whole; /* its file is, and waits to be taken in */
+    gint64 until;   /* monotonic: the answer waits for that */
+    BoxFiles *files;
+} Upload;
+
+static void upload_free(gpointer data)
+{
+    Upload *upload = data;
+    if (upload->fd >= 0) {
+        close(upload->fd);
+    }
+    if (upload->fd >= 0 && !upload->whole) {
+        boxfiles_drop_part(upload->files, upload->id);
+    }
+    g_clear_pointer(&upload->sum, g_checksum_free);
+    g_clear_pointer(&upload->path, box_path_free);
+    g_free(upload->expected);
+    g_free(upload->id);
+    g_free(upload);
+}
+
+static BoxProviderKey key_of(const Upload *upload)
+{
+    return (BoxProviderKey){upload->path->version, upload->path->provider, upload->path->architecture};
+}
+
+/* --- the head --- */
+
+static enum MHD_Result upload_check(Request *request, const RouteMatch *match)
+{
+    g_autoptr(GError) error = NULL;
+    const char *slash = strchr(match->reference, '/');
+    Upload *upload = g_new0(Upload, 1);
+    upload->fd = -1;
+    request_keep(request, upload, upload_free);
+    upload->files = request->server->boxes->files;
+    if (!pass_opens(request)) {
+        return box_refuse(request, MHD_HTTP_UNAUTHORIZED,
+                          "the pass of this URL has ended, or is another's: ask for a new one (GET …/upload)");
+    }
+    upload->id = slash == NULL ? NULL : g_strndup(match->reference, (gsize)(slash - match->reference));
+    upload->path = slash == NULL ? NULL : box_path_parse(slash + 1, &error);
+    return upload->path != NULL && boxfiles_is_id(upload->id) && upload->path->architecture != NULL &&
+                   upload->path->kind == BOX_PATH_PROVIDER
+               ? MHD_YES
+               : box_refuse(request, MHD_HTTP_NOT_FOUND, "no such upload");
+}
+
+static gboolean check_size(const Request *request, guint64 size, GError **error)
+{
+    guint64 most = request->server->upload_max;
+    if (most > 0 && size > most) {
+        g_autofree char *shown = ingot_text_size(most);
+        g_set_error(error, INGOT_ERROR, INGOT_ERROR_LIMIT, "a box may have %s here (--max-upload)", shown);
+        return FALSE;
+    }
+    return TRUE;
+}
+
+/* What the head says of its length; none: chunks. */
+static gboolean check_length(const Request *request, const char *name, GError **error)
+{
+    guint64 size;
+    const char *text = request_header(request, MHD_HTTP_HEADER_CONTENT_LENGTH);
+    return text == NULL || !g_ascii_string_to_unsigned(text, 10, 0, G_MAXUINT64, &size, NULL) ||
+           (check_size(request, size, error) && storage_has_quota(request->server->storage, name, size, error));
+}
+
+/* The record must have this upload still, and nothing may have come of it yet; a try that failed may be repeated. */
+static gboolean read_record(const Request *request, Upload *upload, GError **error)
+{
+    g_autofree char *key = box_provider_key(upload->path->version, upload->path->provider, upload->path->architecture);
+    GError *problem = NULL;
+    g_autoptr(json_t) body =
+        storage_record(request->server->storage, BOX_PROVIDER_RECORD, upload->path->name, key, &problem);
+    if (problem != NULL) {
+        g_propagate_error(error, problem);
+        return FALSE;
+    }
+    if (g_strcmp0(json_string_value(json_object_get(body, "upload")), upload->id) != 0) {
+        g_set_error(error, INGOT_ERROR, INGOT_ERROR_NOT_FOUND, "no such upload, or another one has begun since");
+        return FALSE;
+    }
+    if (box_provider_is_coming(body) || json_object_get(body, "image") != NULL) {
+        g_set_error(error, INGOT_ERROR, INGOT_ERROR_EXISTS, "the box of this upload has come already");
+        return FALSE;
+    }
+    const char *type = json_string_value(json_object_get(body, "checksum_type"));
+    const char *sum = json_string_value(json_object_get(body, "checksum"));
+    if (type != NULL && sum != NULL) {
+        upload->sum = g_checksum_new(box_checksum_type(type));
+        upload->expected = g_strdup(sum);
+    }
+    return TRUE;
+}
+
+static gboolean upload_take(Request *request, const void *data, gsize size, GError **error)
+{
+    Upload *upload = request->kept;
+    guint64 at = upload->size;
+    upload->size += size;
+    if (upload->sum != NULL) {
+        g_checksum_update(upload->sum, data, (gssize)size);
+    }
+    return check_size(request, upload->size, error) && ingot_file_pwrite(upload->fd, data, size, at, "the box", error);
+}
+
+static enum MHD_Result upload_begin(Request *request, const RouteMatch *match)
+{
+    g_autoptr(GError) error = NULL;
+    Upload *upload = request->kept;
+    (void)match;
+    if (!storage_writable(request->server->storage, &error) || !check_length(request, upload->path->name, &error) ||
+        !read_record(request, upload, &error)) {
+        return box_fail(request, error);
+    }
+    upload->fd = boxfiles_begin(upload->files, upload->id, &error);
+    if (upload->fd < 0) {
+        return box_fail(request, error);
+    }
+    g_autofree char *strand = g_strconcat("box ", upload->id, NULL);
+    request_stream(request, strand, upload_take, NULL);
+    return MHD_YES;
+}
+
+/* --- the end --- */
+
+static gboolean check_sum(Upload *upload, GError **error)
+{
+    if (upload->sum == NULL || strcmp(g_checksum_get_string(upload->sum), upload->expected) == 0) {
+        return TRUE;
+    }
+    g_set_error(error, INGOT_ERROR, INGOT_ERROR_INVALID, "the box that came has the checksum %s, its provider tells %s",
+                g_checksum_get_string(upload->sum), upload->expected);
+    return FALSE;
+}
+
+/* All has come: from now on the box is taken in, whoever waits. */
+static gboolean hand_on(Request *request, Upload *upload, GError **error)
+{
+    const StorageActor actor = channel_door_actor(request, NULL);
+    const BoxProviderKey key = key_of(upload);
+    g_autoptr(json_t) came = ingot_json_pack("{s:b, s:n, s:n}", "came", 1, "problem", "image");
+    if (!check_sum(upload, error) ||
+        !storage_has_quota(request->server->storage, upload->path->name, upload->size, error) ||
+        !boxfiles_end(upload->files, upload->id, upload->fd, error)) {
+        return FALSE;
+    }
+    upload->whole = TRUE;
+    upload->until = g_get_monotonic_time() + BOX_WAIT;
+    const BoxUploaded uploaded = {.name = upload->path->name, .user = actor.name, .key = key, .upload = upload->id};
+    return box_change_upload(request->server->storage, &actor, upload->path->name, &key, upload->id, came, error) &&
+           boxqueue_add(request->server->boxes->queue, &uploaded, error);
+}
+
+/* Whether the box is still being taken in, for which the request waits. */
+static gboolean is_coming(const Request *request, const Upload *upload)
+{
+    g_autofree char *key = box_provider_key(upload->path->version, upload->path->provider, upload->path->architecture);
+    g_autoptr(json_t) body =
+        storage_record(request->server->storage, BOX_PROVIDER_RECORD, upload->path->name, key, NULL);
+    return g_strcmp0(json_string_value(json_object_get(body, "upload")), upload->id) == 0 &&
+           box_provider_is_coming(body);
+}
+
+static Pool upload_move(Request *request, const RouteMatch *match)
+{
+    g_autoptr(GError) error = NULL;
+    Upload *upload = request->kept;
+    (void)match;
+    intake_store(request); /* its last bytes */
+    if (request->failure != NULL) {
+        box_fail(request, request->failure);
+    } else if (!upload->whole && !hand_on(request, upload, &error)) {
+        box_fail(request, error);
+    } else if (g_get_monotonic_time() < upload->until && is_coming(request, upload)) {
+        request_again(request, BOX_LOOK);
+    }
+    return POOL_WRITE;
+}
+
+static enum MHD_Result upload_answer(Request *request, const RouteMatch *match)
+{
+    const Upload *upload = request->kept;
+    g_autofree char *key = box_provider_key(upload->path->version, upload->path->provider, upload->path->architecture);
+    g_autoptr(json_t) body =
+        storage_record(request->server->storage, BOX_PROVIDER_RECORD, upload->path->name, key, NULL);
+    const char *problem = json_string_value(json_object_get(body, "problem"));
+    (void)match;
+    return problem != NULL ? box_refuse(request, MHD_HTTP_UNPROCESSABLE_CONTENT, "%s", problem)
+                           : request_answer(request, MHD_HTTP_OK, "application/json", "{}", 2, NULL);
+}
+
+const Route box_upload_routes[] = {
+    {.methods = "PUT",
+     .pattern = PATH "*",
+     .name = "box-upload",
+     .pool = POOL_WRITE,
+     .body_max = ROUTE_STREAMED,
+     .check = upload_check,
+     .begin = upload_begin,
+     .move = upload_move,
+     .answer = upload_answer},
+    {0},
+};

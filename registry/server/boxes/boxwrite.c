@@ -1,0 +1,337 @@
+#include "server/boxes/boxwrite.h"
+
+#include <ingot/error.h>
+#include <string.h>
+
+#include "server/auth/access.h"
+#include "server/boxes/boxbody.h"
+#include "server/boxes/boxchange.h"
+#include "server/boxes/boxprovider.h"
+#include "server/boxes/boxrelease.h"
+#include "server/boxes/boxupload.h"
+#include "server/server.h"
+
+#define RELEASE_WAIT (10 * G_TIME_SPAN_MINUTE) /* for the boxes of a version that are being taken in */
+
+/* --- boxes --- */
+
+/* The API's older clients call the flag is_private. */
+static gboolean read_said(const json_t *body, BoxSaid *said, GError **error)
+{
+    const json_t *other = NULL;
+    gboolean ok = box_body_text(body, "short_description", &said->short_description, error) &&
+                  box_body_text(body, "description", &said->description, error) &&
+                  box_body_flag(body, "is_private", &said->private, error) &&
+                  box_body_flag(body, "private", &other, error);
+    said->private = said->private == NULL ? other : said->private;
+    return ok;
+}
+
+/* "ORG/BOX" of the body; NULL: it is not told. Free it. */
+static char *read_tag(const json_t *body)
+{
+    const char *org = json_string_value(json_object_get(body, "username"));
+    const char *name = json_string_value(json_object_get(body, "name"));
+    return org == NULL || name == NULL ? NULL : *org == '\0' ? g_strdup(name) : g_strconcat(org, "/", name, NULL);
+}
+
+enum MHD_Result box_write_new(Request *request, BoxCall *call)
+{
+    g_autoptr(GError) error = NULL;
+    g_autoptr(json_t) body = box_body(request, "box", &error);
+    g_autofree char *tag = body == NULL ? NULL : read_tag(body);
+    BoxSaid said = {.tag = tag};
+    if (body != NULL && tag == NULL) {
+        return box_refuse(request, MHD_HTTP_UNPROCESSABLE_CONTENT, "'username' and 'name' of the box are expected");
+    }
+    if (body == NULL || !read_said(body, &said, &error) || (call->path = box_path_parse(tag, &error)) == NULL) {
+        return box_fail(request, error);
+    }
+    if (call->path->kind != BOX_PATH_BOX) {
+        return box_refuse(request, MHD_HTTP_UNPROCESSABLE_CONTENT, "'%s' can't be the name of a box", tag);
+    }
+    if (!access_may(request, ACCESS_PUSH, call->path->name)) {
+        return access_refuse(request, call->path->name, ACCESS_PUSH);
+    }
+    const StorageActor actor = box_actor(request);
+    return box_change(request->server->storage, &actor, call->path->name, &said, TRUE, &error)
+               ? box_tell(request, call)
+               : box_fail(request, error);
+}
+
+static enum MHD_Result change_box(Request *request, const BoxCall *call, const json_t *body)
+{
+    g_autoptr(GError) error = NULL;
+    BoxSaid said = {0};
+    const StorageActor actor = box_actor(request);
+    const char *name = json_string_value(json_object_get(body, "name")), *slash = strrchr(call->path->shown, '/');
+    if (name != NULL && g_ascii_strcasecmp(name, slash == NULL ? call->path->shown : slash + 1) != 0) {
+        return box_refuse(request, MHD_HTTP_UNPROCESSABLE_CONTENT, "%s: a box keeps its name", call->path->shown);
+    }
+    return read_said(body, &said, &error) &&
+                   box_change(request->server->storage, &actor, call->path->name, &said, FALSE, &error)
+               ? box_tell(request, call)
+               : box_fail(request, error);
+}
+
+/* --- versions --- */
+
+static gboolean has_tag(const Request *request, const BoxPath *path)
+{
+    IngotDigest digest;
+    return storage_find_tag(request->server->storage, path->name, path->version, &digest, NULL);
+}
+
+static enum MHD_Result create_version(Request *request, BoxCall *call, const json_t *body)
+{
+    g_autoptr(GError) error = NULL;
+    const json_t *description;
+    const StorageActor actor = box_actor(request);
+    const char *version = json_string_value(json_object_get(body, "version"));
+    if (version == NULL) {
+        return box_refuse(request, MHD_HTTP_UNPROCESSABLE_CONTENT, "the 'version' is expected");
+    }
+    if (!box_version_check(version, &error) || !box_body_text(body, "description", &description, &error)) {
+        return box_fail(request, error);
+    }
+    call->path->version = g_strdup(version);
+    if (has_tag(request, call->path)) {
+        return box_refuse(request, MHD_HTTP_UNPROCESSABLE_CONTENT, "%s: version %s already exists", call->path->shown,
+                          version);
+    }
+    return box_change_version(request->server->storage, &actor, call->path->name, version, description, NULL, TRUE,
+                              &error)
+               ? box_tell(request, call)
+               : box_fail(request, error);
+}
+
+/* What was pushed by other means has no record until something is said of it. */
+static enum MHD_Result change_version(Request *request, const BoxCall *call, const json_t *body)
+{
+    g_autoptr(GError) error = NULL;
+    const json_t *description;
+    const StorageActor actor = box_actor(request);
+    const BoxPath *path = call->path;
+    g_autoptr(BoxRecords) records = box_records_read(request->server->storage, path->name, &error);
+    const char *version = json_string_value(json_object_get(body, "version"));
+    if (version != NULL && strcmp(version, path->version) != 0) {
+        return box_refuse(request, MHD_HTTP_UNPROCESSABLE_CONTENT, "%s %s: a version keeps its number", path->shown,
+                          path->version);
+    }
+    if (records == NULL || !box_body_text(body, "description", &description, &error)) {
+        return box_fail(request, error);
+    }
+    if (box_records_version(records, path->version) == NULL && !has_tag(request, path)) {
+        return box_refuse(request, MHD_HTTP_NOT_FOUND, "%s has no version %s", path->shown, path->version);
+    }
+    return box_change_version(request->server->storage, &actor, path->name, path->version, description, NULL, FALSE,
+                              &error)
+               ? box_tell(request, call)
+               : box_fail(request, error);
+}
+
+/* Without a record a version is there by its tag alone, which is to be released. */
+static gboolean is_released(const Request *request, const BoxPath *path, const BoxRecords *records)
+{
+    return box_records_version(records, path->version) == NULL ? has_tag(request, path)
+                                                               : box_has_status(records, path->version, "active");
+}
+
+static enum MHD_Result release_version(Request *request, const BoxCall *call)
+{
+    g_autoptr(GError) error = NULL;
+    const BoxPath *path = call->path;
+    const StorageActor actor = box_actor(request);
+    g_autoptr(BoxRecords) records = box_records_read(request->server->storage, path->name, &error);
+    if (records == NULL) {
+        return box_fail(request, error);
+    }
+    if (is_released(request, path, records)) {
+        return box_refuse(request, MHD_HTTP_UNPROCESSABLE_CONTENT, "%s: version %s has already been released",
+                          path->shown, path->version);
+    }
+    if (box_records_version(records, path->version) == NULL) {
+        return box_refuse(request, MHD_HTTP_NOT_FOUND, "%s has no version %s", path->shown, path->version);
+    }
+    if (box_release(request->server->storage, &actor, path->name, path->version, &error)) {
+        return box_tell(request, call);
+    }
+    return g_error_matches(error, INGOT_ERROR, INGOT_ERROR_INTERRUPTED) ? request_refuse_busy(request, error->message)
+                                                                        : box_fail(request, error);
+}
+
+/* Its tag stays, for those who have it by its digest; no catalogue has it. */
+static enum MHD_Result revoke_version(Request *request, const BoxCall *call)
+{
+    g_autoptr(GError) error = NULL;
+    const BoxPath *path = call->path;
+    const StorageActor actor = box_actor(request);
+    g_autoptr(BoxRecords) records = box_records_read(request->server->storage, path->name, &error);
+    if (records == NULL) {
+        return box_fail(request, error);
+    }
+    if (!is_released(request, path, records)) {
+        return box_refuse(request, MHD_HTTP_UNPROCESSABLE_CONTENT, "%s: version %s is not released", path->shown,
+                          path->version);
+    }
+    return box_change_version(request->server->storage, &actor, path->name, path->version, NULL, "revoked", FALSE,
+                              &error)
+               ? box_tell(request, call)
+               : box_fail(request, error);
+}
+
+/* --- removing --- */
+
+/* What is released goes by the right to delete. */
+static gboolean may_remove(const Request *request, const BoxPath *path, const BoxRecords *records)
+{
+    return access_may(request, ACCESS_DELETE, path->name) ||
+           (path->version != NULL && !is_released(request, path, records) &&
+            !box_has_status(records, path->version, "revoked"));
+}
+
+static gboolean remove_version(Storage *storage, const StorageActor *actor, const char *name, const char *version,
+                               const BoxRecords *records, GError **error)
+{
+    IngotDigest digest;
+    const GPtrArray *providers = box_records_providers(records, version);
+    for (guint i = 0; providers != NULL && i < providers->len; i++) {
+        const BoxProviderRecord *one = g_ptr_array_index(providers, i);
+        const BoxProviderKey key = {one->version, one->provider, one->architecture};
+        if (!box_draft_drop(storage, actor, name, &key, error)) {
+            return FALSE;
+        }
+    }
+    return (!storage_find_tag(storage, name, version, &digest, NULL) ||
+            storage_remove_tag(storage, actor, name, version, error)) &&
+           box_drop_version(storage, actor, name, version, error);
+}
+
+static gboolean remove_provider(Storage *storage, const StorageActor *actor, const BoxPath *path, GError **error)
+{
+    const BoxProviderKey key = {path->version, path->provider, path->architecture};
+    return box_draft_drop(storage, actor, path->name, &key, error) &&
+           box_drop_provider(storage, actor, path->name, &key, error);
+}
+
+/* Versions that are in the box's list, and so are versions of a box. */
+static gboolean remove_box(Request *request, const StorageActor *actor, const VagrantBox *box, const char *name,
+                           const BoxRecords *records, GError **error)
+{
+    for (guint i = 0; i < box->versions->len; i++) {
+        const VagrantVersion *version = g_ptr_array_index(box->versions, i);
+        if (!remove_version(request->server->storage, actor, name, version->version, records, error)) {
+            return FALSE;
+        }
+    }
+    return box_drop(request->server->storage, actor, name, error);
+}
+
+/* The answer is what was there. */
+static enum MHD_Result remove_part(Request *request, const BoxCall *call)
+{
+    g_autoptr(GError) error = NULL;
+    enum MHD_Result result;
+    const BoxPath *path = call->path;
+    const StorageActor actor = box_actor(request);
+    g_autoptr(BoxRecords) records = box_records_read(request->server->storage, path->name, &error);
+    g_autoptr(BoxList) list = records == NULL ? NULL : box_call_list(request, call, &result);
+    if (list == NULL) {
+        return records == NULL ? box_fail(request, error) : result;
+    }
+    if (!may_remove(request, path, records)) {
+        return access_refuse(request, path->name, ACCESS_DELETE);
+    }
+    if (path->version != NULL && box_find_version(list->box, path->version) == NULL) {
+        return box_refuse(request, MHD_HTTP_NOT_FOUND, "%s has no version %s", path->shown, path->version);
+    }
+    if (path->kind == BOX_PATH_PROVIDER) {
+        const BoxProviderRecord *record = box_provider_find(request, call, records, &result);
+        if (record == NULL) {
+            return result;
+        }
+        if (box_provider_is_kept(records, record)) {
+            return box_provider_refuse(request, path);
+        }
+    }
+    const BoxJson by = box_call_json(request, call);
+    g_autoptr(json_t) body = box_tell_part(&by, path, list->box);
+    Storage *storage = request->server->storage;
+    gboolean ok = path->kind == BOX_PATH_PROVIDER ? remove_provider(storage, &actor, path, &error)
+                  : path->kind == BOX_PATH_VERSION
+                      ? remove_version(storage, &actor, path->name, path->version, records, &error)
+                      : remove_box(request, &actor, list->box, path->name, records, &error);
+    return ok ? box_answer(request, body) : box_fail(request, error);
+}
+
+/* --- which --- */
+
+/* Whether a release, or the answer to a callback, waits for a box that is being taken in. */
+static gboolean has_to_wait(const Request *request, const BoxPath *path)
+{
+    g_autoptr(BoxRecords) records = NULL;
+    gint64 most = path->kind == BOX_PATH_RELEASE ? RELEASE_WAIT : path->kind == BOX_PATH_UPLOADED ? BOX_WAIT : 0;
+    if (strcmp(request->method, "PUT") != 0 || g_get_monotonic_time() >= request->start + most) {
+        return FALSE;
+    }
+    records = box_records_read(request->server->storage, path->name, NULL);
+    return records != NULL && box_is_coming(records, path->version, path->provider);
+}
+
+Pool box_write_move(Request *request, const RouteMatch *match)
+{
+    const BoxCall *call = request->kept;
+    (void)match;
+    if (has_to_wait(request, call->path)) {
+        request_again(request, BOX_LOOK);
+    }
+    return POOL_WRITE;
+}
+
+static const char *word_of(BoxPathKind kind)
+{
+    return kind == BOX_PATH_BOX                                    ? "box"
+           : kind == BOX_PATH_VERSIONS || kind == BOX_PATH_VERSION ? "version"
+                                                                   : "provider";
+}
+
+enum MHD_Result box_write(Request *request, const BoxCall *call)
+{
+    g_autoptr(GError) error = NULL;
+    const BoxPathKind kind = call->path->kind;
+    BoxCall *changing = request->kept;
+    g_autoptr(json_t) body = box_body(request, word_of(kind), &error);
+    const char *method = request->method;
+    if (body == NULL) {
+        return box_fail(request, error);
+    }
+    if (strcmp(method, "POST") == 0 && kind == BOX_PATH_VERSIONS) {
+        return create_version(request, changing, body);
+    }
+    if (strcmp(method, "POST") == 0 && kind == BOX_PATH_PROVIDERS) {
+        return box_provider_create(request, changing, body);
+    }
+    if (strcmp(method, "DELETE") == 0 &&
+        (kind == BOX_PATH_BOX || kind == BOX_PATH_VERSION || kind == BOX_PATH_PROVIDER)) {
+        return remove_part(request, call);
+    }
+    if (strcmp(method, "PUT") != 0) {
+        return box_refuse(request, MHD_HTTP_METHOD_NOT_ALLOWED, "%s is not allowed here", method);
+    }
+    switch (kind) {
+    case BOX_PATH_BOX:
+        return change_box(request, call, body);
+    case BOX_PATH_VERSION:
+        return change_version(request, call, body);
+    case BOX_PATH_RELEASE:
+        return release_version(request, call);
+    case BOX_PATH_REVOKE:
+        return revoke_version(request, call);
+    case BOX_PATH_PROVIDER:
+        return box_provider_change(request, call, body);
+    case BOX_PATH_UPLOADED:
+        return box_provider_uploaded(request, call);
+    default:
+        return box_refuse(request, MHD_HTTP_METHOD_NOT_ALLOWED, "PUT is not allowed here");
+    }
+}

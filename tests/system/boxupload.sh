@@ -1,0 +1,125 @@
+#!/bin/bash
+# Boxes that publishers upload become images: by Vagrant Cloud's API in both versions of it, by `vagrant cloud publish`, and by Packer.
+set -eu
+cd "$(dirname "$0")/../.."
+# shellcheck source=tests/system/lib.sh
+. tests/system/lib.sh
+export VAGRANT_HOME=$TMP/vagrant VAGRANT_CHECKPOINT_DISABLE=1 VAGRANT_NO_COLOR=1
+
+two_disks
+for v in 1 2; do
+    ingot pack -q "$TMP/v$v.raw" "db:$v.0.0" >/dev/null
+    ingot export -q "db:$v.0.0" -F vagrant-libvirt -o "$TMP/v$v.box"
+done
+ingot export -q db:1.0.0 -F vagrant-qemu -o "$TMP/qemu.box"
+start_ingotd
+twice() { printf '%s\n%s\n' "$1" "$1"; }
+token() { ingotd token create --data "$TMP/registry" --expires 1h "$@" 2>/dev/null; }
+twice 'the word of alice' | ingotd user add --data "$TMP/registry" --scope 'push:team/*' alice
+alice=$(token --user alice --scope 'push:team/*')
+at=http://$REGISTRY
+
+call() {
+    local body=()
+    [ $# -lt 3 ] || body=(-d "$3")
+    STATUS=$(curl -s -o "$TMP/body" -w '%{http_code}' -X "$1" -H "Authorization: Bearer $alice" "${body[@]}" "$at$2")
+}
+expect() {
+    call "${@:2}"
+    [ "$STATUS" = "$1" ] || fail "$2 $3: $STATUS, not $1: $(cat "$TMP/body")"
+}
+has() {
+    python3 -c 'import json, sys; a = json.load(open(sys.argv[1])); assert eval(sys.argv[2]), a' "$TMP/body" "$1" || fail "not so: $1"
+}
+member() { python3 -c 'import json, sys; print(json.load(open(sys.argv[1]))[sys.argv[2]])' "$TMP/body" "$1"; }
+# put FILE URL [CURL-ARGUMENT...]: as clients do, without a login.
+put() { STATUS=$(curl -s -o "$TMP/body" -w '%{http_code}' -T "$1" "${@:2}"); }
+# same BOX DISK: the box that the catalogue has of it holds that disk.
+same() {
+    tar -xf "$1" -C "$TMP" box.img
+    qemu-img compare -q "$TMP/box.img" "$2" || fail "$1 is not $2"
+}
+catalogue() { curl -sf -H "Authorization: Bearer $alice" "$at/team/db" >"$TMP/body"; }
+
+# --- by PUT, version 1 of the API: no architecture is said ---
+expect 200 POST /api/v1/boxes '{"username": "team", "name": "db"}'
+expect 200 POST /api/v1/box/team/db/versions '{"version": {"version": "1.0.0", "description": "one"}}'
+expect 404 GET /api/v1/box/team/db/version/1.0.0/provider/libvirt/upload
+expect 200 POST /api/v1/box/team/db/version/1.0.0/providers '{"provider": {"name": "libvirt"}}'
+has 'a["architecture"] == "unknown" and a["default_architecture"] and a["hosted"] and a["download_url"] is None'
+expect 422 PUT /api/v1/box/team/db/version/1.0.0/release
+grep -q 'upload its box' "$TMP/body" || fail "a release without a box: $(cat "$TMP/body")"
+expect 200 GET /api/v1/box/team/db/version/1.0.0/provider/libvirt/upload
+url=$(member upload_path)
+put "$TMP/v1.box" "${url/pass=1/pass=2}"
+[ "$STATUS" = 401 ] || fail "another pass: $STATUS"
+put "$TMP/v1.box" "${url/version\/1/version\/2}"
+[ "$STATUS" = 401 ] || fail "another version by that pass: $STATUS"
+head -c 1000 "$TMP/v1.box" >"$TMP/half.box"
+put "$TMP/half.box" "$url"
+{ [ "$STATUS" = 422 ] && grep -q 'team/db 1.0.0' "$TMP/body"; } || fail "half a box: $STATUS $(cat "$TMP/body")"
+# A request that breaks off leaves nothing, and is repeated.
+{ printf 'PUT %s HTTP/1.1\r\nHost: %s\r\nContent-Length: 100000\r\n\r\n' "${url#"$at"}" "$REGISTRY"; head -c 50000 "$TMP/v1.box"; } | timeout 2 curl -s "telnet://$REGISTRY" >/dev/null || true
+until_true eval "! ls '$TMP/registry/box-uploads/'* 2>/dev/null | grep -q ."
+put "$TMP/v1.box" "$url"
+[ "$STATUS" = 200 ] || fail "an upload: $STATUS $(cat "$TMP/body")"
+put "$TMP/v1.box" "$url"
+[ "$STATUS" = 422 ] || fail "an upload, once more: $STATUS"
+catalogue
+has 'a["versions"] == []'
+expect 200 PUT /api/v1/box/team/db/version/1.0.0/release
+has 'a["status"] == "active"'
+box_catalogue "$at/team/db" -H "Authorization: Bearer $alice" >/dev/null
+catalogue
+has '[(v["version"], v["description_markdown"], [(p["name"], p["architecture"], p["default_architecture"]) for p in v["providers"]]) for v in a["versions"]] == [("1.0.0", "one", [("libvirt", "unknown", True)])]'
+curl -sf -H "Authorization: Bearer $alice" -o "$TMP/got.box" "$(python3 -c 'import json,sys; print(json.load(sys.stdin)["versions"][0]["providers"][0]["url"])' <"$TMP/body")"
+[ "$(sha256sum <"$TMP/got.box" | cut -d' ' -f1)" = "$(python3 -c 'import json,sys; print(json.load(sys.stdin)["versions"][0]["providers"][0]["checksum"])' <"$TMP/body")" ] || fail "the checksum is another"
+same "$TMP/got.box" "$TMP/v1.raw"
+expect 422 GET /api/v1/box/team/db/version/1.0.0/provider/libvirt/upload
+expect 403 DELETE /api/v1/box/team/db/version/1.0.0/provider/libvirt
+curl -sf -H "Authorization: Bearer $alice" "$at/v2/team/db/tags/list" | grep -q '"tags":\["1.0.0"\]' || fail "tags: $(curl -s -H "Authorization: Bearer $alice" "$at/v2/team/db/tags/list")"
+ok "a box that is uploaded is an image, and what is released stays"
+
+# --- directly, version 2 of the API: two architectures, and a checksum ---
+expect 200 POST /api/v2/box/team/db/versions '{"version": {"version": "2.0.0"}}'
+providers=/api/v2/box/team/db/version/2.0.0/providers provider=/api/v2/box/team/db/version/2.0.0/provider
+expect 200 POST $providers '{"provider": {"name": "docker", "architecture": "amd64"}}'
+expect 422 GET $provider/docker/amd64/upload
+expect 200 DELETE $provider/docker/amd64
+expect 200 POST $providers '{"provider": {"name": "libvirt", "architecture": "amd64", "checksum_type": "sha256", "checksum": "'"$(sha256sum <"$TMP/v2.box" | cut -d' ' -f1)"'"}}'
+expect 200 POST $providers '{"provider": {"name": "libvirt", "architecture": "i386"}}'
+expect 200 GET $provider/libvirt/amd64/upload/direct
+url=$(member upload_path) callback=$(member callback)
+[[ $callback = "$at/api/v2/box/team/db/version/2.0.0/provider/libvirt/amd64/upload/direct/"* ]] || fail "callback: $callback"
+expect 422 PUT "${callback#"$at"}"
+put "$TMP/v1.box" "$url"
+{ [ "$STATUS" = 422 ] && grep -q 'checksum' "$TMP/body"; } || fail "another box than was told: $STATUS $(cat "$TMP/body")"
+put "$TMP/qemu.box" "$url" -H 'Transfer-Encoding: chunked'
+[ "$STATUS" = 422 ] || fail "a box for another provider: $STATUS $(cat "$TMP/body")"
+put "$TMP/v2.box" "$url"
+[ "$STATUS" = 200 ] || fail "a direct upload: $STATUS $(cat "$TMP/body")"
+expect 200 PUT "${callback#"$at"}"
+has 'a["name"] == "libvirt" and a["architecture"] == "amd64" and a["download_url"]'
+expect 422 PUT /api/v2/box/team/db/version/2.0.0/release
+expect 200 GET $provider/libvirt/i386/upload/direct
+url=$(member upload_path) callback=$(member callback)
+put "$TMP/v1.box" "$url"
+[ "$STATUS" = 200 ] || fail "a second architecture: $STATUS $(cat "$TMP/body")"
+expect 200 PUT "${callback#"$at"}"
+expect 200 PUT /api/v2/box/team/db/version/2.0.0/release
+expect 200 POST $providers '{"provider": {"name": "qemu", "architecture": "amd64"}}'
+expect 200 GET $provider/qemu/amd64/upload
+put "$TMP/qemu.box" "$(member upload_path)"
+[ "$STATUS" = 200 ] || fail "a further provider: $STATUS $(cat "$TMP/body")"
+released() { catalogue && python3 -c 'import json,sys; a = json.load(open(sys.argv[1])); sys.exit(sorted((p["name"], p["architecture"]) for p in a["versions"][0]["providers"]) != [("libvirt", "amd64"), ("libvirt", "i386"), ("qemu", "amd64")])' "$TMP/body"; }
+until_true released
+box_catalogue "$at/team/db" -H "Authorization: Bearer $alice" >"$TMP/body"
+has '[v["version"] for v in a["versions"]] == ["2.0.0", "1.0.0"]'
+python3 -c 'import json,sys; [print(p["name"], p["architecture"], p["url"]) for p in json.load(sys.stdin)["versions"][0]["providers"]]' <"$TMP/body" >"$TMP/urls"
+while read -r name architecture url; do
+    curl -sf -H "Authorization: Bearer $alice" -o "$TMP/got.box" "$url"
+    if [ "$name" = libvirt ]; then same "$TMP/got.box" "$TMP/v$([ "$architecture" = amd64 ] && echo 2 || echo 1).raw"; fi
+done <"$TMP/urls"
+curl -sf -H "Authorization: Bearer $alice" -H 'Accept: application/vnd.oci.image.index.v1+json' "$at/v2/team/db/manifests/2.0.0" >"$TMP/body"
+has '[m["platform"]["architecture"] for m in a["manifests"]] == ["amd64", "i386", "amd64"]'
+ok "direct uploads of several architectures become an index, to which a released version may get more"
