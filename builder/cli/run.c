@@ -14,6 +14,7 @@
 
 #define WAIT_SECONDS 600 /* a slow guest under emulation, first boot of a cloud image included */
 #define CPUS_MAX 64
+#define DISKS_MAX 20u /* places on the board's bus, beside its other devices */
 #define NOT_GIVEN G_MININT
 #define MEMORY_MIN (64u << 20) /* bytes; as in a recipe */
 
@@ -104,11 +105,17 @@ static guint64 baked_with(const json_t *config, const char *key)
     return value > 0 ? (guint64)value : 0;
 }
 
+static const char *architecture_of(const IngotImage *image)
+{
+    return json_string_value(json_object_get(image->config, "architecture"));
+}
+
 /* The machine that the arguments ask for, else the one that the image was baked with, else a small one. */
 static gboolean shape(const IngotImage *image, const RunArguments *arguments, MachineOptions *options, GError **error)
 {
     guint64 cpus = arguments->cpus != NOT_GIVEN ? (guint64)arguments->cpus : baked_with(image->config, "cpus");
     guint64 mib;
+    options->architecture = architecture_of(image);
     options->cpus = (guint)CLAMP(cpus == 0 ? 2 : cpus, 1, CPUS_MAX);
     options->uefi = arguments->uefi || firmware_is_uefi(image->config);
     options->memory = baked_with(image->config, "memory");
@@ -130,24 +137,47 @@ static gboolean shape(const IngotImage *image, const RunArguments *arguments, Ma
     return TRUE;
 }
 
+/* QEMU reads them, -snapshot keeps what is written apart. What lies in them is the image's business: they are raw
+ * whatever they begin with. GArray of MachineDrive. */
+static GArray *list_drives(char **disks)
+{
+    GArray *drives = g_array_new(FALSE, FALSE, sizeof(MachineDrive));
+    for (guint i = 0; disks[i] != NULL; i++) {
+        const MachineDrive drive = {.path = disks[i], .format = "raw", .snapshot = TRUE};
+        g_array_append_val(drives, drive);
+    }
+    return drives;
+}
+
+/* FALSE: it can't be waited for, or did not end well. */
+static gboolean attend(Machine *machine, const GuestKey *key, const RunArguments *arguments, const GArray *ports,
+                       GError **error)
+{
+    gboolean ended;
+    if (arguments->wait && !wait_for_login(machine, key, error)) {
+        return FALSE;
+    }
+    print_entry(machine, key, ports);
+    return machine_wait(machine, 0, &ended, error);
+}
+
 static gboolean boot(const IngotImage *image, const RunArguments *arguments, const GArray *ports, MachineAccel accel,
                      GError **error)
 {
-    MachineOptions options = {.accel = accel, .drive_count = 1};
+    MachineOptions options = {.accel = accel};
     if (!shape(image, arguments, &options, error)) {
         return FALSE;
     }
     g_autoptr(IngotWorkdir) workdir = ingot_workdir_new(error);
-    g_autofree char *disk = workdir == NULL ? NULL : unpack_disk(image, workdir, error);
-    g_autoptr(GuestKey) key = disk == NULL ? NULL : guest_key_new(ingot_workdir_path(workdir), error);
+    g_auto(GStrv) disks = workdir == NULL ? NULL : unpack_disks(image, workdir, error);
+    g_autoptr(GuestKey) key = disks == NULL ? NULL : guest_key_new(ingot_workdir_path(workdir), error);
     if (key == NULL) {
         return FALSE;
     }
     g_autofree char *hostname = g_path_get_basename(image->entry->name);
-    /* QEMU reads it, -snapshot keeps what is written apart. What lies in it is the image's business: it is raw whatever
-     * it begins with. */
-    const MachineDrive drive = {.path = disk, .format = "raw", .snapshot = TRUE};
-    options.drives = &drive;
+    g_autoptr(GArray) drives = list_drives(disks);
+    options.drives = (const MachineDrive *)(const void *)drives->data;
+    options.drive_count = drives->len;
     options.folder = ingot_workdir_path(workdir);
     options.public_key = key->public_line;
     options.hostname = hostname;
@@ -159,12 +189,31 @@ static gboolean boot(const IngotImage *image, const RunArguments *arguments, con
         return FALSE;
     }
     ingot_progress_end(progress, NULL);
-    if (arguments->wait && !wait_for_login(machine, key, error)) {
+    return attend(machine, key, arguments, ports, error);
+}
+
+/* What a machine of this host can't be, before anything is unpacked for it. */
+static gboolean can_run(const IngotImage *image, GError **error)
+{
+    if (image->disks->len > DISKS_MAX) {
+        g_set_error(error, INGOT_ERROR, INGOT_ERROR_INVALID, "%s: it has %u disks, and a machine here at most %u",
+                    image->entry->name, image->disks->len, DISKS_MAX);
         return FALSE;
     }
-    print_entry(machine, key, ports);
-    gboolean ended;
-    return machine_wait(machine, 0, &ended, error);
+    return TRUE;
+}
+
+static gboolean find_accel(const IngotImage *image, const RunArguments *arguments, MachineAccel *accel, GError **error)
+{
+    GError *problem = NULL;
+    if (machine_accel_of(architecture_of(image), arguments->accel, ingot_command_common()->cache, accel, &problem)) {
+        return TRUE;
+    }
+    if (g_error_matches(problem, INGOT_ERROR, INGOT_ERROR_NOT_FOUND)) {
+        g_prefix_error(&problem, "%s: ", image->entry->name);
+    }
+    g_propagate_error(error, problem);
+    return FALSE;
 }
 
 static gboolean run(int argc, char **argv, GError **error)
@@ -210,7 +259,7 @@ static gboolean run(int argc, char **argv, GError **error)
                                       ? NULL
                                       : ingot_transfer_image(store, reference, pull, &pulling, error);
     MachineAccel accel;
-    return image != NULL && machine_accel(arguments.accel, common->cache, &accel, NULL, error) &&
+    return image != NULL && can_run(image, error) && find_accel(image, &arguments, &accel, error) &&
            boot(image, &arguments, ports, accel, error);
 }
 
@@ -218,10 +267,10 @@ const IngotVerb verb_run = {
     "run", "REF", "boot a throw-away copy of an image",
     "An image of a registry that the store lacks is pulled first; with --pull=always the registry is asked each time. "
     "Nothing that the machine writes "
-    "is kept. The path of its\n"
+    "is kept. All disks of the image are there, in their order (/dev/vda, /dev/vdb). The path of its\n"
     "console, its forwarded ports and an ssh command for root are printed at once. It runs until it is powered off, "
     "or until\n"
-    "Ctrl-C.\n"
+    "Ctrl-C. An image for another architecture (arm64) is emulated where its QEMU and its firmware are installed.\n"
     "\n"
     "Examples:\n"
     "  ingot run web:1.0.0 --port 80\n"

@@ -67,6 +67,19 @@ static Recipe *testing_recipe(const Testing *testing, GError **error)
     return recipe;
 }
 
+/* A recipe's tests are for the machine that it builds. */
+static gboolean testing_can(const IngotImage *image, GError **error)
+{
+    const char *architecture = json_string_value(json_object_get(image->config, "architecture"));
+    if (g_strcmp0(architecture, "amd64") != 0) {
+        g_set_error(error, INGOT_ERROR, INGOT_ERROR_INVALID,
+                    "%s: it is an image for %s, and those for amd64 alone are tested; `ingot run` may boot it",
+                    image->entry->name, architecture);
+        return FALSE;
+    }
+    return ingot_manifest_has_one_disk(image->manifest, image->entry->name, error);
+}
+
 static CheckReport *testing_run(const Testing *testing, const Recipe *recipe, GError **error)
 {
     BuildHost host = {
@@ -76,11 +89,16 @@ static CheckReport *testing_run(const Testing *testing, const Recipe *recipe, GE
         !ingot_file_make_folder(folder, error)) {
         return NULL;
     }
-    g_autofree char *disk = unpack_disk(testing->image, testing->workdir, error);
-    g_autoptr(GuestKey) key = disk == NULL ? NULL : guest_key_new(ingot_workdir_path(testing->workdir), error);
+    g_auto(GStrv) disks = unpack_disks(testing->image, testing->workdir, error);
+    g_autoptr(GuestKey) key = disks == NULL ? NULL : guest_key_new(ingot_workdir_path(testing->workdir), error);
     g_autofree guint16 *ports = check_ports(recipe);
-    const TrialOptions trial = {
-        .host = &host, .recipe = recipe, .key = key, .disk = disk, .format = "raw", .folder = folder, .ports = ports};
+    const TrialOptions trial = {.host = &host,
+                                .recipe = recipe,
+                                .key = key,
+                                .disk = disks == NULL ? NULL : disks[0],
+                                .format = "raw",
+                                .folder = folder,
+                                .ports = ports};
     Booted booted;
     ingot_progress_begin(host.progress, 0, "boot %s", testing->image->entry->name);
     if (key == NULL || !trial_boot(&trial, &booted, error)) {
@@ -237,7 +255,7 @@ static gboolean run(int argc, char **argv, GError **error)
     const IngotPullOptions pulling = {.progress = ingot_command_progress(), .remote = remote};
     g_autoptr(IngotStore) store = ingot_store_open(ingot_command_common()->store, error);
     g_autoptr(IngotImage) image = store == NULL ? NULL : ingot_transfer_image(store, reference, pull, &pulling, error);
-    g_autoptr(IngotWorkdir) workdir = image == NULL ? NULL : ingot_workdir_new(error);
+    g_autoptr(IngotWorkdir) workdir = image == NULL || !testing_can(image, error) ? NULL : ingot_workdir_new(error);
     const Testing testing = {&arguments, reference, store, image, workdir, key};
     return workdir != NULL && testing_do(&testing, error);
 }

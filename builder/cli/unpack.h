@@ -1,9 +1,9 @@
-/* An image's disk as a file that QEMU can boot a throw-away layer over. */
+/* An image's disks as files that QEMU can boot a throw-away layer over. */
 #pragma once
 
 #include <ingot/store.h>
 
 #include "base/file.h"
 
-/* Its path: a raw file of the work folder. Free it. */
-char *unpack_disk(const IngotImage *image, IngotWorkdir *workdir, GError **error);
+/* Their paths, in order: raw files of the work folder. Free them with g_strfreev. */
+char **unpack_disks(const IngotImage *image, IngotWorkdir *workdir, GError **error);

@@ -13,6 +13,8 @@
 #include "base/process.h"
 #include "base/text.h"
 #include "machine/accel.h"
+#include "machine/firmware.h"
+#include "machine/target.h"
 
 #define PROOF_USEC (10 * G_TIME_SPAN_SECOND)
 #define QEMU "qemu-system-x86_64"
@@ -137,4 +139,25 @@ gboolean machine_accel(const char *name, const char *cache, MachineAccel *accel,
     static const char *const patterns[] = {"/boot/vmlinuz-*", "/lib/modules/*/vmlinuz", NULL};
     static const AccelHost host = {"/dev/kvm", patterns};
     return accel_find(&host, name, cache, accel, why, error);
+}
+
+gboolean machine_accel_of(const char *architecture, const char *name, const char *cache, MachineAccel *accel,
+                          GError **error)
+{
+    const MachineTarget *target = target_find(architecture, error);
+    const char *code; /* of a machine that starts by UEFI alone */
+    if (target == NULL) {
+        return FALSE;
+    }
+    gboolean foreign = !target_is_host(target);
+    if (foreign && g_strcmp0(name, "kvm") == 0) {
+        g_set_error(error, INGOT_ERROR, INGOT_ERROR_INVALID,
+                    "--accel kvm: this machine's processor does not run %s; tcg emulates it", target->architecture);
+        return FALSE;
+    }
+    if (!target->pc && !firmware_prepare(target->architecture, NULL, &code, error)) {
+        return FALSE;
+    }
+    gboolean emulates = foreign && (name == NULL || strcmp(name, "auto") == 0);
+    return machine_accel(emulates ? "tcg" : name, cache, accel, NULL, error);
 }

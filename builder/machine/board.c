@@ -4,6 +4,7 @@
 
 #include "machine/entry.h"
 #include "machine/firmware.h"
+#include "machine/target.h"
 
 G_GNUC_PRINTF(2, 3) static void add(GPtrArray *argv, const char *format, ...)
 {
@@ -34,16 +35,17 @@ static gboolean add_entry(GPtrArray *argv, const MachineOptions *options, GError
                             error);
 }
 
-static gboolean add_firmware(GPtrArray *argv, const MachineOptions *options, GError **error)
+static gboolean add_firmware(GPtrArray *argv, const MachineOptions *options, const MachineTarget *target,
+                             GError **error)
 {
-    if (!options->uefi) {
+    if (target->pc && !options->uefi) {
         return TRUE;
     }
     const char *code;
     g_autofree char *variables = g_build_filename(options->folder, MACHINE_VARIABLES, NULL);
     g_autofree char *escaped = drive_escape(variables);
     /* A machine that goes on brings its own. */
-    if (!firmware_prepare(options->incoming ? NULL : variables, &code, error)) {
+    if (!firmware_prepare(target->architecture, options->incoming ? NULL : variables, &code, error)) {
         return FALSE;
     }
     option(argv, "-drive", "if=pflash,format=raw,unit=0,readonly=on,file=%s", code);
@@ -74,24 +76,26 @@ static void add_channels(GPtrArray *argv, const BoardPlaces *places)
     option(argv, "-device", "virtserialport,chardev=" BOARD_SHELL ",name=" MACHINE_SHELL_PORT);
 }
 
-static void add_board(GPtrArray *argv, const MachineOptions *options)
+static void add_board(GPtrArray *argv, const MachineOptions *options, const MachineTarget *target)
 {
     gboolean kvm = options->accel == MACHINE_KVM;
-    add(argv, MACHINE_QEMU);
-    option(argv, "-machine", "q35,smm=off");
+    add(argv, "%s", target->qemu);
+    option(argv, "-machine", "%s", target->board);
     option(argv, "-accel", "%s", kvm ? "kvm" : "tcg,thread=multi");
-    option(argv, "-cpu", "%s", kvm ? "host" : BOARD_EMULATED);
+    option(argv, "-cpu", "%s", kvm ? "host" : target->emulated);
     option(argv, "-smp", "%u", options->cpus);
     option(argv, "-m", "%" G_GUINT64_FORMAT "M", options->memory >> 20);
     add(argv, "-nodefaults");
     add(argv, "-no-user-config");
     option(argv, "-display", "none");
     option(argv, "-device", "virtio-rng-pci");
-    option(argv, "-device", "vmgenid,guid=auto");
+    if (target->pc) {
+        option(argv, "-device", "vmgenid,guid=auto");
+    }
     /* What the guest has freed is given back: it is not part of a saved state then. */
     option(argv, "-device", "virtio-balloon-pci,free-page-reporting=on");
     /* A kernel that panics says so: the machine stops and is not waited for in vain. */
-    option(argv, "-device", "pvpanic");
+    option(argv, "-device", "%s", target->pc ? "pvpanic" : "pvpanic-pci");
     option(argv, "-action", "panic=pause%s", options->ends ? ",reboot=shutdown" : "");
     if (options->incoming) {
         option(argv, "-incoming", "defer");
@@ -101,12 +105,16 @@ static void add_board(GPtrArray *argv, const MachineOptions *options)
 GPtrArray *board_arguments(const MachineOptions *options, const BoardPlaces *places, GError **error)
 {
     g_autoptr(GPtrArray) argv = g_ptr_array_new_with_free_func(g_free);
-    add_board(argv, options);
+    const MachineTarget *target = target_find(options->architecture, error);
+    if (target == NULL) {
+        return NULL;
+    }
+    add_board(argv, options, target);
     add_channels(argv, places);
     /* Before the drives: the network's place, and so its name in the guest, does not depend on how many there are. */
     add_network(argv, places->forwards);
     drives_add_arguments(argv, places->drives);
-    if (!add_firmware(argv, options, error) || !add_entry(argv, options, error)) {
+    if (!add_firmware(argv, options, target, error) || !add_entry(argv, options, error)) {
         return NULL;
     }
     g_ptr_array_add(argv, NULL);

@@ -20,13 +20,18 @@ typedef enum { MACHINE_TCG, MACHINE_KVM } MachineAccel;
 /* What really works here: see accel.c. name: "kvm", "tcg", or NULL/"auto". *why (may be NULL) says how that was found
  * out; free it. Proved once per boot and QEMU, remembered in cache (NULL: proved each time). */
 gboolean machine_accel(const char *name, const char *cache, MachineAccel *accel, char **why, GError **error);
+/* The same for a guest of that architecture (target.h): what this host's processor does not run is emulated, and "kvm"
+ * is INVALID for it. NOT_FOUND: there is no machine for it here. */
+gboolean machine_accel_of(const char *architecture, const char *name, const char *cache, MachineAccel *accel,
+                          GError **error);
 
 typedef struct {
+    const char *architecture;   /* of the guest (target.h); NULL: amd64 */
     const MachineDrive *drives; /* the first one is booted from */
     guint drive_count;
     guint cpus;
     guint64 memory; /* bytes */
-    gboolean uefi;
+    gboolean uefi;  /* where the target has BIOS as well */
     MachineAccel accel;
     const char *folder;     /* for sockets, console.log, firmware variables; must exist */
     const char *public_key; /* OpenSSH line to let root in with; NULL: none */

@@ -366,12 +366,26 @@ static SourceLook from_look(const SourceContext *context, const json_t *source, 
     return (SourceLook){.disk = from_disk(context, from->digest), .fetch = from_due_pull(context, from)};
 }
 
+/* The machine of a build is an amd64 one, and so is the image that it gives. */
+static gboolean from_fits_machine(const IngotImage *image, const FromImage *from, GError **error)
+{
+    const char *architecture = json_string_value(json_object_get(image->config, "architecture"));
+    if (g_strcmp0(architecture, "amd64") != 0) {
+        g_set_error(error, INGOT_ERROR, INGOT_ERROR_INVALID,
+                    "%s: it is an image for %s, and machines are built for amd64 alone", from->name, architecture);
+        return FALSE;
+    }
+    return TRUE;
+}
+
 static Source *from_prepare(const SourceContext *context, const json_t *source, gconstpointer resolved, GError **error)
 {
     (void)source;
     const FromImage *from = resolved;
     g_autoptr(IngotImage) image = from_open(context, from, error);
-    g_autofree char *path = image == NULL ? NULL : from_unpack(context, image, from->digest, error);
+    g_autofree char *path = image == NULL || !from_fits_machine(image, from, error)
+                                ? NULL
+                                : from_unpack(context, image, from->digest, error);
     if (path == NULL) {
         return NULL;
     }
