@@ -90,6 +90,7 @@ void cli_output_clear(CliOutput *output)
 {
     g_free(output->format);
     g_free(output->path);
+    g_free(output->disk);
 }
 
 static gboolean is_stdout(const CliOutput *output)
@@ -139,9 +140,10 @@ static void note_format(const CliOutput *output)
 const IngotFormat *cli_output_format(const CliOutput *output, GError **error)
 {
     const IngotFormat *format = output->format == NULL ? &format_raw : ingot_format_find(output->format, error);
-    if (output->path == NULL && output->format != NULL && format != NULL) {
-        g_set_error(error, INGOT_ERROR, INGOT_ERROR_INVALID,
-                    "--format says how -o FILE is written: --output FILE is missing");
+    if (output->path == NULL && (output->format != NULL || output->disk != NULL) && format != NULL) {
+        g_set_error(error, INGOT_ERROR, INGOT_ERROR_INVALID, "--%s says %s: --output FILE is missing",
+                    output->format != NULL ? "format" : "disk",
+                    output->format != NULL ? "how -o FILE is written" : "which disk is written to -o FILE");
         return NULL;
     }
     if (output->path != NULL && format != NULL && !check_place(output, format, error)) {
@@ -162,41 +164,101 @@ static int open_stream(const CliOutput *output, GError **error)
     return fd;
 }
 
-static gboolean stream(const CliOutput *output, const IngotImage *image, GError **error)
+/* --- which of an image's disks --- */
+
+/* *number, and *count: 0 where no disk is named. */
+static gboolean parse_disk(const CliOutput *output, const IngotImage *image, guint *number, guint *count,
+                           GError **error)
+{
+    guint64 given;
+    *number = *count = 0;
+    if (output->disk == NULL) {
+        return TRUE;
+    }
+    if (!g_ascii_string_to_unsigned(output->disk, 10, 0, G_MAXUINT, &given, NULL)) {
+        g_set_error(error, INGOT_ERROR, INGOT_ERROR_INVALID, "--disk %s: a number is expected, 0 for the first disk",
+                    output->disk);
+        return FALSE;
+    }
+    if (given >= image->disks->len) {
+        g_set_error(error, INGOT_ERROR, INGOT_ERROR_NOT_FOUND, "%s has %u disk%s, the first of which is 0: no disk %s",
+                    image->entry->name, image->disks->len, image->disks->len == 1 ? "" : "s", output->disk);
+        return FALSE;
+    }
+    *number = (guint)given;
+    *count = 1;
+    return TRUE;
+}
+
+/* Several disks become a folder, unless the format has them in one file. */
+static gboolean check_several(const CliOutput *output, const IngotImage *image, const IngotFormat *format,
+                              const IngotFormatInput *input, GError **error)
+{
+    gboolean folder = ingot_format_is_folder(format, input) && !format_is_folder(format);
+    if (folder && (cli_output_is_stream(output) || g_file_test(output->path, G_FILE_TEST_EXISTS))) {
+        g_set_error(
+            error, INGOT_ERROR, INGOT_ERROR_INVALID,
+            "-o %s: %s has %u disks, which become a folder of files: give the name of a new one, or --disk N for "
+            "one of them alone (0 to %u)",
+            output->path, image->entry->name, image->disks->len, image->disks->len - 1);
+        return FALSE;
+    }
+    return TRUE;
+}
+
+/* Bytes of the disks that are written. */
+static guint64 size_of(const IngotFormatInput *input)
+{
+    return input->count == 0 ? ingot_disk_size(input->disk)
+                             : ingot_disk_size(ingot_disk_member(input->disk, input->number));
+}
+
+/* --- writing --- */
+
+static gboolean stream(const CliOutput *output, const IngotFormatInput *input, GError **error)
 {
     IngotProgress *progress = ingot_command_progress();
-    g_autoptr(IngotDisk) disk = ingot_image_only_disk(image, error);
-    g_auto(IngotFd) fd = disk == NULL ? -1 : open_stream(output, error);
+    g_auto(IngotFd) fd = open_stream(output, error);
     if (fd < 0 || (isatty(fd) && !refuse_terminal(output, error))) {
         return FALSE;
     }
     ingot_command_streams();
-    ingot_progress_begin(progress, ingot_image_size(image), "write %s", output->path);
-    if (!ingot_disk_stream(disk, fd, progress, error) || !ingot_fd_close(&fd, output->path, error)) {
+    ingot_progress_begin(progress, size_of(input), "write %s", output->path);
+    if (!ingot_disk_stream(ingot_disk_member(input->disk, input->number), fd, progress, error) ||
+        !ingot_fd_close(&fd, output->path, error)) {
         return FALSE;
     }
     ingot_progress_end(progress, NULL);
-    ingot_image_remember(image, disk);
+    return TRUE;
+}
+
+static gboolean write_files(const CliOutput *output, const IngotFormat *format, const IngotFormatInput *input,
+                            GError **error)
+{
+    IngotProgress *progress = ingot_command_progress();
+    if (!ingot_format_can(format, input, error)) {
+        return FALSE;
+    }
+    note_format(output);
+    ingot_progress_begin(progress, size_of(input), "write %s", output->path);
+    if (!ingot_format_export(format, input, output->path, progress, error)) {
+        return FALSE;
+    }
+    ingot_progress_end(progress, NULL);
     return TRUE;
 }
 
 gboolean cli_output_write(const CliOutput *output, const IngotImage *image, const IngotFormat *format, GError **error)
 {
-    if (cli_output_is_stream(output)) {
-        return stream(output, image, error);
-    }
-    note_format(output);
-    IngotProgress *progress = ingot_command_progress();
     g_autoptr(IngotDisk) disk = ingot_image_disk(image, error);
-    const IngotFormatInput input = {.disk = disk, .config = image->config, .name = image->entry->name};
-    if (disk == NULL || !ingot_format_can(format, &input, error)) {
+    IngotFormatInput input = {.disk = disk, .config = image->config, .name = image->entry->name};
+    if (disk == NULL || !parse_disk(output, image, &input.number, &input.count, error) ||
+        !check_several(output, image, format, &input, error)) {
         return FALSE;
     }
-    ingot_progress_begin(progress, ingot_image_size(image), "write %s", output->path);
-    if (!ingot_format_export(format, &input, output->path, progress, error)) {
+    if (!(cli_output_is_stream(output) ? stream(output, &input, error) : write_files(output, format, &input, error))) {
         return FALSE;
     }
-    ingot_progress_end(progress, NULL);
     ingot_image_remember(image, disk);
     return TRUE;
 }

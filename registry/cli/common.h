@@ -17,9 +17,9 @@ void cli_print_result(const char *text, const IngotDigest *digest);
 IngotReference *cli_remote_reference(const char *text, GError **error);
 /* A registry's HOST[:PORT] alone. Free it. */
 char *cli_host(const char *text, GError **error);
-/* -F and -o of the verbs that write an image's disk. */
+/* -F, -o and --disk of the verbs that write an image's disks. */
 typedef struct {
-    char *format, *path; /* as given; free them with cli_output_clear */
+    char *format, *path, *disk; /* as given; free them with cli_output_clear */
 } CliOutput;
 #define CLI_OUTPUT_OPTIONS(output)                                                                                     \
     {"format",                                                                                                         \
@@ -29,9 +29,15 @@ typedef struct {
      &(output).format,                                                                                                 \
      "what to write it as: raw unless it is given, `ingot formats` lists them",                                        \
      "FORMAT"},                                                                                                        \
+        {"output",                                                                                                     \
+         'o',                                                                                                          \
+         0,                                                                                                            \
+         G_OPTION_ARG_FILENAME,                                                                                        \
+         &(output).path,                                                                                               \
+         "the file, the new folder or the block device to write it to (-: stdout, raw alone)",                         \
+         "FILE"},                                                                                                      \
     {                                                                                                                  \
-        "output", 'o', 0, G_OPTION_ARG_FILENAME, &(output).path,                                                       \
-            "the file, the new folder or the block device to write it to (-: stdout, raw alone)", "FILE"               \
+        "disk", 0, 0, G_OPTION_ARG_STRING, &(output).disk, "of an image of several disks, only this one (0 on)", "N"   \
     }
 /* --pull of the verbs that take an image of the store or of a registry. */
 #define CLI_PULL_OPTION(when)                                                                                          \
@@ -58,6 +64,6 @@ void cli_output_clear(CliOutput *output);
 const IngotFormat *cli_output_format(const CliOutput *output, GError **error);
 /* Whether it goes where the bytes are taken one after the other: nothing else is printed then. */
 gboolean cli_output_is_stream(const CliOutput *output);
-/* Writes an image's disk there. */
+/* Writes an image's disks there. */
 gboolean cli_output_write(const CliOutput *output, const IngotImage *image, const IngotFormat *format, GError **error);
 void cli_print_json(const json_t *value);

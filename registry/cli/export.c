@@ -38,13 +38,16 @@ static gboolean run(int argc, char **argv, GError **error)
 }
 
 const IngotVerb verb_export = {
-    "export", "REF", "write an image's disk as a file of some format",
+    "export", "REF", "write an image's disks as files of some format",
     "The file is worked out from the stored disk, every chunk of which is checked on the way; what the image lacks is\n"
     "pulled first where its name has a host. Nothing is at FILE until it is whole. As after cp,\n"
     "it is up to the system when it is on the disk: `sync FILE` waits for that. A format of several files (vmx) "
     "becomes\n"
-    "a new folder of that name.\n\n"
+    "a new folder of that name; and so do several disks in a format of disks (raw, qcow2, vmdk, …): disk0.qcow2, "
+    "disk1.qcow2.\n"
+    "A format of machines (ova, vagrant-…) has all of them in its one file. --disk N writes one disk alone.\n\n"
     "Examples:\n  ingot export team/web:1.0.0 -F vmdk -o web.vmdk\n"
     "  ingot export team/web:1.0.0 -F ova -o web.ova\n"
+    "  ingot export team/web:1.0.0 -F qcow2 --disk 1 -o data.qcow2\n"
     "  ingot export team/web:1.0.0 -o - | ssh host 'cat >web.raw'\n",
     run};
