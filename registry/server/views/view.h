@@ -30,7 +30,7 @@ View *views_open(Views *views, const char *name, const char *reference, const ch
                  GError **error);
 /* Whether the repository has the image (NOT_FOUND) and it is not withheld (REFUSED). */
 gboolean views_may_be_seen(Views *views, const char *name, const IngotDigest *manifest, GError **error);
-/* The same image, whose disk may lack (image->blob NULL) where an upstream has it; unref it. Whether it may be seen is
+/* The same image, whose disk may lack (image->read NULL) where an upstream has it; unref it. Whether it may be seen is
  * the caller's to ask. */
 ViewImage *views_described(Views *views, const char *name, const IngotDigest *manifest, GError **error);
 Storage *views_storage(const Views *views);
