@@ -166,12 +166,24 @@ seSparse|RW $sectors SESPARSE "/etc/passwd"|/etc/passwd
 vmfs|RW $sectors VMFS "json:{}"|json
 TABLE
 [ $n = 14 ] || fail "$n were tried"
+mkdir vmware
+printf '%s\n' 'sata0:0.present = "TRUE"' 'sata0:0.fileName = "disk.vmdk"' >vmware/web.vmx
+echo '{"provider": "vmware_desktop"}' >vmware/metadata.json
+cp mixed.vmdk vmware/disk.vmdk
+cp first.vmdk second-cowd.vmdk vmware
+tar -C vmware -czf vmware.box .
+same vmware.box
+for name in /etc/passwd ../first.vmdk; do
+    descriptor vmware/disk.vmdk vmfsSparse "RW $sectors VMFSSPARSE \"$name\""
+    tar -C vmware -czf outside.box .
+    refused outside.box disk.vmdk "$name"
+done
 sed -i 's/^parentCID.*/parentCID=12345678/' mixed.vmdk
 refused mixed.vmdk 12345678
 refused cowd-s001.vmdk descriptor
 refused sesparse-s001.vmdk descriptor
 refused two-sparse-s001.vmdk descriptor
-ok "extents that QEMU would leave out, or open elsewhere, are refused with their line"
+ok "extents that QEMU would leave out, or open elsewhere, are refused with their line, in a box as well"
 
 # --- VHDX: a log that was not replayed ---
 cp dynamic.vhdx log.vhdx
@@ -183,11 +195,15 @@ plain=$digest
 digest=$(ingot pack -q replayed.raw team/replayed:1.0.0)
 same log.vhdx
 mkdir -p 'Virtual Hard Disks'
-cp log.vhdx 'Virtual Hard Disks/log.vhdx'
+cp log.vhdx 'Virtual Hard Disks/web.vhdx'
 echo '{"provider": "hyperv"}' >metadata.json
 tar -cf log.box metadata.json 'Virtual Hard Disks'
 same log.box
 digest=$plain
+rm 'Virtual Hard Disks/web.vhdx'
+cp made.vhd 'Virtual Hard Disks/web.vhd'
+tar -cf vhd.box metadata.json 'Virtual Hard Disks'
+same vhd.box
 ok "the log of a VHDX is replayed on a copy; the file stays as it is"
 
 # --- what is not known ---

@@ -8,6 +8,7 @@
 #include "../../registry/remote/serve.h"
 #include "base/file.h"
 #include "base/process.h"
+#include "machine/overlay.h"
 #include "source/source.h"
 
 typedef struct {
@@ -388,6 +389,48 @@ static void test_raw(void **state)
     assert_string_equal(found->format, "raw");
 }
 
+/* A fixed VHD of 8 MiB with a geometry that has less, as VirtualBox writes it. */
+static void make_vhd(const char *path)
+{
+    const char *const argv[] = {"qemu-img", "create", "-q", "-f", "vpc", "-o", "subformat=fixed,force_size=on",
+                                path,       "8M",     NULL};
+    static const guint8 says[] = {'v', 'b', 'o', 'x'}, geometry[] = {963 >> 8, 963 & 0xff, 17, 1};
+    g_autofree char *bytes = NULL;
+    gsize size;
+    guint32 sum = 0;
+    assert_true(ingot_process_run(argv, NULL, NULL, NULL) && g_file_get_contents(path, &bytes, &size, NULL));
+    guint8 *footer = (guint8 *)bytes + size - 512;
+    memcpy(footer + 28, says, sizeof says);
+    memcpy(footer + 56, geometry, sizeof geometry);
+    memset(footer + 64, 0, 4);
+    for (guint i = 0; i < 512; i++) {
+        sum += footer[i];
+    }
+    sum = GUINT32_TO_BE(~sum);
+    memcpy(footer + 64, &sum, 4);
+    assert_true(g_file_set_contents(path, bytes, (gssize)size, NULL));
+}
+
+/* A disk that QEMU would cut at its end is taken out whole, once, also where the recipe tells the format. */
+static void test_vhd(void **state)
+{
+    Fixture *fixture = *state;
+    g_autofree char *path = ingot_workdir_file(fixture->workdir, "disk.vhd"), *key = NULL;
+    make_vhd(path);
+    g_autofree char *sha256 = hex_of(path);
+    g_autoptr(Source) found = prepare(fixture, "disk.vhd", sha256, &key, NULL);
+    json_object_set_new(json_object_get(fixture->recipe.tree, "source"), "format", json_string("vpc"));
+    g_autoptr(Source) said = prepare_again(fixture);
+    const Source *const made[] = {found, said};
+    for (guint i = 0; i < G_N_ELEMENTS(made); i++) {
+        guint64 size;
+        assert_non_null(made[i]);
+        assert_string_equal(made[i]->format, "qcow2");
+        assert_true(overlay_size(made[i]->path, "qcow2", &size, NULL));
+        assert_int_equal(size, 8u << 20);
+    }
+}
+
 /* The recipe's word for the format counts, whatever the bytes look like. */
 static void test_named_format(void **state)
 {
@@ -445,6 +488,7 @@ int main(void)
         TEST(test_no_cache_for_a_download),
         TEST(test_flipped_byte),
         TEST(test_raw),
+        TEST(test_vhd),
         TEST(test_named_format),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
