@@ -228,7 +228,11 @@ static Source *image_open(const SourceContext *context, const char *file, const 
         (!ingot_ties_check(file, file, format, error) || !as_meant_is_plain(file, format, &plain, error))) {
         return NULL;
     }
-    return plain ? source_new(g_strdup(file), format) : image_open_any(context, file, format, files, sha256, error);
+    if (!plain) {
+        return image_open_any(context, file, format, files, sha256, error);
+    }
+    g_autoptr(json_t) machine = image_machine_of_disk(file, format, error);
+    return machine == NULL ? NULL : image_describe(context, file, machine, source_new(g_strdup(file), format));
 }
 
 static Source *image_prepare(const SourceContext *context, const json_t *source, gconstpointer resolved, GError **error)
