@@ -4,6 +4,8 @@
 
 #include "bundle/refuse.h"
 
+#define UNIT_MAX 100u /* bytes of what a unit is written as */
+
 /* "byte * 2^20", "byte*512", "byte * 10^9 * 2": factors, of which each may have a power. */
 static gboolean parse_factors(const char *text, guint64 *factor)
 {
@@ -52,15 +54,13 @@ static gboolean parse_word(const char *text, guint64 *factor)
 gboolean capacity_parse(const char *text, const char *unit, guint64 *bytes, GError **error)
 {
     g_autofree char *number = g_strstrip(g_strdup(text)), *in = g_strstrip(g_strdup(unit == NULL ? "byte" : unit));
-    guint64 count, factor;
+    guint64 count, factor = 1;
     if (!g_ascii_string_to_unsigned(number, 10, 0, G_MAXUINT64, &count, NULL)) {
         return bundle_refuse(NULL, error, "capacity '%.100s' is no number", text);
     }
-    if (*in != '\0' && !parse_word(in, &factor) && !parse_factors(in, &factor)) {
+    gboolean known = *in == '\0' || (strlen(in) <= UNIT_MAX && (parse_word(in, &factor) || parse_factors(in, &factor)));
+    if (!known) {
         return bundle_refuse(NULL, error, "capacity is in '%.100s', a unit that is not known", unit);
-    }
-    if (*in == '\0') {
-        factor = 1;
     }
     if (!g_uint64_checked_mul(bytes, count, factor) || *bytes > (guint64)G_MAXINT64) {
         return bundle_refuse(NULL, error, "capacity '%.100s' is more than a disk can have", text);

@@ -42,9 +42,8 @@ static const struct {
     {"^\\s*([0-9A-Fa-f]{40,128})\\s[\\s*](\\S.*)$", 0, 2, 1},
 };
 
-static Checksum *parse_as(guint spelling, const char *line)
+static Checksum *parse_as(guint spelling, const GRegex *regex, const char *line)
 {
-    g_autoptr(GRegex) regex = g_regex_new(spellings[spelling].pattern, G_REGEX_RAW | G_REGEX_OPTIMIZE, 0, NULL);
     g_autoptr(GMatchInfo) match = NULL;
     GChecksumType type;
     if (!g_regex_match(regex, line, 0, &match)) {
@@ -63,17 +62,27 @@ static Checksum *parse_as(guint spelling, const char *line)
     return checksum;
 }
 
-static Checksum *parse_line(const char *line)
+static GPtrArray *compile_spellings(void)
+{
+    GPtrArray *regexes = g_ptr_array_new_with_free_func((GDestroyNotify)g_regex_unref);
+    for (guint i = 0; i < G_N_ELEMENTS(spellings); i++) {
+        g_ptr_array_add(regexes, g_regex_new(spellings[i].pattern, G_REGEX_RAW | G_REGEX_OPTIMIZE, 0, NULL));
+    }
+    return regexes;
+}
+
+static Checksum *parse_line(const GPtrArray *regexes, const char *line)
 {
     Checksum *checksum = NULL;
-    for (guint i = 0; checksum == NULL && i < G_N_ELEMENTS(spellings); i++) {
-        checksum = parse_as(i, line);
+    for (guint i = 0; checksum == NULL && i < regexes->len; i++) {
+        checksum = parse_as(i, g_ptr_array_index(regexes, i), line);
     }
     return checksum;
 }
 
 GPtrArray *checksums_parse(const char *text, gsize size, const char *name, GError **error)
 {
+    g_autoptr(GPtrArray) regexes = compile_spellings();
     g_autoptr(GHashTable) seen = g_hash_table_new(g_str_hash, g_str_equal);
     g_autoptr(GPtrArray) all = g_ptr_array_new_with_free_func(checksum_free);
     gsize mark = size >= 3 && memcmp(text, "\xef\xbb\xbf", 3) == 0 ? 3 : 0; /* that it is UTF-8 */
@@ -83,7 +92,7 @@ GPtrArray *checksums_parse(const char *text, gsize size, const char *name, GErro
         if (*g_strstrip(lines[i]) == '\0') {
             continue;
         }
-        Checksum *checksum = g_utf8_validate(lines[i], -1, NULL) ? parse_line(lines[i]) : NULL;
+        Checksum *checksum = g_utf8_validate(lines[i], -1, NULL) ? parse_line(regexes, lines[i]) : NULL;
         if (checksum == NULL) {
             bundle_refuse(name, error, "line %u: a line like 'SHA256(disk.vmdk)= 0123...' is expected", i + 1);
             return NULL;

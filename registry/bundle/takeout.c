@@ -150,17 +150,22 @@ static gboolean add_manifest(const TakeOut *out, const ParcelMember *manifest, G
 {
     g_autofree char *name = g_strdup_printf("%s: %s", out->parcel->name, manifest->name);
     g_autoptr(GPtrArray) checksums = checksums_parse(manifest->text, manifest->text_size, name, error);
+    g_autoptr(GPtrArray) missing = g_ptr_array_new();
     for (guint i = 0; checksums != NULL && i < checksums->len; i++) {
         const Checksum *checksum = g_ptr_array_index(checksums, i);
         g_autofree char *file = parcel_beside(manifest, checksum->file);
         ParcelTake one = {.member = parcel_find(out->parcel, file), .fd = -1};
         if (one.member == NULL || !one.member->file) {
-            ingot_progress_message(out->progress, "%s names '%.200s', which is not there", name, checksum->file);
+            g_ptr_array_add(missing, checksum->file);
             continue;
         }
         one.sum = g_checksum_new(checksum->type);
         g_array_append_val(takes, one);
         g_ptr_array_add(all, g_strdup(checksum->hex));
+    }
+    if (missing->len > 0) {
+        g_autofree char *list = parcel_list_names(missing);
+        ingot_progress_message(out->progress, "%s names what is not there: %s", name, list);
     }
     return checksums != NULL;
 }

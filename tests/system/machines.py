@@ -407,7 +407,7 @@ refused("two machines in one", ova("twice", envelope(*HEAD).replace(b"</Envelope
 refused("65 disks", ova("crowd", envelope(refs("a"), [*listed("a"), *(f'ovf:capacity="512" ovf:diskId="e{i}"' for i in range(64))], ""), vmdks("a")), "65 disks")
 _, unused = check("a disk that no drive has", ova("unused", envelope(refs("a", "b"), listed("a", "b"), SCSI + drive("ovf:/disk/disk-b", 3, 0)), vmdks("a", "b")), "b", ["scsi"])
 _, missing = check("a manifest of more files", ova("listed", envelope(*HEAD), {**vmdks("a"), "web.mf": b"SHA1(gone.nvram)= " + b"0" * 40 + b"\n"}), "a")
-if "disk-a' is left out" not in unused or "gone.nvram', which is not there" not in missing:
+if "disk-a' is left out" not in unused or "names what is not there: gone.nvram" not in missing:
     fail(f"what is left out is not told: {unused}{missing}")
 tar(f"{TOP}/arch.box", {"metadata.json": b'{"provider": "libvirt", "architecture": "z80"}', "box.img": disk("a", "qcow2")})
 refused("an unknown architecture", [f"{TOP}/arch.box"], "z80")

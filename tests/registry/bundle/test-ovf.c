@@ -104,6 +104,13 @@ static void test_capacity(void **state)
     expect_refused(HEAD "<Disk diskId='d' capacity='1' capacityAllocationUnits='byte * 2^99'/>" TAIL, "more than");
     expect_refused(HEAD "<Disk diskId='d' capacity='8' capacityAllocationUnits='byte * 2^60'/>" TAIL, "more than");
     expect_refused(HEAD "<Disk diskId='d' capacity='1' capacityAllocationUnits='byte * x'/>" TAIL, "'byte * x'");
+    /* Looked at factor by factor, a long one would take minutes. */
+    g_autoptr(GString) factors = g_string_new(HEAD "<Disk diskId='d' capacity='1' capacityAllocationUnits='byte");
+    for (guint i = 0; i < 200000; i++) {
+        g_string_append(factors, " * 1");
+    }
+    g_string_append(factors, "'/>" TAIL);
+    expect_refused(factors->str, "a unit that is not known");
 }
 
 /* "${size}" is what a property has, wherever it stands. */
