@@ -109,7 +109,8 @@ static gboolean run(int argc, char **argv, GError **error)
 
 const IngotVerb verb_images = {
     "images", "", "list the images of the store",
-    "SIZE is the disk as a machine sees it, STORED what it takes here. TAG is <none> where another "
+    "SIZE is the disk as a machine sees it (all disks, where it has several), STORED what it takes here. TAG is <none> "
+    "where another "
     "image has the name now: `ingot gc` removes it. Behind STORED stands what the image's registry has said\n"
     "of it, as it was asked last: deprecated, disabled, revoked, or that a base which it stands on is. With -q only "
     "digests are printed, each once: "

@@ -20,15 +20,26 @@
 #define EVIDENCE_MOST 100u     /* attachments of a registry that are read */
 #define ATTACHED_PATIENCE 10   /* seconds, with a registry that has no time to say what is attached */
 
+/* Of each what the machine sees and what it takes, and what else its config says of it. */
+static json_t *describe_disks(const IngotManifest *manifest, const json_t *config)
+{
+    json_t *disks = json_array();
+    for (guint i = 0; i < manifest->disks->len; i++) {
+        json_t *disk = json_deep_copy(ingot_config_disk(config, i));
+        json_object_set_new(disk, "stored", json_integer((json_int_t)ingot_manifest_disk(manifest, i)->disk.size));
+        json_array_append_new(disks, disk);
+    }
+    return disks;
+}
+
 static json_t *describe(const char *name, const IngotDescriptor *descriptor, const IngotManifest *manifest,
                         json_t *config, json_t *attached)
 {
     char digest[INGOT_DIGEST_TEXT_SIZE];
     ingot_digest_write_text(&descriptor->digest, digest);
-    json_t *all = json_pack("{s:s, s:s, s:I, s:O, s:O?, s:O}", "reference", name, "digest", digest, "stored",
-                            (json_int_t)ingot_manifest_stored(manifest), "config", config, "annotations",
-                            manifest->annotations, "attached", attached);
-    return all;
+    return json_pack("{s:s, s:s, s:I, s:o, s:O, s:O?, s:O}", "reference", name, "digest", digest, "stored",
+                     (json_int_t)ingot_manifest_stored(manifest), "disks", describe_disks(manifest, config), "config",
+                     config, "annotations", manifest->annotations, "attached", attached);
 }
 
 /* Of one that is damaged, null: the image is whole without it. */
@@ -117,7 +128,7 @@ json_t *show_of_registry(IngotReference *reference, GError **error)
                          : ingot_remote_get_blob(remote, reference->name, &manifest->config.digest, CONFIG_MAX, error);
     g_autoptr(json_t) config =
         text == NULL ? NULL : ingot_config_parse(g_bytes_get_data(text, NULL), g_bytes_get_size(text), what, error);
-    if (config == NULL) {
+    if (config == NULL || !ingot_config_fits(config, manifest, what, error)) {
         return NULL;
     }
     g_autoptr(GError) problem = NULL;
@@ -199,6 +210,18 @@ static void print_outputs(const json_t *outputs)
     line("outputs", list->len == 0 ? NULL : list->str);
 }
 
+/* One is told by its size; of several, what each of them takes as well. */
+static void print_disks(const json_t *disks)
+{
+    for (size_t i = 0; i < json_array_size(disks); i++) {
+        const json_t *disk = json_array_get(disks, i);
+        g_autofree char *size = ingot_text_size((guint64)json_integer_value(json_object_get(disk, "size")));
+        g_autofree char *stored = ingot_text_size((guint64)json_integer_value(json_object_get(disk, "stored")));
+        g_autofree char *both = g_strdup_printf("%s (%s stored)", size, stored);
+        line(i == 0 ? "disk" : "", json_array_size(disks) == 1 ? size : both);
+    }
+}
+
 /* What registries say of it, and of a base that it stands on. */
 static void print_said(const json_t *all)
 {
@@ -215,8 +238,6 @@ static void print_said(const json_t *all)
 void show_print(const json_t *all)
 {
     const json_t *config = json_object_get(all, "config");
-    const json_t *size = json_object_get(json_object_get(config, "disk"), "size");
-    g_autofree char *disk = ingot_text_size((guint64)json_integer_value(size));
     g_autofree char *stored = ingot_text_size((guint64)json_integer_value(json_object_get(all, "stored")));
     const char *release = get(config, "os", "version"); /* a rolling system has none */
     g_autofree char *os = get(config, "os", "id") == NULL
@@ -229,7 +250,7 @@ void show_print(const json_t *all)
     line("created", get(config, "created", NULL));
     line("os", os);
     line("architecture", get(config, "architecture", NULL));
-    line("disk", disk);
+    print_disks(json_object_get(all, "disks"));
     line("stored", stored);
     line("recipe", get(config, "recipe", "name"));
     line("commit", get(config, "git", "commit"));
