@@ -37,10 +37,12 @@ static void deploy_setup(gpointer data)
 static char **deploy_environment(const Deployment *deployment)
 {
     char **environment = g_get_environ();
+    g_autofree char *disks = g_strjoinv("\n", deployment->disks);
     environment = g_environ_setenv(environment, "INGOT_REF", deployment->reference, TRUE);
     environment = g_environ_setenv(environment, "INGOT_DIGEST", deployment->digest, TRUE);
     environment = g_environ_setenv(environment, "INGOT_VERSION", deployment->version, TRUE);
-    return g_environ_setenv(environment, "INGOT_DISK", deployment->disk, TRUE);
+    environment = g_environ_setenv(environment, "INGOT_DISK", deployment->disks[0], TRUE);
+    return g_environ_setenv(environment, "INGOT_DISKS", disks, TRUE);
 }
 
 static gboolean deploy_start(const Deployment *deployment, GPid *pid, GError **error)

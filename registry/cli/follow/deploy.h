@@ -8,7 +8,8 @@
 
 typedef struct {
     const char *command; /* for sh */
-    const char *reference, *digest, *version, *disk;
+    const char *reference, *digest, *version;
+    char **disks;                   /* paths: one at least */
     const char *note, *marker;      /* once the command ended well, its shell puts the digest in the note, which then
                                        becomes the marker, and lasts */
     int turn;                       /* an open file that the shell keeps open until then */

@@ -149,14 +149,13 @@ static IngotImage *follower_pull(Follower *follower, const IngotDigest *target, 
     g_autofree char *what = ingot_reference_to_text(exact);
     g_autoptr(IngotManifest) parts =
         ingot_manifest_parse(g_bytes_get_data(bytes, NULL), g_bytes_get_size(bytes), what, error);
-    if (parts == NULL || !ingot_manifest_has_one_disk(parts, what, error)) {
+    if (parts == NULL) {
         return NULL;
     }
     g_autoptr(IngotRemoteOptions) remote = ingot_remote_options_from_environment();
     const IngotPullOptions options = {.progress = ingot_command_progress(), .remote = remote};
     pulled_remove(follower->folder, follower->store, target, before);
-    if (!pulled_note(follower->folder, follower->store, exact, &ingot_manifest_disk(parts, 0)->disk.digest, target,
-                     error) ||
+    if (!pulled_note(follower->folder, follower->store, exact, parts, target, error) ||
         !pull_found(follower->store, exact, &options, error)) {
         return NULL;
     }
@@ -209,8 +208,8 @@ static gboolean follower_failed_with(const Follower *follower, const IngotDigest
     return follower->failures > 0 && ingot_digest_equal(&follower->failed, target);
 }
 
-static gboolean follower_run(Follower *follower, const IngotDigest *target, const char *version, const char *disk,
-                             int turn, GError **error)
+static gboolean follower_run(Follower *follower, const IngotDigest *target, const char *version, char **disks, int turn,
+                             GError **error)
 {
     g_autofree char *digest = ingot_digest_to_text(target), *channel = ingot_reference_to_text(follower->channel);
     g_autofree char *reference = g_strdup_printf("%s@%s", channel, digest);
@@ -219,7 +218,7 @@ static gboolean follower_run(Follower *follower, const IngotDigest *target, cons
                                    .reference = reference,
                                    .digest = digest,
                                    .version = version,
-                                   .disk = disk,
+                                   .disks = disks,
                                    .note = place_note(follower->place),
                                    .marker = place_marker(follower->place),
                                    .turn = turn,
@@ -259,8 +258,8 @@ static gboolean follower_deploy(Follower *follower, const IngotDigest *target, i
     }
     g_autoptr(IngotImage) image = follower_pull(follower, target, error);
     place_tidy(follower->place, target);
-    g_autofree char *disk = image == NULL ? NULL : place_disk(follower->place, image, target, error);
-    if (disk == NULL) {
+    g_auto(GStrv) disks = image == NULL ? NULL : place_disks(follower->place, image, target, error);
+    if (disks == NULL) {
         return FALSE;
     }
     follower->ready = *target;
@@ -274,7 +273,7 @@ static gboolean follower_deploy(Follower *follower, const IngotDigest *target, i
         *wait = MIN(*wait, still ? closed : SOON);
         return TRUE;
     }
-    return follower_run(follower, target, now.version == NULL ? version : now.version, disk, turn, error);
+    return follower_run(follower, target, now.version == NULL ? version : now.version, disks, turn, error);
 }
 
 /* --- the loop --- */
@@ -546,7 +545,8 @@ const IngotVerb verb_follow = {
     "On a move, a rollback too, only chunks that the store lacks are fetched; the disk is written as a raw file, and "
     "sh\n"
     "runs COMMAND with INGOT_REF, INGOT_DIGEST, INGOT_VERSION and INGOT_DISK, the path of that file, which is to be\n"
-    "read alone. The disk of before stays until the command has ended well. What ended well is not run again, however\n"
+    "read alone; INGOT_DISKS has the paths of all disks, one a line, where the image has several. The disks of before\n"
+    "stay until the command has ended well. What ended well is not run again, however\n"
     "the follower ends. An image is pulled outside of windows too. The result is reported to the registry. Where a\n"
     "channel's rollout goes in phases, the host waits for its own.\n\n"
     "Example:\n  ingot follow registry.example/team/web:prod --exec 'cp \"$INGOT_DISK\" /srv/web.raw && systemctl "

@@ -134,10 +134,16 @@ gboolean place_finish(const Place *place, const IngotDigest *digest, GError **er
            ingot_file_publish(-1, place->note, place->marker, error);
 }
 
+/* Of the file is this with DISK_SUFFIX, of the folder of several this alone. */
 static char *place_disk_name(const IngotDigest *digest)
 {
     g_autofree char *text = ingot_digest_to_text(digest);
-    return g_strconcat(DISK_PREFIX, strchr(text, ':') + 1, DISK_SUFFIX, NULL);
+    return g_strconcat(DISK_PREFIX, strchr(text, ':') + 1, NULL);
+}
+
+static gboolean place_is_of(const char *name, const char *disk)
+{
+    return disk != NULL && g_str_has_prefix(name, disk);
 }
 
 void place_tidy(const Place *place, const IngotDigest *target)
@@ -148,40 +154,84 @@ void place_tidy(const Place *place, const IngotDigest *target)
                     *before = place_done(place, &done, &since) ? place_disk_name(&done) : NULL;
     g_autoptr(GDir) folder = g_dir_open(place->folder, 0, NULL);
     for (const char *name; folder != NULL && (name = g_dir_read_name(folder)) != NULL;) {
-        if (g_str_has_prefix(name, DISK_PREFIX) && strcmp(name, own) != 0 && g_strcmp0(name, before) != 0) {
+        if (g_str_has_prefix(name, DISK_PREFIX) && !place_is_of(name, own) && !place_is_of(name, before)) {
             g_autofree char *path = g_build_filename(place->folder, name, NULL);
-            unlink(path);
+            ingot_file_remove_tree(path, NULL);
         }
     }
 }
 
-/* Under a name of its own until all of it is on the disk. */
-static gboolean place_write(const IngotImage *image, const char *part, const char *path, GError **error)
+/* Flushed, and to be read alone: a name can be given to it. -1: an error; close it. */
+static int place_write(const IngotImage *image, IngotDisk *disk, const char *path, GError **error)
 {
-    g_autoptr(IngotDisk) disk = ingot_image_only_disk(image, error);
     const IngotFormatInput input = {.disk = disk, .config = image->config, .name = image->entry->name};
+    if (!ingot_format_export(&format_raw, &input, path, ingot_command_progress(), error)) {
+        return -1;
+    }
+    g_auto(IngotFd) fd = ingot_file_open(path, O_RDONLY, 0, error);
+    if (fd >= 0 && (fchmod(fd, 0444) != 0 || fsync(fd) != 0)) {
+        ingot_error_set_errno(error, errno, "%s", path);
+        return -1;
+    }
+    return g_steal_fd(&fd);
+}
+
+static char *place_nth(const char *folder, guint number)
+{
+    g_autofree char *name = g_strdup_printf("%u" DISK_SUFFIX, number);
+    return g_build_filename(folder, name, NULL);
+}
+
+/* The folder of several. */
+static int place_write_all(const IngotImage *image, IngotDisk *disk, const char *path, GError **error)
+{
+    if (!ingot_file_make_folder(path, error)) {
+        return -1;
+    }
+    for (guint i = 0; i < ingot_disk_count(disk); i++) {
+        g_autofree char *file = place_nth(path, i);
+        g_auto(IngotFd) fd = place_write(image, ingot_disk_member(disk, i), file, error);
+        if (fd < 0) {
+            return -1;
+        }
+    }
+    return ingot_file_open(path, O_RDONLY | O_DIRECTORY, 0, error);
+}
+
+/* Under a name of its own until all of it is on the disk. */
+static gboolean place_make(const Place *place, const IngotImage *image, const char *path, GError **error)
+{
+    g_autoptr(IngotDisk) disk = ingot_image_disk(image, error);
+    g_autofree char *part = g_build_filename(place->folder, DISK_PREFIX "part", NULL);
     IngotProgress *progress = ingot_command_progress();
-    if (disk == NULL) {
+    if (disk == NULL || !ingot_file_remove_tree(part, error)) { /* of a follower that was killed */
         return FALSE;
     }
-    unlink(part); /* of a follower that was killed */
     ingot_progress_begin(progress, ingot_image_size(image), "write %s", path);
-    if (!ingot_format_export(&format_raw, &input, part, progress, error)) {
+    g_auto(IngotFd) fd =
+        ingot_disk_count(disk) == 1 ? place_write(image, disk, part, error) : place_write_all(image, disk, part, error);
+    if (fd < 0) {
         return FALSE;
     }
     ingot_progress_end(progress, NULL);
     ingot_image_remember(image, disk);
-    g_auto(IngotFd) fd = ingot_file_open(part, O_RDONLY, 0, error);
-    return fd >= 0 && (fchmod(fd, 0444) == 0 || ingot_error_set_errno(error, errno, "%s", part)) &&
-           ingot_file_publish(fd, part, path, error);
+    return ingot_file_publish(fd, part, path, error);
 }
 
-char *place_disk(const Place *place, const IngotImage *image, const IngotDigest *digest, GError **error)
+char **place_disks(const Place *place, const IngotImage *image, const IngotDigest *digest, GError **error)
 {
-    g_autofree char *name = place_disk_name(digest), *path = g_build_filename(place->folder, name, NULL);
-    g_autofree char *part = g_build_filename(place->folder, DISK_PREFIX "part", NULL);
-    return g_file_test(path, G_FILE_TEST_EXISTS) || place_write(image, part, path, error) ? g_steal_pointer(&path)
-                                                                                          : NULL;
+    g_autofree char *name = place_disk_name(digest);
+    guint count = image->disks->len;
+    g_autofree char *file = g_strconcat(name, count == 1 ? DISK_SUFFIX : "", NULL);
+    g_autofree char *path = g_build_filename(place->folder, file, NULL);
+    if (!g_file_test(path, G_FILE_TEST_EXISTS) && !place_make(place, image, path, error)) {
+        return NULL;
+    }
+    char **paths = g_new0(char *, count + 1);
+    for (guint i = 0; i < count; i++) {
+        paths[i] = count == 1 ? g_strdup(path) : place_nth(path, i);
+    }
+    return paths;
 }
 
 int place_take_turn(const Place *place, GError **error)

@@ -1,11 +1,11 @@
-/* A follower's folder: the disk that its command is given, and what the command has done.
+/* A follower's folder: the disks that its command is given, and what the command has done.
  *
  * Invariants: one follower has the folder at a time. DONE holds the digest of the last image for which the command
  * ended well. BEGUN is there from before a command starts until it has ended well: by then it holds the digest alone,
  * and takes DONE's name. So while BEGUN is there nobody knows what stands on the host, whatever DONE says. The
- * command's own shell does that, so a follower that is killed while the command ends finds it all the same. A disk has
- * its name when it is whole and flushed; the one of DONE stays until another is done. Disks go only while the turn is
- * held: a command may read its own until it ends. */
+ * command's own shell does that, so a follower that is killed while the command ends finds it all the same. A disk, or
+ * the folder of an image's several, has its name when it is whole and flushed; the one of DONE stays until another is
+ * done. Disks go only while the turn is held: a command may read its own until it ends. */
 #pragma once
 
 #include <ingot/digest.h>
@@ -41,8 +41,8 @@ const char *place_note(const Place *place);
 
 /* Removes all disks but the target's and DONE's, with what a follower that was killed has left of one. */
 void place_tidy(const Place *place, const IngotDigest *target);
-/* The image's disk as a raw file, which may be read alone. Its path; free it. */
-char *place_disk(const Place *place, const IngotImage *image, const IngotDigest *digest, GError **error);
+/* The image's disks as raw files, which may be read alone. Their paths, in order; free them with g_strfreev. */
+char **place_disks(const Place *place, const IngotImage *image, const IngotDigest *digest, GError **error);
 
 /* An open file whose lock (flock) a running command holds: the follower of before may have been killed, and its command
  * not. Waits until nobody holds it, and takes it. -1: INTERRUPTED, or an error. Close it. */

@@ -8,7 +8,7 @@
 #include "store/blobs.h"
 
 #define PREFIX "image-"
-#define NOTE_MAX 4096u
+#define NOTE_MAX 8192u
 
 static char *note_name(const IngotDigest *target)
 {
@@ -16,7 +16,7 @@ static char *note_name(const IngotDigest *target)
     return g_strconcat(PREFIX, strchr(text, ':') + 1, NULL);
 }
 
-gboolean pulled_note(const char *folder, IngotStore *store, const IngotReference *image, const IngotDigest *disk,
+gboolean pulled_note(const char *folder, IngotStore *store, const IngotReference *image, const IngotManifest *parts,
                      const IngotDigest *target, GError **error)
 {
     g_autofree char *note = note_name(target), *path = g_build_filename(folder, note, NULL);
@@ -24,20 +24,31 @@ gboolean pulled_note(const char *folder, IngotStore *store, const IngotReference
         return TRUE;
     }
     g_autoptr(IngotStoreEntry) entry = ingot_store_find(store, image, NULL);
-    g_autofree char *disk_text = ingot_digest_to_text(disk), *text = g_strconcat(image->digest, " ", disk_text, NULL);
-    return entry != NULL || ingot_file_replace(path, text, strlen(text), 0644, error);
+    g_autoptr(GString) text = g_string_new(image->digest);
+    for (guint i = 0; i < parts->disks->len; i++) {
+        char disk[INGOT_DIGEST_TEXT_SIZE];
+        ingot_digest_write_text(&ingot_manifest_disk(parts, i)->disk.digest, disk);
+        g_string_append_printf(text, " %s", disk);
+    }
+    return entry != NULL || ingot_file_replace(path, text->str, text->len, 0644, error);
 }
 
-/* FALSE: it can't be read. */
-static gboolean note_read(const char *path, IngotDigest *image, IngotDigest *disk)
+/* The image, and GArray of IngotDigest: its disks. NULL: it can't be read. */
+static GArray *note_read(const char *path, IngotDigest *image)
 {
     g_autoptr(GBytes) bytes = ingot_file_read_regular(path, NOTE_MAX, NULL);
     gsize size = 0;
     const char *data = bytes == NULL ? "" : g_bytes_get_data(bytes, &size);
     g_autofree char *text = g_strndup(data, size);
     g_auto(GStrv) words = g_strsplit(text, " ", -1);
-    return g_strv_length(words) == 2 && ingot_digest_parse(words[0], image, NULL) &&
-           ingot_digest_parse(words[1], disk, NULL);
+    g_autoptr(GArray) disks = g_array_new(FALSE, FALSE, sizeof(IngotDigest));
+    gboolean ok = words[0] != NULL && ingot_digest_parse(words[0], image, NULL);
+    for (guint i = 1; ok && words[i] != NULL; i++) {
+        IngotDigest disk;
+        ok = ingot_digest_parse(words[i], &disk, NULL);
+        g_array_append_val(disks, disk);
+    }
+    return ok && disks->len > 0 ? g_steal_pointer(&disks) : NULL;
 }
 
 static const IngotStoreEntry *find_image(GPtrArray *entries, const IngotDigest *image)
@@ -54,8 +65,9 @@ static const IngotStoreEntry *find_image(GPtrArray *entries, const IngotDigest *
 /* One that has a name, another channel's, say, may lose it later: its note stays. */
 static gboolean remove_one(IngotStore *store, const char *path, GError **error)
 {
-    IngotDigest image, disk;
-    if (!note_read(path, &image, &disk)) {
+    IngotDigest image;
+    g_autoptr(GArray) disks = note_read(path, &image);
+    if (disks == NULL) {
         unlink(path);
         return TRUE;
     }
@@ -69,7 +81,9 @@ static gboolean remove_one(IngotStore *store, const char *path, GError **error)
         return FALSE;
     }
     if (find_image(named, &image) == NULL) {
-        ingot_store_drop_partial(store, &disk);
+        for (guint i = 0; i < disks->len; i++) {
+            ingot_store_drop_partial(store, &g_array_index(disks, IngotDigest, i));
+        }
         unlink(path);
     }
     return TRUE;

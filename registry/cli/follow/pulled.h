@@ -8,8 +8,8 @@
 #include <ingot/store.h>
 
 /* Notes that the image (image->digest: its manifest's), which target stands for, is pulled by this follower, with the
- * disk that it has. One that the store has already is not. */
-gboolean pulled_note(const char *folder, IngotStore *store, const IngotReference *image, const IngotDigest *disk,
+ * disks that it has. One that the store has already is not. */
+gboolean pulled_note(const char *folder, IngotStore *store, const IngotReference *image, const IngotManifest *parts,
                      const IngotDigest *target, GError **error);
 /* Removes those from the store that have lost their name, or were never pulled to their end, but for the two that are
  * needed. done may be NULL. What can't be removed now is tried for again with the next image. */

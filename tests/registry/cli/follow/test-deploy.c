@@ -85,7 +85,7 @@ static gboolean deploy(Case *its, const char *command, int grace, int *status, G
                                    .reference = "here/web:prod@sha256:12",
                                    .digest = "sha256:12",
                                    .version = "1.0.0",
-                                   .disk = "/disk.raw",
+                                   .disks = (char *[]){"/a b/0.raw", "/a b/1.raw", NULL},
                                    .note = its->note,
                                    .marker = its->marker,
                                    .turn = turn,
@@ -140,7 +140,9 @@ static void what_ends_well_is_marked(void **state)
     int status;
     assert_true(deploy(its,
                        "[ \"$INGOT_REF $INGOT_DIGEST $INGOT_VERSION $INGOT_DISK\" = "
-                       "'here/web:prod@sha256:12 sha256:12 1.0.0 /disk.raw' ]",
+                       "'here/web:prod@sha256:12 sha256:12 1.0.0 /a b/0.raw' ] && "
+                       "printf '%s\\n' \"$INGOT_DISKS\" | { read -r a && read -r b && ! read -r c && "
+                       "[ \"$a,$b\" = '/a b/0.raw,/a b/1.raw' ]; }",
                        LONG_ENOUGH, &status, NULL));
     assert_int_equal(status, 0);
     assert_true(is_marked(its));
