@@ -93,9 +93,11 @@ url=$(member upload_path) callback=$(member callback)
 [[ $callback = "$at/api/v2/box/team/db/version/2.0.0/provider/libvirt/amd64/upload/direct/"* ]] || fail "callback: $callback"
 expect 422 PUT "${callback#"$at"}"
 put "$TMP/v1.box" "$url"
-{ [ "$STATUS" = 422 ] && grep -q 'checksum' "$TMP/body"; } || fail "another box than was told: $STATUS $(cat "$TMP/body")"
-put "$TMP/qemu.box" "$url" -H 'Transfer-Encoding: chunked'
-[ "$STATUS" = 422 ] || fail "a box for another provider: $STATUS $(cat "$TMP/body")"
+[ "$STATUS" = 200 ] || fail "a direct upload: $STATUS $(cat "$TMP/body")"
+expect 422 PUT "${callback#"$at"}"
+grep -q 'checksum' "$TMP/body" || fail "another box than was told: $(cat "$TMP/body")"
+expect 422 PUT /api/v2/box/team/db/version/2.0.0/release
+grep -q 'checksum' "$TMP/body" || fail "another box than was told: $(cat "$TMP/body")"
 put "$TMP/v2.box" "$url"
 [ "$STATUS" = 200 ] || fail "a direct upload: $STATUS $(cat "$TMP/body")"
 expect 200 PUT "${callback#"$at"}"
@@ -103,6 +105,9 @@ has 'a["name"] == "libvirt" and a["architecture"] == "amd64" and a["download_url
 expect 422 PUT /api/v2/box/team/db/version/2.0.0/release
 expect 200 GET $provider/libvirt/i386/upload/direct
 url=$(member upload_path) callback=$(member callback)
+put "$TMP/qemu.box" "$url" -H 'Transfer-Encoding: chunked'
+expect 422 PUT "${callback#"$at"}"
+grep -q 'it is for qemu' "$TMP/body" || fail "a box for another provider: $(cat "$TMP/body")"
 put "$TMP/v1.box" "$url"
 [ "$STATUS" = 200 ] || fail "a second architecture: $STATUS $(cat "$TMP/body")"
 expect 200 PUT "${callback#"$at"}"
@@ -123,3 +128,53 @@ done <"$TMP/urls"
 curl -sf -H "Authorization: Bearer $alice" -H 'Accept: application/vnd.oci.image.index.v1+json' "$at/v2/team/db/manifests/2.0.0" >"$TMP/body"
 has '[m["platform"]["architecture"] for m in a["manifests"]] == ["amd64", "i386", "amd64"]'
 ok "direct uploads of several architectures become an index, to which a released version may get more"
+
+# --- the real clients ---
+publish() { VAGRANT_SERVER_URL=$at VAGRANT_CLOUD_TOKEN=$alice vagrant cloud publish --force "$@" >"$TMP/out" 2>&1; }
+publish --release --no-direct-upload --version-description first --short-description "a site" team/site 1.0.0 libvirt "$TMP/v1.box" || fail "vagrant cloud publish: $(cat "$TMP/out")"
+publish --release team/site 1.1.0 libvirt "$TMP/v2.box" || fail "vagrant cloud publish, directly: $(cat "$TMP/out")"
+! publish --release team/site 1.2.0 libvirt "$TMP/half.box" || fail "half a box was published"
+grep -q 'team/site 1.2.0' "$TMP/out" || fail "Vagrant does not say why: $(cat "$TMP/out")"
+box_catalogue "$at/team/site" -H "Authorization: Bearer $alice" >"$TMP/body"
+has '[(v["version"], v.get("description_markdown")) for v in a["versions"]] == [("1.1.0", None), ("1.0.0", "first")] and a["short_description"] == "a site"'
+VAGRANT_SERVER_URL=$at VAGRANT_CLOUD_TOKEN=$alice vagrant box add --provider libvirt team/site >"$TMP/out" 2>&1 || fail "box add: $(cat "$TMP/out")"
+qemu-img compare -q "$(find "$VAGRANT_HOME/boxes" -name box.img)" "$TMP/v2.raw" || fail "Vagrant has another disk"
+ok "vagrant cloud publish, both ways, and what it published is added"
+
+PATH=$PATH:/usr/sbin
+if command -v packer >/dev/null; then
+    cat >"$TMP/packer.json" <<JSON
+{"builders": [{"type": "null", "communicator": "none"}],
+ "post-processors": [[{"type": "artifice", "files": ["$TMP/packer.box"]},
+  {"type": "vagrant-cloud", "vagrant_cloud_url": "$at/api/v1", "access_token": "$alice", "box_tag": "team/site", "version": "2.0.0", "version_description": "by Packer"}]]}
+JSON
+    gzip -c "$TMP/v2.box" >"$TMP/packer.box"
+    PACKER_CONFIG_DIR=$TMP CHECKPOINT_DISABLE=1 PACKER_CACHE_DIR=$TMP/packer_cache packer build "$TMP/packer.json" >"$TMP/out" 2>&1 || fail "packer: $(cat "$TMP/out")"
+    box_catalogue "$at/team/site" -H "Authorization: Bearer $alice" >"$TMP/body"
+    has '[v["version"] for v in a["versions"]] == ["2.0.0", "1.1.0", "1.0.0"] and a["versions"][0]["description_markdown"] == "by Packer"'
+    ok "Packer's post-processor vagrant-cloud uploads and releases a box"
+fi
+
+# --- a server that ends in the middle ---
+AT_REST=$TMP/registry/box-uploads
+expect 200 POST /api/v1/boxes '{"username": "team", "name": "late"}'
+expect 200 POST /api/v1/box/team/late/versions '{"version": "1.0.0"}'
+for provider in libvirt qemu; do
+    expect 200 POST /api/v1/box/team/late/version/1.0.0/providers "{\"provider\": {\"name\": \"$provider\"}}"
+    expect 200 GET /api/v1/box/team/late/version/1.0.0/provider/$provider/upload/direct
+    eval "$provider=\$(member upload_path)"
+done
+# shellcheck disable=SC2154
+put "$TMP/v2.box" "$libvirt"
+# shellcheck disable=SC2154
+put "$TMP/qemu.box" "$qemu"
+kill -9 "$SERVER"
+wait "$SERVER" 2>/dev/null || true
+touch "$AT_REST/0123456789abcdef0123456789abcdef" "$AT_REST/00000000000000000000000000000000.part"
+start_ingotd
+at=http://$REGISTRY
+expect 200 PUT /api/v1/box/team/late/version/1.0.0/release
+has '[p["name"] for p in a["providers"]] == ["libvirt", "qemu"]'
+[ -z "$(ls "$AT_REST")" ] || fail "files are left: $(ls "$AT_REST")"
+curl -sf -H "Authorization: Bearer $alice" "$at/v2/team/late/tags/list" | grep -q '"tags":\["1.0.0"\]' || fail "tags: $(curl -s -H "Authorization: Bearer $alice" "$at/v2/team/late/tags/list")"
+ok "what came before a server was killed is taken in by the next one, and released"

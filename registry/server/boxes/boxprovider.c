@@ -225,8 +225,9 @@ enum MHD_Result box_provider_change(Request *request, const BoxCall *call, const
 
 static char *upload_path(const BoxPath *path, const char *id)
 {
-    return g_strdup_printf("/box-uploads/%s/%s/version/%s/provider/%s/%s", id, path->name, path->version,
-                           path->provider, path->architecture);
+    return g_strdup_printf("/box-uploads/%s/%s/version/%s/provider/%s/%s/%s", id, path->name, path->version,
+                           path->provider, path->architecture,
+                           path->kind == BOX_PATH_DIRECT ? "upload/direct" : "upload");
 }
 
 static gboolean begin_upload(Request *request, const BoxPath *path, const char *id, GError **error)

@@ -9,11 +9,11 @@
 #include "base/text.h"
 #include "server/auth/access.h"
 #include "server/boxes/boxapi.h"
+#include "server/boxes/boxbody.h"
 #include "server/boxes/boxes.h"
 #include "server/boxes/boxprovider.h"
 #include "server/boxes/boxqueue.h"
 #include "server/boxes/boxrelease.h"
-#include "server/channel/doors.h"
 #include "server/http/intake.h"
 #include "server/server.h"
 #include "server/views/pass.h"
@@ -29,7 +29,8 @@ typedef struct {
     GChecksum *sum; /* of the kind that its provider told; NULL: it told none */
     char *expected; /* hex, in small letters */
     gboolean whole; /* its file is, and waits to be taken in */
-    gint64 until;   /* monotonic: the answer waits for that */
+    gboolean refused;
+    gint64 until; /* monotonic: the answer waits for that */
     BoxFiles *files;
 } Upload;
 
@@ -71,7 +72,7 @@ static enum MHD_Result upload_check(Request *request, const RouteMatch *match)
     upload->id = slash == NULL ? NULL : g_strndup(match->reference, (gsize)(slash - match->reference));
     upload->path = slash == NULL ? NULL : box_path_parse(slash + 1, &error);
     return upload->path != NULL && boxfiles_is_id(upload->id) && upload->path->architecture != NULL &&
-                   upload->path->kind == BOX_PATH_PROVIDER
+                   (upload->path->kind == BOX_PATH_UPLOAD || upload->path->kind == BOX_PATH_DIRECT)
                ? MHD_YES
                : box_refuse(request, MHD_HTTP_NOT_FOUND, "no such upload");
 }
@@ -165,22 +166,39 @@ static gboolean check_sum(Upload *upload, GError **error)
     return FALSE;
 }
 
+static gboolean note(Request *request, const Upload *upload, const json_t *members, GError **error)
+{
+    const StorageActor actor = box_actor(request);
+    const BoxProviderKey key = key_of(upload);
+    return box_change_upload(request->server->storage, &actor, upload->path->name, &key, upload->id, members, error);
+}
+
 /* All has come: from now on the box is taken in, whoever waits. */
 static gboolean hand_on(Request *request, Upload *upload, GError **error)
 {
-    const StorageActor actor = channel_door_actor(request, NULL);
-    const BoxProviderKey key = key_of(upload);
+    const StorageActor actor = box_actor(request);
+    const BoxUploaded uploaded = {
+        .name = upload->path->name, .user = actor.name, .key = key_of(upload), .upload = upload->id};
     g_autoptr(json_t) came = ingot_json_pack("{s:b, s:n, s:n}", "came", 1, "problem", "image");
-    if (!check_sum(upload, error) ||
-        !storage_has_quota(request->server->storage, upload->path->name, upload->size, error) ||
+    if (!storage_has_quota(request->server->storage, upload->path->name, upload->size, error) ||
         !boxfiles_end(upload->files, upload->id, upload->fd, error)) {
         return FALSE;
     }
     upload->whole = TRUE;
-    upload->until = g_get_monotonic_time() + BOX_WAIT;
-    const BoxUploaded uploaded = {.name = upload->path->name, .user = actor.name, .key = key, .upload = upload->id};
-    return box_change_upload(request->server->storage, &actor, upload->path->name, &key, upload->id, came, error) &&
-           boxqueue_add(request->server->boxes->queue, &uploaded, error);
+    upload->until = upload->path->kind == BOX_PATH_DIRECT ? 0 : g_get_monotonic_time() + BOX_WAIT;
+    return note(request, upload, came, error) && boxqueue_add(request->server->boxes->queue, &uploaded, error);
+}
+
+/* A box that is not what its provider told is noted as one that can't be taken in is. */
+static gboolean end_body(Request *request, Upload *upload, GError **error)
+{
+    g_autoptr(GError) problem = NULL;
+    if (check_sum(upload, &problem)) {
+        return hand_on(request, upload, error);
+    }
+    g_autoptr(json_t) members = ingot_json_pack("{s:s}", "problem", problem->message);
+    upload->refused = TRUE;
+    return note(request, upload, members, error);
 }
 
 /* Whether the box is still being taken in, for which the request waits. */
@@ -201,7 +219,7 @@ static Pool upload_move(Request *request, const RouteMatch *match)
     intake_store(request); /* its last bytes */
     if (request->failure != NULL) {
         box_fail(request, request->failure);
-    } else if (!upload->whole && !hand_on(request, upload, &error)) {
+    } else if (!upload->whole && !upload->refused && !end_body(request, upload, &error)) {
         box_fail(request, error);
     } else if (g_get_monotonic_time() < upload->until && is_coming(request, upload)) {
         request_again(request, BOX_LOOK);
@@ -209,6 +227,7 @@ static Pool upload_move(Request *request, const RouteMatch *match)
     return POOL_WRITE;
 }
 
+/* Clients show nothing of what is said here but the status: of a direct upload its callback tells what is wrong. */
 static enum MHD_Result upload_answer(Request *request, const RouteMatch *match)
 {
     const Upload *upload = request->kept;
@@ -217,8 +236,9 @@ static enum MHD_Result upload_answer(Request *request, const RouteMatch *match)
         storage_record(request->server->storage, BOX_PROVIDER_RECORD, upload->path->name, key, NULL);
     const char *problem = json_string_value(json_object_get(body, "problem"));
     (void)match;
-    return problem != NULL ? box_refuse(request, MHD_HTTP_UNPROCESSABLE_CONTENT, "%s", problem)
-                           : request_answer(request, MHD_HTTP_OK, "application/json", "{}", 2, NULL);
+    return problem != NULL && upload->path->kind != BOX_PATH_DIRECT
+               ? box_refuse(request, MHD_HTTP_UNPROCESSABLE_CONTENT, "%s", problem)
+               : request_answer(request, MHD_HTTP_OK, "application/json", "{}", 2, NULL);
 }
 
 const Route box_upload_routes[] = {
