@@ -18,6 +18,8 @@
 #include "transfer/allowed.h"
 #include "transfer/pull.h"
 
+#define ARCHITECTURE "amd64" /* of the machines that are built */
+
 /* What names the image: the recipe's reference, or what its parent recipe has given. */
 static const char *from_name(const SourceContext *context, const json_t *source, GError **error)
 {
@@ -40,7 +42,10 @@ static IngotReference *from_parse(const SourceContext *context, const json_t *so
 static char *from_ask_registry(IngotReference *reference, GError **error)
 {
     IngotDescriptor manifest;
-    g_autoptr(IngotRemote) remote = environment_remote(reference->host, error);
+    g_autoptr(IngotRemoteOptions) found = ingot_remote_options_from_environment();
+    IngotRemoteOptions own = *found;
+    own.architecture = ARCHITECTURE;
+    g_autoptr(IngotRemote) remote = ingot_remote_new(reference->host, &own, error);
     g_autoptr(GBytes) bytes =
         remote == NULL ? NULL : ingot_transfer_image_manifest(remote, reference, &manifest, error);
     return bytes == NULL ? NULL : ingot_digest_to_text(&manifest.digest);
@@ -244,6 +249,7 @@ static IngotRemoteOptions *from_options(const FromImage *from)
     g_autoptr(IngotRemoteOptions) found = ingot_remote_options_from_environment();
     IngotRemoteOptions own = *found;
     own.policy = from->given ? NULL : found->policy;
+    own.architecture = ARCHITECTURE;
     return ingot_remote_options_copy(&own);
 }
 

@@ -36,11 +36,15 @@ typedef struct {
     /* A file as containers-policy.json(5): which images may be pulled and used, by their names, and which keys must
      * have signed them. Where it can't be read, none may. NULL: all may. */
     const char *policy;
-    gpointer reserved[7]; /* NULL */
+    /* Where a name stands for images of several architectures (an OCI index), which of them is meant: "amd64", "arm64",
+     * "riscv64", or what uname calls it. NULL: this machine's; a single image is taken whatever its own is. Where it is
+     * given, an image of another is NOT_FOUND. */
+    const char *architecture;
+    gpointer reserved[6]; /* NULL */
 } IngotRemoteOptions;
 
 /* What a program of Ingot's does: as $INGOT_CA, $INGOT_PLAIN_HTTP, $INGOT_TOKEN, $INGOT_TOKEN_HOST, $INGOT_TIMEOUT,
- * $INGOT_ALLOW_REVOKED (1) and the variables of proxies say, by the policy of $INGOT_POLICY, or else of the XDG
+ * $INGOT_ALLOW_REVOKED (1), $INGOT_ARCH and the variables of proxies say, by the policy of $INGOT_POLICY, or else of the XDG
  * configuration folder or /etc (containers/policy.json, where it is there), with the logins of $REGISTRY_AUTH_FILE, or
  * else of $XDG_RUNTIME_DIR and the XDG configuration folder (containers/auth.json), and of $DOCKER_CONFIG or ~/.docker
  * (config.json). No other function of the library reads the environment. Free it with ingot_remote_options_free. */

@@ -35,7 +35,7 @@ GBytes *ingot_transfer_manifest(IngotRemote *remote, IngotReference *reference, 
                                 GError **error);
 
 /* The same of an image: where the reference names an OCI index (or docker's list of manifests), of the one in it for
- * linux/amd64. NOT_FOUND lists what an index without one has. */
+ * linux and the architecture that the remote's options ask for. NOT_FOUND lists what an index without one has. */
 GBytes *ingot_transfer_image_manifest(IngotRemote *remote, IngotReference *reference, IngotDescriptor *out,
                                       GError **error);
 

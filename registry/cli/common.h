@@ -57,6 +57,12 @@ typedef struct {
         "policy", 0, 0, G_OPTION_ARG_FILENAME, &(policy), "which images may be used, signed by whom (policy.json)",    \
             "FILE"                                                                                                     \
     }
+/* --arch of the same verbs: sets a text, which is for environment_use_architecture. */
+#define CLI_ARCH_OPTION(architecture)                                                                                  \
+    {                                                                                                                  \
+        "arch", 0, 0, G_OPTION_ARG_STRING, &(architecture),                                                            \
+            "of a name that stands for images of several architectures, the one for this (this machine's)", "ARCH"     \
+    }
 /* The options of the environment, and --allow-revoked. */
 IngotRemoteOptions *cli_remote_options(gboolean allow);
 void cli_output_clear(CliOutput *output);

@@ -13,14 +13,15 @@ G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(CliOutput, cli_output_clear)
 static gboolean run(int argc, char **argv, GError **error)
 {
     g_auto(CliOutput) output = {0};
-    g_autofree char *when = NULL, *policy = NULL;
+    g_autofree char *when = NULL, *policy = NULL, *architecture = NULL;
     gboolean allow = FALSE;
-    const GOptionEntry entries[] = {CLI_OUTPUT_OPTIONS(output), CLI_PULL_OPTION(when), CLI_ALLOW_OPTION(allow),
-                                    CLI_POLICY_OPTION(policy), G_OPTION_ENTRY_NULL};
+    const GOptionEntry entries[] = {CLI_OUTPUT_OPTIONS(output), CLI_PULL_OPTION(when),         CLI_ALLOW_OPTION(allow),
+                                    CLI_POLICY_OPTION(policy),  CLI_ARCH_OPTION(architecture), G_OPTION_ENTRY_NULL};
     if (!ingot_command_options(&verb_export, entries, 1, 1, &argc, &argv, error)) {
         return FALSE;
     }
     environment_use_policy(policy);
+    environment_use_architecture(architecture);
     if (output.path == NULL) {
         g_set_error(error, INGOT_ERROR, INGOT_ERROR_INVALID,
                     "--output FILE is missing; `ingot export --help` tells more");

@@ -7,6 +7,7 @@
 #include "cli/verbs.h"
 #include "remote/environment.h"
 #include "transfer/allowed.h"
+#include "transfer/platform.h"
 
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(CliOutput, cli_output_clear)
 
@@ -16,7 +17,9 @@ static gboolean write_output(IngotStore *store, const char *name, const IngotDig
     g_autofree char *text = ingot_digest_to_text(digest);
     g_autoptr(IngotReference) exact = ingot_reference_new(NULL, name, NULL, text);
     g_autoptr(IngotImage) image = ingot_store_image(store, exact, error);
-    return image != NULL && cli_output_write(output, image, format, error);
+    g_autoptr(IngotRemoteOptions) options = cli_remote_options(TRUE);
+    return image != NULL && platform_check(image->config, options, name, error) &&
+           cli_output_write(output, image, format, error);
 }
 
 /* From its registry, or, where the name has no host, what the store has. *name: what the store calls it. */
@@ -44,14 +47,15 @@ static gboolean get_image(IngotStore *store, IngotReference *reference, gboolean
 static gboolean run(int argc, char **argv, GError **error)
 {
     g_auto(CliOutput) output = {0};
-    g_autofree char *policy = NULL;
+    g_autofree char *policy = NULL, *architecture = NULL;
     gboolean allow = FALSE;
     const GOptionEntry entries[] = {CLI_OUTPUT_OPTIONS(output), CLI_ALLOW_OPTION(allow), CLI_POLICY_OPTION(policy),
-                                    G_OPTION_ENTRY_NULL};
+                                    CLI_ARCH_OPTION(architecture), G_OPTION_ENTRY_NULL};
     if (!ingot_command_options(&verb_pull, entries, 1, 1, &argc, &argv, error)) {
         return FALSE;
     }
     environment_use_policy(policy);
+    environment_use_architecture(architecture);
     const IngotFormat *format = cli_output_format(&output, error);
     g_autoptr(IngotReference) reference = format == NULL ? NULL : ingot_reference_parse(argv[1], error);
     if (reference == NULL) {

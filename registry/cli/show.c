@@ -11,10 +11,12 @@
 #include "cli/common.h"
 #include "cli/evidence.h"
 #include "cli/verbs.h"
+#include "remote/environment.h"
 #include "store/attached.h"
 #include "store/standing.h"
 #include "transfer/allowed.h"
 #include "transfer/asks.h"
+#include "transfer/platform.h"
 
 #define CONFIG_MAX (16u << 20) /* bytes */
 #define EVIDENCE_MOST 100u     /* attachments of a registry that are read */
@@ -67,7 +69,12 @@ static json_int_t count_chunks(const IngotImage *image)
 static json_t *show_local(const IngotReference *reference, GError **error)
 {
     g_autoptr(IngotStore) store = cli_store_to_read();
+    g_autoptr(IngotRemoteOptions) options = cli_remote_options(TRUE);
+    g_autofree char *what = ingot_reference_to_text(reference);
     g_autoptr(IngotImage) image = ingot_store_image(store, reference, error);
+    if (image == NULL || !platform_check(image->config, options, what, error)) {
+        return NULL;
+    }
     g_autoptr(GPtrArray) found = image == NULL ? NULL : ingot_store_attachments(store, &image->entry->manifest, error);
     if (found == NULL) {
         return NULL;
@@ -128,7 +135,8 @@ json_t *show_of_registry(IngotReference *reference, GError **error)
                          : ingot_remote_get_blob(remote, reference->name, &manifest->config.digest, CONFIG_MAX, error);
     g_autoptr(json_t) config =
         text == NULL ? NULL : ingot_config_parse(g_bytes_get_data(text, NULL), g_bytes_get_size(text), what, error);
-    if (config == NULL || !ingot_config_fits(config, manifest, what, error)) {
+    if (config == NULL || !ingot_config_fits(config, manifest, what, error) ||
+        !platform_check(config, options, what, error)) {
         return NULL;
     }
     g_autoptr(GError) problem = NULL;
@@ -266,11 +274,12 @@ void show_print(const json_t *all)
 
 static gboolean run(int argc, char **argv, GError **error)
 {
-    g_autofree char *when = NULL;
-    const GOptionEntry entries[] = {CLI_PULL_OPTION(when), G_OPTION_ENTRY_NULL};
+    g_autofree char *when = NULL, *architecture = NULL;
+    const GOptionEntry entries[] = {CLI_PULL_OPTION(when), CLI_ARCH_OPTION(architecture), G_OPTION_ENTRY_NULL};
     if (!ingot_command_options(&verb_show, entries, 1, 1, &argc, &argv, error)) {
         return FALSE;
     }
+    environment_use_architecture(architecture);
     g_autoptr(IngotReference) reference = ingot_reference_parse(argv[1], error);
     if (reference == NULL) {
         return FALSE;

@@ -1,5 +1,7 @@
 #include "image/architecture.h"
 
+#include <sys/utsname.h>
+
 static const struct {
     const char *said, *word;
 } words[] = {
@@ -20,4 +22,11 @@ const char *architecture_word(const char *text)
         }
     }
     return NULL;
+}
+
+const char *architecture_of_host(void)
+{
+    struct utsname machine;
+    const char *word = uname(&machine) == 0 ? architecture_word(machine.machine) : NULL;
+    return word == NULL ? "amd64" : word;
 }

@@ -8,5 +8,7 @@ G_BEGIN_DECLS
 /* The word that images, registries and Vagrant's catalogue use ("amd64", "arm64", "i386", ...) for whatever is said of
  * the same architecture ("x86_64", "aarch64", "i686", ...). NULL: not known. */
 const char *architecture_word(const char *text);
+/* This machine's; "amd64" where the kernel's word for it is not known. */
+const char *architecture_of_host(void);
 
 G_END_DECLS

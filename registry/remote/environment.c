@@ -9,6 +9,7 @@
 
 static gint allow_revoked; /* atomic: an option of the program says so */
 static char *policy;       /* likewise, before there are threads; NULL: none does */
+static char *architecture; /* likewise */
 
 /* Its value; NULL: it is not set, or empty. */
 static const char *variable(const char *name)
@@ -84,7 +85,8 @@ IngotRemoteOptions *ingot_remote_options_from_environment(void)
                                       .proxy_variables = TRUE,
                                       .allow_revoked = g_atomic_int_get(&allow_revoked) ||
                                                        g_strcmp0(variable(ALLOW_REVOKED), "1") == 0,
-                                      .policy = rules};
+                                      .policy = rules,
+                                      .architecture = architecture == NULL ? variable("INGOT_ARCH") : architecture};
     return ingot_remote_options_copy(&found);
 }
 
@@ -98,6 +100,14 @@ void environment_use_policy(const char *path)
     if (path != NULL) {
         g_free(policy);
         policy = g_strdup(path);
+    }
+}
+
+void environment_use_architecture(const char *word)
+{
+    if (word != NULL) {
+        g_free(architecture);
+        architecture = g_strdup(word);
     }
 }
 

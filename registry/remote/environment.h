@@ -10,3 +10,5 @@ void environment_allow_revoked(void);
 /* As if $INGOT_POLICY were that, for this process, before it has threads. NULL, as of an option that is not given,
  * changes nothing. */
 void environment_use_policy(const char *path);
+/* The same of $INGOT_ARCH. */
+void environment_use_architecture(const char *word);

@@ -8,6 +8,7 @@
 #include "base/json.h"
 #include "base/process.h"
 #include "base/text.h"
+#include "image/architecture.h"
 #include "image/hub.h"
 #include "remote/bypass.h"
 #include "remote/failure.h"
@@ -62,6 +63,11 @@ gboolean http_check_settings(const IngotRemoteOptions *options, GError **error)
     guint64 seconds;
     if (options->ca != NULL && !g_file_test(options->ca, G_FILE_TEST_IS_REGULAR)) {
         g_set_error(error, INGOT_ERROR, INGOT_ERROR_INVALID, "--ca %s: there is no such file", options->ca);
+        return FALSE;
+    }
+    if (options->architecture != NULL && architecture_word(options->architecture) == NULL) {
+        g_set_error(error, INGOT_ERROR, INGOT_ERROR_INVALID,
+                    "--arch %s: no architecture that is known: amd64, arm64, riscv64, ...", options->architecture);
         return FALSE;
     }
     return read_timeout(options, &seconds, error);

@@ -19,7 +19,8 @@ IngotRemoteOptions *ingot_remote_options_copy(const IngotRemoteOptions *options)
                                  .no_proxy = g_strdup(from->no_proxy),
                                  .proxy_variables = from->proxy_variables,
                                  .allow_revoked = from->allow_revoked,
-                                 .policy = g_strdup(from->policy)};
+                                 .policy = g_strdup(from->policy),
+                                 .architecture = g_strdup(from->architecture)};
     return copy;
 }
 
@@ -37,6 +38,7 @@ void ingot_remote_options_free(IngotRemoteOptions *options)
         g_free((char *)options->https_proxy);
         g_free((char *)options->no_proxy);
         g_free((char *)options->policy);
+        g_free((char *)options->architecture);
         g_free(options);
     }
 }

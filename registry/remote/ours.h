@@ -38,6 +38,8 @@ const json_t *ingot_remote_said_of_base(const IngotRemote *remote);
 /* Whether the tag that ingot_remote_find_tag looked at last is said to be a channel whose image goes out in phases.
  * Whatever stands between may have dropped that. */
 gboolean ingot_remote_is_phased(const IngotRemote *remote);
+/* Of an index, the images of which architecture are meant: the options', else this machine's. */
+const char *ingot_remote_architecture(const IngotRemote *remote);
 /* The manifest is given although it is withheld, from now on: for whoever describes it or copies it with what is said.
  */
 void ingot_remote_allow(IngotRemote *remote);

@@ -6,6 +6,7 @@
 #include "base/file.h"
 #include "base/json.h"
 #include "base/ocidigest.h"
+#include "image/architecture.h"
 #include "image/hub.h"
 #include "remote/failure.h"
 #include "remote/http.h"
@@ -58,6 +59,12 @@ IngotRemote *ingot_remote_new(const char *where, const IngotRemoteOptions *optio
         return NULL;
     }
     return g_steal_pointer(&remote);
+}
+
+const char *ingot_remote_architecture(const IngotRemote *remote)
+{
+    const char *asked = remote->options->architecture;
+    return asked == NULL ? architecture_of_host() : architecture_word(asked);
 }
 
 void ingot_remote_while(IngotRemote *remote, gboolean (*goes_on)(gpointer user, GError **error), gpointer user)

@@ -6,9 +6,9 @@
 
 #include "base/json.h"
 #include "base/text.h"
+#include "image/architecture.h"
 
 #define OS "linux"
-#define ARCHITECTURE "amd64"
 #define SHOWN 8        /* of an index's images in an error */
 #define SHOWN_BYTES 40 /* of each of their words */
 
@@ -30,22 +30,22 @@ static gboolean is_disk(const json_t *entry)
 }
 
 /* How well an entry fits; 0: not at all. */
-static guint fitness(const json_t *entry)
+static guint fitness(const json_t *entry, const char *architecture)
 {
     const json_t *platform = json_object_get(entry, "platform");
     gboolean fits =
-        g_strcmp0(get(platform, "os"), OS) == 0 && g_strcmp0(get(platform, "architecture"), ARCHITECTURE) == 0;
+        g_strcmp0(get(platform, "os"), OS) == 0 && g_strcmp0(get(platform, "architecture"), architecture) == 0;
     return fits && is_disk(entry) ? 3 : fits && get(entry, "artifactType") == NULL ? 2 : !platform && is_disk(entry);
 }
 
 /* The one that fits best, the first of equals; NULL: none, or several that say nothing of their platforms. */
-static const json_t *find_best(const json_t *manifests)
+static const json_t *find_best(const json_t *manifests, const char *architecture)
 {
     const json_t *best = NULL;
     guint most = 0, unknown = 0;
     for (size_t i = 0; i < json_array_size(manifests); i++) {
         const json_t *entry = json_array_get(manifests, i);
-        guint fit = fitness(entry);
+        guint fit = fitness(entry, architecture);
         unknown += fit == 1;
         if (fit > most) {
             most = fit;
@@ -88,7 +88,8 @@ static char *list_platforms(const json_t *manifests)
     return g_string_free(text, FALSE);
 }
 
-PlatformResult platform_choose(const void *data, gsize size, const char *what, IngotDigest *chosen, GError **error)
+PlatformResult platform_choose(const void *data, gsize size, const char *architecture, const char *what,
+                               IngotDigest *chosen, GError **error)
 {
     gsize room = INGOT_MANIFEST_VALUES;
     g_autoptr(json_t) root = ingot_json_parse_within(data, size, what, &room, NULL);
@@ -96,13 +97,13 @@ PlatformResult platform_choose(const void *data, gsize size, const char *what, I
     if (root == NULL || !is_index(root)) {
         return PLATFORM_SINGLE;
     }
-    const json_t *best = find_best(manifests);
+    const json_t *best = find_best(manifests, architecture);
     const char *digest = get(best, "digest");
     if (best == NULL) {
         g_autofree char *list = list_platforms(manifests);
-        g_set_error(error, INGOT_ERROR, INGOT_ERROR_NOT_FOUND,
-                    "%s: an index without an image for " OS "/" ARCHITECTURE "%s%s", what,
-                    *list == '\0' ? ": it is empty" : "; NAME@DIGEST names one of what it has: ", list);
+        g_set_error(error, INGOT_ERROR, INGOT_ERROR_NOT_FOUND, "%s: an index without an image for " OS "/%s%s%s", what,
+                    architecture,
+                    *list == '\0' ? ": it is empty" : "; --arch or NAME@DIGEST names one of what it has: ", list);
         return PLATFORM_NONE;
     }
     if (digest == NULL || !ingot_digest_parse(digest, chosen, NULL)) {
@@ -111,4 +112,17 @@ PlatformResult platform_choose(const void *data, gsize size, const char *what, I
         return PLATFORM_NONE;
     }
     return PLATFORM_CHOSEN;
+}
+
+gboolean platform_check(const json_t *config, const IngotRemoteOptions *options, const char *what, GError **error)
+{
+    const char *asked =
+        options == NULL || options->architecture == NULL ? NULL : architecture_word(options->architecture);
+    const char *said = get(config, "architecture"), *word = said == NULL ? NULL : architecture_word(said);
+    if (asked == NULL || g_strcmp0(asked, word) == 0) {
+        return TRUE;
+    }
+    g_autofree char *head = ingot_text_head(said == NULL ? "?" : said, SHOWN_BYTES), *shown = ingot_text_line(head);
+    g_set_error(error, INGOT_ERROR, INGOT_ERROR_NOT_FOUND, "%s: an image for %s, not for %s", what, shown, asked);
+    return FALSE;
 }

@@ -3,6 +3,8 @@
 
 #include <glib.h>
 #include <ingot/digest.h>
+#include <ingot/options.h>
+#include <jansson.h>
 
 typedef enum {
     PLATFORM_SINGLE, /* it is no index: a manifest, or what its reader will refuse */
@@ -10,6 +12,12 @@ typedef enum {
     PLATFORM_NONE, /* none of it is for this platform, or what should be an index is none: an error says so */
 } PlatformResult;
 
-/* The image for linux/amd64 in an index: a disk of Ingot's goes before other things, and one of which no platform is
- * told is taken where it is the only one. The error (NOT_FOUND) says what there is. what: the reference, for errors. */
-PlatformResult platform_choose(const void *data, gsize size, const char *what, IngotDigest *chosen, GError **error);
+/* The image for linux and an architecture (image/architecture.h) in an index: a disk of Ingot's goes before other
+ * things, and one of which no platform is told is taken where it is the only one. The error (NOT_FOUND) says what there
+ * is. what: the reference, for errors. */
+PlatformResult platform_choose(const void *data, gsize size, const char *architecture, const char *what,
+                               IngotDigest *chosen, GError **error);
+
+/* Whether an image is for the architecture that the options ask for, by its config; else NOT_FOUND. Where they ask for
+ * none (or are NULL), any is. */
+gboolean platform_check(const json_t *config, const IngotRemoteOptions *options, const char *what, GError **error);

@@ -18,6 +18,7 @@
 #include "transfer/assemble.h"
 #include "transfer/attachments.h"
 #include "transfer/fetch.h"
+#include "transfer/platform.h"
 #include "transfer/pull.h"
 
 #define CONFIG_MAX (16u << 20) /* bytes */
@@ -135,8 +136,10 @@ static gboolean check_indexes(IngotStore *store, IngotRemote *remote, const Ingo
 }
 
 static gboolean pull_parts(IngotStore *store, IngotRemote *remote, const IngotReference *reference,
-                           const IngotManifest *manifest, IngotProgress *progress, guint64 *received, GError **error)
+                           const IngotManifest *manifest, const IngotPullOptions *options, guint64 *received,
+                           GError **error)
 {
+    IngotProgress *progress = options == NULL ? NULL : options->progress;
     g_autofree char *what = ingot_reference_to_text(reference);
     g_autoptr(GBytes) config =
         fetch_blob(store, remote, reference->name, &manifest->config, CONFIG_MAX, received, error);
@@ -146,6 +149,7 @@ static gboolean pull_parts(IngotStore *store, IngotRemote *remote, const IngotRe
     g_autoptr(json_t) checked =
         ingot_config_parse(g_bytes_get_data(config, NULL), g_bytes_get_size(config), what, error);
     gboolean ok = checked != NULL && ingot_config_fits(checked, manifest, what, error) &&
+                  platform_check(checked, options == NULL ? NULL : options->remote, what, error) &&
                   check_indexes(store, remote, reference, manifest, received, error);
     for (guint i = 0; ok && i < manifest->disks->len; i++) {
         const IngotDiskPair *pair = ingot_manifest_disk(manifest, i);
@@ -214,11 +218,12 @@ static void note_layers(IngotStore *store, GBytes *bytes, const IngotManifest *p
 
 /* The image itself, and what is attached to it. */
 static gboolean pull_whole(IngotStore *store, IngotRemote *remote, const IngotReference *reference, GBytes *bytes,
-                           const IngotManifest *parts, const IngotDescriptor *manifest, IngotProgress *progress,
+                           const IngotManifest *parts, const IngotDescriptor *manifest, const IngotPullOptions *options,
                            guint64 *received, GError **error)
 {
+    IngotProgress *progress = options == NULL ? NULL : options->progress;
     IngotDescriptor put;
-    if (!pull_parts(store, remote, reference, parts, progress, received, error) ||
+    if (!pull_parts(store, remote, reference, parts, options, received, error) ||
         !ingot_store_put(store, g_bytes_get_data(bytes, NULL), g_bytes_get_size(bytes), &put, error) ||
         !attachments_pull(store, remote, reference->name, manifest, progress, received, error)) {
         return FALSE;
@@ -260,7 +265,7 @@ static gboolean pull_image(IngotStore *store, IngotReference *reference, const N
     }
     g_autoptr(IngotReference) asked = pull_asked(reference, naming);
     gboolean came = admit_pull(store, remote, asked, &manifest->digest, options, error) &&
-                    pull_whole(store, remote, reference, bytes, parts, manifest, progress, count, error);
+                    pull_whole(store, remote, reference, bytes, parts, manifest, options, count, error);
     if (!came) {
         blame_image(reference, what, error);
     }
@@ -348,12 +353,23 @@ gboolean ingot_pull_asks(IngotPull pull, const IngotReference *reference, const 
     return missing && pull != INGOT_PULL_NEVER && reference->host != NULL;
 }
 
+/* The store's, where it is for the architecture that is asked for. */
+static IngotImage *find_stored(IngotStore *store, const IngotReference *reference, const IngotPullOptions *options,
+                               GError **error)
+{
+    g_autofree char *what = ingot_reference_to_text(reference);
+    g_autoptr(IngotImage) image = ingot_store_image(store, reference, error);
+    return image != NULL && platform_check(image->config, options == NULL ? NULL : options->remote, what, error)
+               ? g_steal_pointer(&image)
+               : NULL;
+}
+
 IngotImage *ingot_transfer_image(IngotStore *store, IngotReference *reference, IngotPull pull,
                                  const IngotPullOptions *options, GError **error)
 {
     IngotDescriptor manifest;
     GError *problem = NULL;
-    g_autoptr(IngotImage) image = pull == INGOT_PULL_ALWAYS ? NULL : ingot_store_image(store, reference, &problem);
+    g_autoptr(IngotImage) image = pull == INGOT_PULL_ALWAYS ? NULL : find_stored(store, reference, options, &problem);
     if (image != NULL) {
         return allowed_stored(store, reference, image->entry, options, error) ? g_steal_pointer(&image) : NULL;
     }

@@ -2,6 +2,7 @@
 #include <ingot/error.h>
 #include <ingot/transfer.h>
 
+#include "remote/ours.h"
 #include "transfer/platform.h"
 
 #define DEPTH_MAX 4 /* of indexes in indexes */
@@ -80,8 +81,8 @@ GBytes *ingot_transfer_image_manifest(IngotRemote *remote, IngotReference *refer
     g_autofree char *what = ingot_reference_to_text(reference);
     for (guint depth = 0; bytes != NULL && depth < DEPTH_MAX; depth++) {
         IngotDigest chosen;
-        PlatformResult result =
-            platform_choose(g_bytes_get_data(bytes, NULL), g_bytes_get_size(bytes), what, &chosen, error);
+        PlatformResult result = platform_choose(g_bytes_get_data(bytes, NULL), g_bytes_get_size(bytes),
+                                                ingot_remote_architecture(remote), what, &chosen, error);
         if (result != PLATFORM_CHOSEN) {
             return result == PLATFORM_NONE ? NULL : g_steal_pointer(&bytes);
         }
