@@ -44,10 +44,11 @@ typedef struct {
 } IngotRemoteOptions;
 
 /* What a program of Ingot's does: as $INGOT_CA, $INGOT_PLAIN_HTTP, $INGOT_TOKEN, $INGOT_TOKEN_HOST, $INGOT_TIMEOUT,
- * $INGOT_ALLOW_REVOKED (1), $INGOT_ARCH and the variables of proxies say, by the policy of $INGOT_POLICY, or else of the XDG
- * configuration folder or /etc (containers/policy.json, where it is there), with the logins of $REGISTRY_AUTH_FILE, or
- * else of $XDG_RUNTIME_DIR and the XDG configuration folder (containers/auth.json), and of $DOCKER_CONFIG or ~/.docker
- * (config.json). No other function of the library reads the environment. Free it with ingot_remote_options_free. */
+ * $INGOT_ALLOW_REVOKED (1), $INGOT_ARCH and the variables of proxies say, by the policy of $INGOT_POLICY, or else of
+ * the XDG configuration folder or /etc (containers/policy.json, where it is there), with the logins of
+ * $REGISTRY_AUTH_FILE, or else of $XDG_RUNTIME_DIR and the XDG configuration folder (containers/auth.json), and of
+ * $DOCKER_CONFIG or ~/.docker (config.json). No other function of the library reads the environment. Free it with
+ * ingot_remote_options_free. */
 IngotRemoteOptions *ingot_remote_options_from_environment(void);
 /* With all that it points to; NULL gives the usual ones. */
 IngotRemoteOptions *ingot_remote_options_copy(const IngotRemoteOptions *options);

@@ -12,12 +12,14 @@
 #include "bundle/download.h"
 #include "cli/common.h"
 #include "cli/verbs.h"
+#include "image/architecture.h"
 #include "image/magic.h"
 
 #define NOT_GIVEN G_MININT
 
 typedef struct {
     char *sha256, *format;
+    char *architecture; /* as given; NULL: as the machine says */
     int threads;
 } Arguments;
 
@@ -25,6 +27,7 @@ static void arguments_clear(Arguments *arguments)
 {
     g_free(arguments->sha256);
     g_free(arguments->format);
+    g_free(arguments->architecture);
 }
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Arguments, arguments_clear)
 
@@ -108,6 +111,7 @@ typedef struct {
     GPtrArray *packed;          /* of IngotPacked: all disks, in order */
     const IngotBundle *machine; /* the one that tells what the machine is */
     guint first;                /* the number of its first disk */
+    const char *architecture;   /* of the image, whatever that says of it; NULL: as that says */
 } Making;
 
 static void making_clear(Making *making)
@@ -231,6 +235,9 @@ static gboolean add_image(IngotStore *store, const IngotReference *reference, co
         }
     }
     ingot_bundle_describe(making->machine, config, making->first);
+    if (making->architecture != NULL) {
+        ingot_json_set_string(config, "architecture", making->architecture);
+    }
     if (!ingot_store_add_image(store, reference->name, reference->tag, config, NULL,
                                (const IngotPackedDisk *)(gpointer)disks->data, disks->len, &manifest, error)) {
         return FALSE;
@@ -245,9 +252,11 @@ static gboolean make(char **disks, const IngotReference *reference, const Argume
 {
     guint threads = arguments->threads == NOT_GIVEN ? 0 : (guint)arguments->threads;
     const IngotPackOptions options = {.threads = threads, .progress = ingot_command_progress()};
-    g_auto(Making) making = {.bundles = g_ptr_array_new_with_free_func(free_bundle),
-                             .uses = g_ptr_array_new_with_free_func(free_use),
-                             .packed = g_ptr_array_new_with_free_func(free_packed)};
+    g_auto(Making)
+        making = {.architecture = arguments->architecture == NULL ? NULL : architecture_word(arguments->architecture),
+                  .bundles = g_ptr_array_new_with_free_func(free_bundle),
+                  .uses = g_ptr_array_new_with_free_func(free_use),
+                  .packed = g_ptr_array_new_with_free_func(free_packed)};
     IngotDigest wanted;
     if (arguments->sha256 != NULL && !parse_sha256(arguments->sha256, &wanted, error)) {
         return FALSE;
@@ -286,6 +295,11 @@ static gboolean check_arguments(const Arguments *arguments, int disks, GError **
                     arguments->threads);
         return FALSE;
     }
+    if (arguments->architecture != NULL && architecture_word(arguments->architecture) == NULL) {
+        g_set_error(error, INGOT_ERROR, INGOT_ERROR_INVALID,
+                    "--arch %s: no architecture that is known: amd64, arm64, riscv64, ...", arguments->architecture);
+        return FALSE;
+    }
     if (arguments->sha256 != NULL && disks > 1) {
         g_set_error(error, INGOT_ERROR, INGOT_ERROR_INVALID,
                     "--sha256 is what one file must be, and there are %d: check them before, as with sha256sum -c",
@@ -301,6 +315,8 @@ static gboolean run(int argc, char **argv, GError **error)
     const GOptionEntry entries[] = {
         {"format", 'F', 0, G_OPTION_ARG_STRING, &arguments.format, "what each disk is, whatever it looks like",
          "FORMAT"},
+        {"arch", 0, 0, G_OPTION_ARG_STRING, &arguments.architecture,
+         "what processors it is for: amd64, arm64, ... (what the machine or its disk says, else amd64)", "ARCH"},
         {"sha256", 0, 0, G_OPTION_ARG_STRING, &arguments.sha256, "what the file must be; a URL needs it", "HEX"},
         {"threads", 0, 0, G_OPTION_ARG_INT, &arguments.threads, "How many threads compress (one per core)", "N"},
         G_OPTION_ENTRY_NULL,

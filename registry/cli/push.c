@@ -3,7 +3,10 @@
 #include <string.h>
 
 #include "cli/common.h"
+#include "cli/pushseveral.h"
 #include "cli/verbs.h"
+
+#define IMAGES_MAX 32
 
 /* Without a destination the image's own name says where to: it was pulled, or built as HOST/NAME. */
 static IngotReference *find_destination(const IngotReference *image, const char *text, GError **error)
@@ -42,14 +45,10 @@ static gboolean complete_destination(IngotReference *destination, const IngotRef
     return TRUE;
 }
 
-static gboolean run(int argc, char **argv, GError **error)
+static gboolean push_one(const char *name, const char *where, GError **error)
 {
-    if (!ingot_command_options(&verb_push, NULL, 1, 2, &argc, &argv, error)) {
-        return FALSE;
-    }
-    g_autoptr(IngotReference) image = ingot_reference_parse(argv[1], error);
-    g_autoptr(IngotReference) destination =
-        image == NULL ? NULL : find_destination(image, argc > 2 ? argv[2] : NULL, error);
+    g_autoptr(IngotReference) image = ingot_reference_parse(name, error);
+    g_autoptr(IngotReference) destination = image == NULL ? NULL : find_destination(image, where, error);
     g_autoptr(IngotStore) store = destination == NULL ? NULL : cli_store_to_read();
     g_autoptr(IngotStoreEntry) entry = store == NULL ? NULL : ingot_store_find(store, image, error);
     if (entry == NULL) {
@@ -70,10 +69,32 @@ static gboolean run(int argc, char **argv, GError **error)
     return TRUE;
 }
 
+static gboolean run(int argc, char **argv, GError **error)
+{
+    gboolean add = FALSE;
+    const GOptionEntry entries[] = {
+        {"add", 0, 0, G_OPTION_ARG_NONE, &add, "beside what DESTINATION has for other architectures", NULL},
+        G_OPTION_ENTRY_NULL};
+    if (!ingot_command_options(&verb_push, entries, 1, IMAGES_MAX + 1, &argc, &argv, error)) {
+        return FALSE;
+    }
+    if (add && argc < 3) {
+        g_set_error(error, INGOT_ERROR, INGOT_ERROR_INVALID, "--add: to what? DESTINATION is missing");
+        return FALSE;
+    }
+    return add || argc > 3 ? push_several(argv + 1, (guint)argc - 2, argv[argc - 1], add, error)
+                           : push_one(argv[1], argc > 2 ? argv[2] : NULL, error);
+}
+
 const IngotVerb verb_push = {
-    "push", "IMAGE [DESTINATION]", "send an image to a registry",
+    "push", "IMAGE... [DESTINATION]", "send an image to a registry, or several under one tag",
     "Blobs that the registry has are not sent again, and to ingotd only those parts of the "
     "disk that it lacks. Without a tag the destination takes the image's; an image that is given by its "
     "digest is sent by that alone then, and moves no tag.\n\n"
-    "Example:\n  ingot push team/web:1.0.0 registry.example/team/web:1.0.0\n",
+    "Several images, for as many architectures, become one OCI index under DESTINATION's tag: whoever pulls it gets "
+    "his\n"
+    "machine's. With --add an image joins those that are there; two that do so at once both come in.\n\n"
+    "Examples:\n  ingot push team/web:1.0.0 registry.example/team/web:1.0.0\n"
+    "  ingot push web-amd64:1.0.0 web-arm64:1.0.0 registry.example/team/web:1.0.0\n"
+    "  ingot push --add web-riscv64:1.0.0 registry.example/team/web:1.0.0\n",
     run};

@@ -38,6 +38,11 @@ const json_t *ingot_remote_said_of_base(const IngotRemote *remote);
 /* Whether the tag that ingot_remote_find_tag looked at last is said to be a channel whose image goes out in phases.
  * Whatever stands between may have dropped that. */
 gboolean ingot_remote_is_phased(const IngotRemote *remote);
+/* Puts a manifest under a tag that names `before` now (NULL: that is not there); EXISTS where the registry looks at
+ * that and the tag names something else by now, or may not be moved to this. Other registries put it in any case. */
+gboolean ingot_remote_replace_manifest(IngotRemote *remote, const char *name, const char *tag, const void *data,
+                                       gsize size, const char *media_type, const IngotDigest *before, GError **error);
+
 /* Of an index, the images of which architecture are meant: the options', else this machine's. */
 const char *ingot_remote_architecture(const IngotRemote *remote);
 /* The manifest is given although it is withheld, from now on: for whoever describes it or copies it with what is said.

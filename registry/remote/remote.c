@@ -246,18 +246,45 @@ gboolean ingot_remote_find_tag(IngotRemote *remote, const char *name, const char
     return TRUE;
 }
 
-gboolean ingot_remote_put_manifest(IngotRemote *remote, const char *name, const char *reference, const void *data,
-                                   gsize size, const char *media_type, GError **error)
+/* condition: a header; NULL: none. */
+static gboolean put_manifest(IngotRemote *remote, const char *name, const char *reference, const void *data, gsize size,
+                             const char *media_type, const char *condition, GError **error)
 {
     g_autofree char *type = g_strdup_printf("Content-Type: %s", media_type);
-    const char *const headers[] = {type, NULL};
+    const char *const headers[] = {type, condition, NULL};
     g_auto(HttpExchange) put = {.method = "PUT",
                                 .url = http_api_url(remote, name, "manifests", reference),
                                 .headers = headers,
                                 .body = data,
                                 .body_size = size,
                                 .limit = ERROR_MAX};
-    return http_exchange(remote, &put, error) && (put.status == 201 || http_refused(remote, &put, error));
+    GError *problem = NULL;
+    if (http_exchange(remote, &put, &problem) && (put.status == 201 || http_refused(remote, &put, &problem))) {
+        return TRUE;
+    }
+    if (condition != NULL && (put.status == 409 || put.status == 412)) {
+        problem->code = INGOT_ERROR_EXISTS;
+    }
+    g_propagate_error(error, problem);
+    return FALSE;
+}
+
+gboolean ingot_remote_put_manifest(IngotRemote *remote, const char *name, const char *reference, const void *data,
+                                   gsize size, const char *media_type, GError **error)
+{
+    return put_manifest(remote, name, reference, data, size, media_type, NULL, error);
+}
+
+gboolean ingot_remote_replace_manifest(IngotRemote *remote, const char *name, const char *tag, const void *data,
+                                       gsize size, const char *media_type, const IngotDigest *before, GError **error)
+{
+    char digest[INGOT_DIGEST_TEXT_SIZE] = "";
+    if (before != NULL) {
+        ingot_digest_write_text(before, digest);
+    }
+    g_autofree char *condition =
+        before == NULL ? g_strdup("If-None-Match: *") : g_strdup_printf("If-Match: \"%s\"", digest);
+    return put_manifest(remote, name, tag, data, size, media_type, condition, error);
 }
 
 /* The question whether a blob is there, not yet asked. */

@@ -41,8 +41,9 @@ static void which_is_meant(void **state)
     for (gsize i = 0; i < G_N_ELEMENTS(rows); i++) {
         IngotDigest chosen;
         g_autoptr(GError) error = NULL;
-        assert_int_equal(platform_choose(rows[i].text, strlen(rows[i].text), "amd64", "a.example/web:1", &chosen, &error),
-                         rows[i].result);
+        assert_int_equal(
+            platform_choose(rows[i].text, strlen(rows[i].text), "amd64", "a.example/web:1", &chosen, &error),
+            rows[i].result);
         assert_int_equal(error != NULL, rows[i].result == PLATFORM_NONE);
         g_autofree char *text = rows[i].result == PLATFORM_CHOSEN ? ingot_digest_to_text(&chosen)
                                 : error != NULL                   ? g_strdup(error->message)
