@@ -87,20 +87,24 @@ static gboolean admission_begin(Admission *admission, const IngotPullOptions *op
     return TRUE;
 }
 
+gboolean admit_asks_of_tag(const IngotReference *asked, const IngotRemoteOptions *options)
+{
+    g_autoptr(Policy) policy = options->policy == NULL ? NULL : policy_read(options->policy, NULL);
+    return policy == NULL ? options->policy != NULL : demands_ask(policy_find_tag(policy, asked));
+}
+
 gboolean admit_asks(const IngotReference *asked, const IngotRemoteOptions *options)
 {
     g_autofree char *scope = NULL;
     g_autoptr(Policy) policy = options->policy == NULL ? NULL : policy_read(options->policy, NULL);
-    if (policy == NULL) {
-        return options->policy != NULL;
-    }
-    const GPtrArray *demands = policy_find(policy, asked, &scope);
-    for (guint i = 0; demands != NULL && i < demands->len; i++) {
-        if (((const Demand *)g_ptr_array_index(demands, i))->kind != DEMAND_NOTHING) {
-            return TRUE;
-        }
-    }
-    return FALSE;
+    return policy == NULL ? options->policy != NULL
+                          : demands_ask(policy_find(policy, asked, &scope)) || policy_asks_of_tags(policy, asked);
+}
+
+gboolean admit_asks_anything(const IngotRemoteOptions *options)
+{
+    g_autoptr(Policy) policy = options->policy == NULL ? NULL : policy_read(options->policy, NULL);
+    return policy == NULL ? options->policy != NULL : policy_asks(policy);
 }
 
 /* *why: of a signature by a right key, else of the first one. */

@@ -7,8 +7,11 @@
 
 #include <ingot/transfer.h>
 
-/* Whether the policy asks anything of that image, or can't be read. */
+/* Whether the policy asks anything of that image, or of a tag of its name, or can't be read. */
 gboolean admit_asks(const IngotReference *asked, const IngotRemoteOptions *options);
+/* The same of that tag, by a scope of its own, and of any image of a registry. */
+gboolean admit_asks_of_tag(const IngotReference *asked, const IngotRemoteOptions *options);
+gboolean admit_asks_anything(const IngotRemoteOptions *options);
 /* Before the disk is fetched: by the signatures that are attached in the store or in the registry. */
 gboolean admit_pull(IngotStore *store, IngotRemote *remote, const IngotReference *asked, const IngotDigest *image,
                     const IngotPullOptions *options, GError **error);

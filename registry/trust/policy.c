@@ -336,6 +336,62 @@ const GPtrArray *policy_find(const Policy *policy, const IngotReference *image, 
     return image->host == NULL ? NULL : policy->usual;
 }
 
+static GHashTable *policy_table(const Policy *policy, const IngotReference *image)
+{
+    return g_hash_table_lookup(policy->transports, image->host == NULL ? WITHOUT_HOST : WITH_HOST);
+}
+
+/* NAME: as its scopes begin. Free it. */
+static char *policy_tags(const IngotReference *image)
+{
+    g_autofree char *local = ingot_reference_local_name(image), *name = scope_fold(local, image->host != NULL);
+    return g_strconcat(name, ":", NULL);
+}
+
+const GPtrArray *policy_find_tag(const Policy *policy, const IngotReference *image)
+{
+    GHashTable *table = policy_table(policy, image);
+    g_autofree char *tags = policy_tags(image), *scope = g_strconcat(tags, image->tag, NULL);
+    return table == NULL ? NULL : g_hash_table_lookup(table, scope);
+}
+
+gboolean demands_ask(const GPtrArray *demands)
+{
+    for (guint i = 0; demands != NULL && i < demands->len; i++) {
+        if (((const Demand *)g_ptr_array_index(demands, i))->kind != DEMAND_NOTHING) {
+            return TRUE;
+        }
+    }
+    return FALSE;
+}
+
+/* Of scopes that begin so. */
+static gboolean scopes_ask(GHashTable *table, const char *begin)
+{
+    GHashTableIter iter;
+    gpointer scope, demands;
+    g_hash_table_iter_init(&iter, table);
+    while (g_hash_table_iter_next(&iter, &scope, &demands)) {
+        if (g_str_has_prefix(scope, begin) && demands_ask(demands)) {
+            return TRUE;
+        }
+    }
+    return FALSE;
+}
+
+gboolean policy_asks_of_tags(const Policy *policy, const IngotReference *name)
+{
+    GHashTable *table = policy_table(policy, name);
+    g_autofree char *tags = policy_tags(name);
+    return table != NULL && scopes_ask(table, tags);
+}
+
+gboolean policy_asks(const Policy *policy)
+{
+    GHashTable *table = g_hash_table_lookup(policy->transports, WITH_HOST);
+    return demands_ask(policy->usual) || (table != NULL && scopes_ask(table, ""));
+}
+
 GPtrArray *policy_keys(const Demand *demand, GError **error)
 {
     g_autoptr(GPtrArray) keys = g_ptr_array_new_with_free_func((GDestroyNotify)trust_key_free);

@@ -42,6 +42,13 @@ typedef struct {
 /* What it asks of an image of that name (which has a tag or a digest): GPtrArray of Demand, all of which must be met.
  * It belongs to the policy; NULL: it says nothing of it. *scope (free it): where the file says so. */
 const GPtrArray *policy_find(const Policy *policy, const IngotReference *image, char **scope);
+/* The same of the scope HOST/NAME:TAG alone, or of NAME:TAG; NULL: the file does not have it. */
+const GPtrArray *policy_find_tag(const Policy *policy, const IngotReference *image);
+gboolean demands_ask(const GPtrArray *demands); /* whether any of them asks something; NULL: none */
+/* Whether a scope HOST/NAME:TAG asks something, of whatever tag of that name. */
+gboolean policy_asks_of_tags(const Policy *policy, const IngotReference *name);
+/* Whether it asks something of any image of a registry. */
+gboolean policy_asks(const Policy *policy);
 /* The keys of a DEMAND_SIGNATURE: GPtrArray of TrustKey. INVALID, or as a file's errors are: one of them can't be read.
  */
 GPtrArray *policy_keys(const Demand *demand, GError **error);

@@ -205,6 +205,38 @@ front "http://$upstream/vagrant/team/web" && grep -q "$(box_of "$upstream/format
 expect 22 front "http://$upstream/vagrant/no/such"
 ok "a catalogue of a name that the policy speaks of names boxes that are judged, and no others"
 
+# However a URL is written, and below whatever path of its host a registry stands.
+printf '%s\n' '/reg/ body {"versions":[]}' '/(%76agrant|vagrant)/ body {"versions":[{"providers":[{"url":"http://r.example/evil.box"}]}]}' >rules
+docker "$upstream" "$(signed)" insecureAcceptAnything
+for url in "reg/vagrant/team/web" "a/b/api/v2/vagrant/team/web@dev" "reg/formats/team/web/$image/vagrant-libvirt/libvirt.box" "{vagrant}/team/web"; do
+    no_box 'below no other path' "http://$upstream/$url"
+done
+for url in "http://$upstream/%76agrant/te%61m/web" "http://me:word@$upstream/reg/../vagrant/team/web" "$upstream/vagrant/team/web"; do
+    no_box 'names http://r.example/evil.box' "$url"
+done
+no_box 'signedIdentity does not take' "$(box_of "$upstream/formats/te%61m/web")"
+no_box 'below no other path' "http://${upstream%:*}.:${upstream#*:}/vagrant/team/web"
+docker "${upstream%:*}" "$(signed)" insecureAcceptAnything
+no_box 'below no other path' "http://${upstream%:*}:80/vagrant/team/web"
+docker "$upstream/team/db" "$(signed)" insecureAcceptAnything
+front "http://$upstream/reg/vagrant/team/web" && [ "$(cat box)" = '{"versions":[]}' ] || fail "a catalogue of which the policy asks nothing: $(cat box)"
+: >rules
+ok "no way to write a URL has a box of a name past the policy that speaks of it"
+
+# By tags: a channel's catalogue is of that tag, each version in another one of its own.
+ingot push -q --store "$TMP/plain" web:1.0.0 "$REGISTRY/bare/web:1.1.0" >/dev/null
+docker "$REGISTRY/bare/web:dev" "$(signed)" insecureAcceptAnything
+no_box 'it is not signed' "http://$REGISTRY/vagrant/bare/web@dev"
+front "http://$REGISTRY/vagrant/bare/web" && grep -q '"1.0.0"' box && grep -q '"1.1.0"' box || fail "a catalogue of other tags: $(cat box)"
+docker "$REGISTRY/bare/web:1.0.0" '[{"type":"reject"}]' insecureAcceptAnything
+front "http://$REGISTRY/vagrant/bare/web" && grep -q '"1.1.0"' box && ! grep -q '"1.0.0"' box || fail "a version that is rejected: $(cat box)"
+docker "$REGISTRY/team/web:dev" "$(signed)" insecureAcceptAnything
+no_box "signed as $web:1.0.0" "http://$REGISTRY/vagrant/team/web@dev"
+docker "$REGISTRY/team/web:dev" "$(signed '' '"type":"matchRepository"')" insecureAcceptAnything
+front "http://$REGISTRY/vagrant/team/web@dev" && grep -q "$(box_of "$REGISTRY/formats/team/web")" box || fail "a signed channel's catalogue: $(cat box)"
+front "$(box_of "$REGISTRY/formats/team/web")" && cmp box whole.box || fail "no box of a signed channel"
+ok "what the policy asks of a channel or a version holds for its boxes"
+
 policy '' reject
 ingot export -q web:1.0.0 -o here.raw && cmp here.raw web.raw || fail "an image of this machine is refused"
 policy '"containers-storage":{"":[{"type":"reject"}]}'

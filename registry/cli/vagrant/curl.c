@@ -249,14 +249,20 @@ static int refuse(const char *why)
     return 22;
 }
 
+/* It is for the URL that stands beside it, and no other. */
+static void use_token(const Call *call, const char *host)
+{
+    if (call->bearer != NULL) {
+        g_setenv("INGOT_TOKEN", call->bearer, TRUE);
+        g_setenv("INGOT_TOKEN_HOST", host, TRUE);
+    }
+}
+
 /* The box, from the store. The exit status, or GO_ON: *made tells with what. */
 static int make_box(const Call *call, const FetchPlace *place, gboolean *made)
 {
     g_autofree char *refused = NULL;
-    if (call->bearer != NULL) {
-        g_setenv("INGOT_TOKEN", call->bearer, TRUE); /* it is for the URL that stands beside it, and no other */
-        g_setenv("INGOT_TOKEN_HOST", place->host, TRUE);
-    }
+    use_token(call, place->host);
     ingot_interrupt_install();
     return !prepare(call, place, made, &refused) ? 130
            : refused != NULL                     ? refuse(refused)
@@ -279,7 +285,11 @@ static int judge_download(int argc, char **argv, const Call *call, const Additio
     if (!WIFEXITED(status) || WEXITSTATUS(status) != 0) {
         return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
     }
+    g_autofree char *host = NULL, *path = NULL;
     g_autoptr(GError) error = NULL;
+    if (fetch_address(call->url, &host, &path)) {
+        use_token(call, host);
+    }
     if (judge_catalogue(call->url, call->output, &error)) {
         return 0;
     }
@@ -305,6 +315,11 @@ int curl_run(int argc, char **argv)
     }
     is_box = call.url != NULL && fetch_parse(call.url, &place);
     call.judged = call.url == NULL || call.output == NULL ? JUDGED_NOT : judge_url(call.url);
+    if (call.judged == JUDGED_UNCLEAR) {
+        return refuse(
+            "a policy speaks of what this URL may name, which is not to be told by it: a catalogue is taken as "
+            "https://HOST/vagrant/NAME, below no other path, and boxes as it names them");
+    }
     if (call.judged == JUDGED_BOX && !is_box) {
         return refuse(
             "a policy speaks of this box's image: it is taken by its digest alone, as catalogues name it, and "

@@ -9,7 +9,6 @@
 #include "transfer/pull.h"
 
 #define PREFIX "/formats/"
-#define TAG "vagrant"
 
 void fetch_place_clear(FetchPlace *place)
 {
@@ -57,9 +56,7 @@ const char *fetch_behind_door(const char *path)
     return NULL;
 }
 
-/* NAME/TAG-OR-DIGEST/FORMAT/FILE, of which the name may have slashes: *which (free it) is the second. Free the name;
- * NULL: it is too short. */
-static char *split_box(const char *text, char **which, char **format, char **file)
+char *fetch_split(const char *text, char **which, char **format, char **file)
 {
     g_auto(GStrv) parts = g_strsplit(text, "/", -1);
     guint count = g_strv_length(parts);
@@ -72,22 +69,6 @@ static char *split_box(const char *text, char **which, char **format, char **fil
     return g_strjoinv("/", parts);
 }
 
-IngotReference *fetch_image(const char *url, gboolean *is_box)
-{
-    g_autofree char *host = NULL, *name = NULL, *which = NULL, *format = NULL, *file = NULL;
-    g_autoptr(GUri) uri = address_read(url, &host);
-    const char *path = uri == NULL ? NULL : g_uri_get_path(uri), *rest = path == NULL ? NULL : fetch_behind_door(path);
-    *is_box = path != NULL && g_str_has_prefix(path, PREFIX);
-    if (rest != NULL) { /* a catalogue is NAME or NAME@CHANNEL */
-        name = *is_box ? split_box(rest, &which, &format, &file) : g_strndup(rest, strcspn(rest, "@"));
-    }
-    if (name == NULL || !ingot_name_check(name, NULL)) {
-        return NULL;
-    }
-    gboolean pinned = which != NULL && strchr(which, ':') != NULL;
-    return ingot_reference_new(host, name, pinned ? NULL : which == NULL ? TAG : which, pinned ? which : NULL);
-}
-
 gboolean fetch_parse(const char *url, FetchPlace *place)
 {
     g_autofree char *path = NULL;
@@ -96,7 +77,7 @@ gboolean fetch_parse(const char *url, FetchPlace *place)
     if (!fetch_address(url, &place->host, &path) || !g_str_has_prefix(path, PREFIX)) {
         return FALSE;
     }
-    place->name = split_box(path + strlen(PREFIX), &place->digest, &place->format, &place->file);
+    place->name = fetch_split(path + strlen(PREFIX), &place->digest, &place->format, &place->file);
     return place->name != NULL && ingot_digest_parse(place->digest, &digest, NULL) &&
            ingot_name_check(place->name, NULL);
 }
@@ -117,13 +98,13 @@ static void drop(IngotStore *store, IngotStoreEntry *former, IngotProgress *prog
 static IngotImage *pull(IngotStore *store, const FetchPlace *place, IngotProgress *progress, guint64 *received,
                         GError **error)
 {
-    g_autoptr(IngotReference) named = ingot_reference_new(place->host, place->name, TAG, NULL);
-    g_autoptr(IngotReference) exact = ingot_reference_new(place->host, place->name, TAG, place->digest);
+    g_autoptr(IngotReference) named = ingot_reference_new(place->host, place->name, FETCH_TAG, NULL);
+    g_autoptr(IngotReference) exact = ingot_reference_new(place->host, place->name, FETCH_TAG, place->digest);
     g_autoptr(IngotStoreEntry) former = ingot_store_find(store, named, NULL);
     g_autoptr(IngotRemoteOptions) remote = ingot_remote_options_from_environment();
     const IngotPullOptions options = {.progress = progress, .remote = remote};
     IngotDescriptor manifest;
-    if (!pull_as(store, exact, TAG, &options, &manifest, received, error)) {
+    if (!pull_as(store, exact, FETCH_TAG, &options, &manifest, received, error)) {
         return NULL;
     }
     if (former != NULL && !ingot_digest_equal(&former->manifest.digest, &manifest.digest)) {

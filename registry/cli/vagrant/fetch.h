@@ -6,6 +6,7 @@
 #include <ingot/remote.h>
 #include <ingot/store.h>
 
+#define FETCH_TAG "vagrant" /* of the image in the store */
 /* What a catalogue may have. */
 #define CATALOGUE_MAX (16u << 20) /* bytes */
 #define CATALOGUE_VALUES (1u << 18)
@@ -19,9 +20,9 @@ typedef struct {
 gboolean fetch_address(const char *url, char **host, char **path);
 /* What follows the door of ours that a path goes through: a name, and more; NULL: it goes through none. */
 const char *fetch_behind_door(const char *path);
-/* The image of which a URL names a box, by tag or digest, or else the catalogue; NULL: no registry of Ingot's has such
- * a URL. Whether `ingot` would reach that host by that scheme does not matter. */
-IngotReference *fetch_image(const char *url, gboolean *is_box);
+/* NAME/TAG-OR-DIGEST/FORMAT/FILE, of which the name may have slashes: *which is the second. Free them all; NULL: it is
+ * too short. */
+char *fetch_split(const char *text, char **which, char **format, char **file);
 /* What a URL names; FALSE: no such file, or none of a registry that `ingot` would reach. */
 gboolean fetch_parse(const char *url, FetchPlace *place);
 void fetch_place_clear(FetchPlace *place);

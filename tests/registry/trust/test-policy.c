@@ -73,6 +73,31 @@ static void the_most_specific_scope_decides(void **state)
     assert_int_equal(says(nested, "r.example/c:1"), DEMAND_NOTHING);
 }
 
+/* Whoever asks for an image by its digest may have found it by a tag. */
+static void tags_are_known_by_their_name(void **state)
+{
+    (void)state;
+    g_autoptr(Policy) policy =
+        parsed("{\"default\":" ACCEPT ",\"transports\":{\"docker\":{\"R.example/a/b:prod\":" REJECT
+               ",\"r.example/a/b:dev\":" ACCEPT ",\"r.example/c\":" REJECT "}}}");
+    const struct {
+        const char *reference;
+        gboolean tag, tags;
+    } all[] = {
+        {"r.example/a/b:prod", TRUE, TRUE}, {"r.example/a/b:dev", FALSE, TRUE}, {"r.example/a/b:Prod", FALSE, TRUE},
+        {"r.example/a/bb:1", FALSE, FALSE}, {"r.example/a:prod", FALSE, FALSE}, {"r.example/c:1", FALSE, FALSE},
+        {"a/b:prod", FALSE, FALSE},
+    };
+    for (guint i = 0; i < G_N_ELEMENTS(all); i++) {
+        g_autoptr(IngotReference) image = ingot_reference_parse(all[i].reference, NULL);
+        assert_int_equal(demands_ask(policy_find_tag(policy, image)), all[i].tag);
+        assert_int_equal(policy_asks_of_tags(policy, image), all[i].tags);
+    }
+    g_autoptr(Policy) none = parsed("{\"default\":" ACCEPT ",\"transports\":{\"docker\":{\"r.example\":" ACCEPT "}}}");
+    assert_true(policy_asks(policy));
+    assert_false(policy_asks(none));
+}
+
 static void what_is_made_here_is_asked_for_by_its_own_transport(void **state)
 {
     (void)state;
@@ -281,6 +306,7 @@ int main(void)
         cmocka_unit_test(the_most_specific_scope_decides),
         cmocka_unit_test(what_is_made_here_is_asked_for_by_its_own_transport),
         cmocka_unit_test(a_tag_keeps_its_case),
+        cmocka_unit_test(tags_are_known_by_their_name),
         cmocka_unit_test(what_is_not_checked_here_is_met_by_nothing),
         cmocka_unit_test(bad_files_are_refused),
         cmocka_unit_test(a_signature_counts_for_its_name),
