@@ -41,7 +41,7 @@ endif
 
 sources = $(sort $(foreach d,$1,$(wildcard $d/*.c)))
 folders = $(shell find $1 -type d 2>/dev/null)
-library := $(call sources,$(addprefix registry/,base image store remote transfer bundle format trust evidence vagrant))
+library := $(call sources,$(addprefix registry/,base image store remote transfer bundle format trust evidence vagrant import))
 # The reader of YAML, for the programs that link libfyaml.
 yaml := $(call sources,registry/yaml)
 # The program that reads pipelines.
@@ -79,7 +79,7 @@ $B/builder/ready/ready.o: builder/ready/guest.sh
 $B/builder/system/firstboot.o: builder/system/hostkeys.sh builder/system/identities.sh
 
 # The library without what only the programs of this tree need. Only what include/ingot/ declares is seen outside of it.
-for_programs := $(addprefix registry/base/,command.c now.c signals.c terminal.c) registry/trust/keyfile.c registry/bundle/% registry/vagrant/%
+for_programs := $(addprefix registry/base/,command.c now.c signals.c terminal.c) registry/trust/keyfile.c registry/bundle/% registry/vagrant/% registry/import/%
 public := $(call objects,$(filter-out $(for_programs),$(library)) $(annotations))
 public_needs := $(filter-out libarchive,$(libraries))
 $(call objects,$(library)): override CFLAGS += -fPIC -fvisibility=hidden

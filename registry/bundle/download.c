@@ -22,11 +22,13 @@
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(CURL, curl_easy_cleanup)
 
 typedef struct {
-    const char *url, *name; /* name: the URL for messages, without credentials */
+    const IngotDownloadWish *wish;
+    const char *name; /* the URL for messages, without credentials */
     char *part;
     int fd;
-    guint64 offset; /* where the next byte goes */
-    gboolean shown; /* the progress has begun */
+    guint64 offset;    /* where the next byte goes */
+    guint64 *received; /* or NULL */
+    gboolean shown;    /* the progress has begun */
     Patience patience;
     gboolean waits;   /* the last attempt was told to come again */
     gboolean is_told; /* and the user knows */
@@ -52,11 +54,20 @@ static size_t take(char *data, size_t size, size_t count, void *user)
 {
     Download *download = user;
     gsize length = size * count;
+    guint64 most = download->wish->most;
     begin_body(download);
+    if (most > 0 && download->offset + length > most) {
+        g_set_error(&download->error, INGOT_ERROR, INGOT_ERROR_LIMIT,
+                    "%s: it has more than the %" G_GUINT64_FORMAT " bytes that it may have", download->name, most);
+        return 0;
+    }
     if (!ingot_file_pwrite(download->fd, data, length, download->offset, download->part, &download->error)) {
         return 0;
     }
     download->offset += length;
+    if (download->received != NULL) {
+        *download->received += length;
+    }
     ingot_progress_add(download->progress, length);
     return length;
 }
@@ -72,7 +83,11 @@ static void configure(Download *download, char *reason)
 {
     CURL *curl = download->curl;
     g_autoptr(IngotRemoteOptions) options = ingot_remote_options_from_environment();
-    http_prepare(curl, download->url, options);
+    http_prepare(curl, download->wish->url, options);
+    if (download->wish->token != NULL) {
+        curl_easy_setopt(curl, CURLOPT_HTTPAUTH, CURLAUTH_BEARER);
+        curl_easy_setopt(curl, CURLOPT_XOAUTH2_BEARER, download->wish->token);
+    }
     curl_easy_setopt(curl, CURLOPT_FAILONERROR, 1L);
     curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, take);
     curl_easy_setopt(curl, CURLOPT_WRITEDATA, download);
@@ -87,17 +102,26 @@ static gboolean start_over(Download *download, GError **error)
     return ftruncate(download->fd, 0) == 0 || ingot_error_set_errno(error, errno, "%s", download->part);
 }
 
-/* How long (microseconds) the server asks to wait (Retry-After); -1: it does not, or has asked for too much. */
+/* How long (microseconds) the server asks to wait (Retry-After, or by its status alone); -1: it does not, or has asked
+ * for too much. */
 static gint64 wait_asked_for(Download *download, long status)
 {
     curl_off_t seconds = 0;
     curl_easy_getinfo(download->curl, CURLINFO_RETRY_AFTER, &seconds);
-    gint64 wait = seconds > 0 ? patience_take(&download->patience, download->curl, CURLE_OK, status) : -1;
+    gint64 wait =
+        seconds > 0 || status == 429 ? patience_take(&download->patience, download->curl, CURLE_OK, status) : -1;
     if (wait >= 0 && !download->is_told) {
         ingot_progress_message(download->progress, "%s: the server asks to wait", download->name);
         download->is_told = TRUE;
     }
     return wait;
+}
+
+static IngotError code_of(long status)
+{
+    return status == 404 || status == 410   ? INGOT_ERROR_NOT_FOUND
+           : status == 401 || status == 403 ? INGOT_ERROR_DENIED
+                                            : INGOT_ERROR_NETWORK;
 }
 
 /* The rest of the file; *complete FALSE without an error asks for another attempt. */
@@ -129,8 +153,8 @@ static gboolean attempt(Download *download, gboolean *complete, GError **error)
     if (code == CURLE_RANGE_ERROR) { /* the server knows only whole files */
         return start_over(download, error);
     }
-    g_set_error(error, INGOT_ERROR, status == 404 ? INGOT_ERROR_NOT_FOUND : INGOT_ERROR_NETWORK, "%s: %s",
-                download->name, *reason != '\0' ? reason : curl_easy_strerror(code));
+    g_set_error(error, INGOT_ERROR, code_of(status), "%s: %s", download->name,
+                *reason != '\0' ? reason : curl_easy_strerror(code));
     return FALSE;
 }
 
@@ -154,14 +178,15 @@ static gboolean fetch(Download *download, GError **error)
 
 /* Fetches what is missing and checks the whole. A file that was begun by another run may be the beginning of something
  * else: then once more from its first byte. */
-static gboolean fetch_and_check(Download *download, const IngotDigest *wanted, GError **error)
+static gboolean fetch_and_check(Download *download, GError **error)
 {
+    const IngotDownloadWish *wish = download->wish;
     gboolean resumed = download->offset > 0;
     g_autoptr(GError) problem = NULL;
     if (!fetch(download, error)) {
         return FALSE;
     }
-    if (ingot_checked_read(download->part, download->name, wanted, &problem)) {
+    if (wish->check(download->part, download->name, wish->user, &problem)) {
         return TRUE;
     }
     if (!g_error_matches(problem, INGOT_ERROR, INGOT_ERROR_CORRUPT)) {
@@ -169,23 +194,23 @@ static gboolean fetch_and_check(Download *download, const IngotDigest *wanted, G
         return FALSE;
     }
     if (resumed) {
-        return start_over(download, error) && fetch_and_check(download, wanted, error);
+        return start_over(download, error) && fetch_and_check(download, error);
     }
     unlink(download->part);
     g_propagate_error(error, g_steal_pointer(&problem));
     return FALSE;
 }
 
-gboolean ingot_download(const char *url, const char *path, const IngotDigest *wanted, IngotProgress *progress,
-                        GError **error)
+gboolean ingot_download_as(const IngotDownloadWish *wish, const char *path, guint64 *received, IngotProgress *progress,
+                           GError **error)
 {
     g_autoptr(IngotRemoteOptions) options = ingot_remote_options_from_environment();
     if (!http_check_settings(options, error)) {
         return FALSE;
     }
     g_autofree char *part = g_strconcat(path, ".part", NULL);
-    g_autofree char *name = ingot_text_url(url);
-    g_auto(IngotFd) fd = ingot_file_open(part, O_RDWR | O_CREAT, 0644, error);
+    g_autofree char *name = ingot_text_url(wish->url);
+    g_auto(IngotFd) fd = ingot_file_open(part, O_RDWR | O_CREAT | (wish->anew ? O_TRUNC : 0), 0644, error);
     struct stat info;
     if (fd < 0) {
         return FALSE;
@@ -193,14 +218,15 @@ gboolean ingot_download(const char *url, const char *path, const IngotDigest *wa
     if (fstat(fd, &info) != 0) {
         return ingot_error_set_errno(error, errno, "%s", part);
     }
-    Download download = {.url = url,
+    Download download = {.wish = wish,
                          .name = name,
                          .part = part,
                          .fd = fd,
                          .offset = (guint64)info.st_size,
+                         .received = received,
                          .progress = progress,
                          .patience = patience_of(PATIENCE_SECONDS)};
-    if (!fetch_and_check(&download, wanted, error) || !ingot_file_publish(fd, part, path, error)) {
+    if (!fetch_and_check(&download, error) || !ingot_file_publish(fd, part, path, error)) {
         return FALSE;
     }
     if (download.shown) {
@@ -208,6 +234,18 @@ gboolean ingot_download(const char *url, const char *path, const IngotDigest *wa
         ingot_progress_end(progress, "%s", size);
     }
     return TRUE;
+}
+
+static gboolean check_digest(const char *path, const char *name, gpointer user, GError **error)
+{
+    return ingot_checked_read(path, name, user, error);
+}
+
+gboolean ingot_download(const char *url, const char *path, const IngotDigest *wanted, IngotProgress *progress,
+                        GError **error)
+{
+    const IngotDownloadWish wish = {.url = url, .check = check_digest, .user = (gpointer)wanted};
+    return ingot_download_as(&wish, path, NULL, progress, error);
 }
 
 /* Unless it is there. It is read before every use: what has rotted on the disk has the times that it had. */

@@ -165,7 +165,7 @@ static void what_is_no_such_box_is_named(void **state)
         const char *why;
     } cases[] = {
         {"virtualbox", ONE, "team/web 1.0.0, the box for virtualbox: its metadata.json says that it is for libvirt"},
-        {"hyperv", ONE, "team/web 1.0.0, the box for hyperv: a box for hyperv cannot be made of an image again"},
+        {"hyperv", ONE, "team/web 1.0.0, the box for hyperv: no image can be a box for hyperv"},
         {"libvirt", "{\"provider\": \"docker\"}", "docker"},
         {"libvirt", "{}", "metadata.json"},
         {"libvirt", NULL, "it is not a Vagrant box: it is neither a tar nor a zip"},
