@@ -1,7 +1,7 @@
 # Completion of ingot for bash: verbs, their options, images of the store, recipes.
 _ingot() {
     local current=${COMP_WORDS[COMP_CWORD]} verb=${COMP_WORDS[1]}
-    local verbs='approve build cache channels deprecate descendants disable export follow formats fsck gc help history images key log login logout ls pack pipeline plan promote pull push recipe restore revoke rm rollback run shell show sign tag test vagrant validate verify version'
+    local verbs='approve build cache channels deprecate descendants disable export follow formats fsck gc help history images import key log login logout ls pack pipeline plan promote pull push recipe restore revoke rm rollback run shell show sign tag test vagrant validate verify version'
     COMPREPLY=()
     if [ "$COMP_CWORD" -eq 1 ]; then
         mapfile -t COMPREPLY < <(compgen -W "$verbs --help --version" -- "$current")
@@ -19,6 +19,7 @@ _ingot() {
     build | plan | shell | validate) mapfile -t COMPREPLY < <(compgen -f -X '!*.y*ml' -- "$current") ;;
     help) mapfile -t COMPREPLY < <(compgen -W "$verbs" -- "$current") ;;
     cache) mapfile -t COMPREPLY < <(compgen -W 'ls du prune rm pin unpin' -- "$current") ;;
+    import) mapfile -t COMPREPLY < <(compgen -W 'vagrant' -- "$current") ;;
     key) mapfile -t COMPREPLY < <(compgen -W 'generate show' -f -- "$current") ;;
     pack) mapfile -t COMPREPLY < <(compgen -f -- "$current") ;;
     export | push | recipe | rm | run | show | sign | tag | test | verify)

@@ -1,0 +1,154 @@
+#include "cli/storebox.h"
+
+#include <ingot/error.h>
+#include <string.h>
+
+#include "base/command.h"
+#include "base/json.h"
+#include "cli/common.h"
+#include "import/boximage.h"
+
+/* --- names --- */
+
+/* Boxes of the version that may be taken: of all providers, or of one. */
+static guint count_boxes(const StoreBoxes *boxes, const VagrantVersion *version, const char *provider)
+{
+    guint count = 0;
+    for (guint i = 0; i < version->providers->len; i++) {
+        const VagrantProvider *one = g_ptr_array_index(version->providers, i);
+        count += box_import_wants(boxes->import, one) && vagrant_form_of(one->name) != NULL &&
+                 (provider == NULL || strcmp(provider, one->name) == 0);
+    }
+    return count;
+}
+
+static char *tag_of(const StoreBoxes *boxes, const BoxPiece *piece)
+{
+    const VagrantProvider *provider = piece->provider;
+    const char *architecture = provider->architecture == NULL ? "unknown" : provider->architecture;
+    return count_boxes(boxes, piece->version, NULL) <= 1 ? g_strdup(piece->version->version)
+           : count_boxes(boxes, piece->version, provider->name) <= 1
+               ? g_strjoin("-", piece->version->version, provider->name, NULL)
+               : g_strjoin("-", piece->version->version, provider->name, architecture, NULL);
+}
+
+static gboolean box_state(const BoxPiece *piece, BoxState *state, gpointer user, GError **error)
+{
+    const StoreBoxes *boxes = user;
+    g_autofree char *tag = tag_of(boxes, piece);
+    g_autofree char *name = g_strconcat(piece->name, ":", tag, NULL);
+    g_autoptr(IngotReference) reference = ingot_reference_parse(name, error);
+    g_autoptr(IngotStoreEntry) entry = reference == NULL ? NULL : ingot_store_find(boxes->store, reference, NULL);
+    *state = entry == NULL ? BOX_LACKS : BOX_HAS;
+    return reference != NULL;
+}
+
+/* --- an image --- */
+
+static void free_packed(gpointer packed)
+{
+    ingot_packed_free(packed);
+}
+
+static IngotPacked *pack_disk(const StoreBoxes *boxes, IngotBundle *bundle, guint number, const char *what,
+                              GError **error)
+{
+    const IngotPackOptions options = {.progress = boxes->import->progress};
+    g_autoptr(IngotBlocks) blocks = ingot_bundle_blocks(bundle, number, error);
+    if (blocks == NULL || (number == 0 && !ingot_bundle_look(bundle, blocks, error))) {
+        return NULL;
+    }
+    ingot_progress_begin(options.progress, ingot_blocks_size(blocks), "pack %s", what);
+    IngotPacked *packed = ingot_store_pack(boxes->store, blocks, &options, error);
+    if (packed != NULL) {
+        ingot_progress_end(options.progress, NULL);
+    } else {
+        ingot_progress_drop(options.progress);
+    }
+    return packed;
+}
+
+/* Array of IngotPacked: all disks; NULL: an error. */
+static GPtrArray *pack_disks(const StoreBoxes *boxes, IngotBundle *bundle, const char *what, GError **error)
+{
+    g_autoptr(GPtrArray) all = g_ptr_array_new_with_free_func(free_packed);
+    for (guint i = 0; i < ingot_bundle_count(bundle); i++) {
+        IngotPacked *packed = pack_disk(boxes, bundle, i, what, error);
+        if (packed == NULL) {
+            return NULL;
+        }
+        g_ptr_array_add(all, packed);
+    }
+    return g_steal_pointer(&all);
+}
+
+static gboolean add_image(const StoreBoxes *boxes, const char *name, const char *tag, const BoxFacts *facts,
+                          const IngotBundle *bundle, const GPtrArray *packed, IngotDescriptor *manifest, GError **error)
+{
+    g_autoptr(GArray) disks = g_array_new(FALSE, FALSE, sizeof(IngotPackedDisk));
+    g_autoptr(json_t) config = NULL;
+    for (guint i = 0; i < packed->len; i++) {
+        const IngotPacked *one = g_ptr_array_index(packed, i);
+        const IngotPackedDisk disk = {{one->digest, one->size}, one->index};
+        g_array_append_val(disks, disk);
+        if (i == 0) {
+            config = ingot_config_new(ingot_bundle_architecture(bundle), one->index->disk_size);
+        } else {
+            ingot_config_add_disk(config, one->index->disk_size);
+        }
+    }
+    box_image_describe(facts, bundle, config);
+    return ingot_store_add_image(boxes->store, name, tag, config, NULL, (const IngotPackedDisk *)(gpointer)disks->data,
+                                 disks->len, manifest, error);
+}
+
+static gboolean take_box(const BoxPiece *piece, const char *path, gpointer user, GError **error)
+{
+    const StoreBoxes *boxes = user;
+    const BoxFacts facts = {piece->what, piece->provider->name, piece->provider->architecture};
+    IngotDescriptor manifest;
+    g_autofree char *tag = tag_of(boxes, piece);
+    g_autoptr(IngotBundle) bundle = box_image_open(&facts, path, boxes->import->progress, error);
+    g_autoptr(GPtrArray) packed = bundle == NULL ? NULL : pack_disks(boxes, bundle, piece->what, error);
+    if (packed == NULL || !add_image(boxes, piece->name, tag, &facts, bundle, packed, &manifest, error)) {
+        return FALSE;
+    }
+    g_autofree char *image = g_strconcat(piece->name, ":", tag, NULL);
+    g_autofree char *digest = ingot_digest_to_text(&manifest.digest);
+    json_array_append_new(boxes->images, json_pack("{s:s, s:s}", "image", image, "digest", digest));
+    if (!ingot_command_common()->json) {
+        cli_print_result(image, &manifest.digest);
+    }
+    return TRUE;
+}
+
+/* --- the rest --- */
+
+static gboolean box_begin(const char *name, const VagrantBox *box, gpointer user, GError **error)
+{
+    (void)name, (void)box, (void)user, (void)error;
+    return TRUE;
+}
+
+static gboolean box_end(const char *name, const VagrantVersion *version, gpointer user, GError **error)
+{
+    (void)name, (void)version, (void)user, (void)error;
+    return TRUE;
+}
+
+static gboolean box_leave(const char *name, const char *what, const char *why, gpointer user)
+{
+    (void)name, (void)what, (void)why, (void)user;
+    return TRUE;
+}
+
+static void box_tell(const char *line, gpointer user)
+{
+    const StoreBoxes *boxes = user;
+    ingot_progress_warning(boxes->import->progress, "%s", line);
+}
+
+BoxSink store_boxes_sink(StoreBoxes *boxes)
+{
+    return (BoxSink){box_begin, box_state, take_box, box_end, box_leave, box_tell, boxes};
+}
