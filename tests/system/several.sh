@@ -75,6 +75,10 @@ done
 xmllint --noout --relaxng tests/system/ovf.rng "$TMP/in-ova/two.ovf" 2>"$TMP/err" || fail "the OVF: $(cat "$TMP/err" "$TMP/in-ova/two.ovf")"
 xmllint --noout --relaxng tests/system/ovf.rng "$TMP/in-vagrant-virtualbox/box.ovf" 2>"$TMP/err" || fail "the box's OVF: $(cat "$TMP/err")"
 (cd "$TMP/in-ova" && sed 's/^SHA256(\(.*\))= \(.*\)$/\2  \1/' two.mf | sha256sum -c --quiet && [ "$(wc -l <two.mf)" = 3 ]) || fail "the OVA's manifest"
+mv "$TMP/ova" "$TMP/two.ova" # virt-v2v goes by the name
+LIBGUESTFS_BACKEND=direct virt-v2v -i ova "$TMP/two.ova" --print-source >"$TMP/out" 2>&1 || fail "virt-v2v: $(tail -30 "$TMP/out")"
+mv "$TMP/two.ova" "$TMP/ova"
+grep -q '0 \[sata\]' "$TMP/out" && grep -q '1 \[sata\]' "$TMP/out" || fail "virt-v2v: $(cat "$TMP/out")"
 python3 - "$TMP/in-vagrant-libvirt/metadata.json" <<'PY' || fail "$(cat "$TMP/in-vagrant-libvirt/metadata.json")"
 import json, sys
 disks = json.load(open(sys.argv[1]))["disks"]
