@@ -23,6 +23,7 @@ declare -A allowed=(
     [cli]="base image bundle evidence format import store remote transfer trust cli/vagrant"
     [pipeline]="base image remote yaml"
     [cli/follow]="base format image remote store transfer cli"
+    [cli/publish]="base format remote store transfer vagrant cli"
     [cli/vagrant]="base format store remote transfer cli"
     [server]="base server/auth server/cli server/http server/storage server/upkeep server/views server/webhook"
     [server/auth]="base image server server/catalogue server/http"

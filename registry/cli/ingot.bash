@@ -1,7 +1,7 @@
 # Completion of ingot for bash: verbs, their options, images of the store, recipes.
 _ingot() {
     local current=${COMP_WORDS[COMP_CWORD]} verb=${COMP_WORDS[1]}
-    local verbs='approve build cache channels deprecate descendants disable export follow formats fsck gc help history images import key log login logout ls pack pipeline plan promote pull push recipe restore revoke rm rollback run shell show sign tag test vagrant validate verify version'
+    local verbs='approve build cache channels deprecate descendants disable export follow formats fsck gc help history images import key log login logout ls pack pipeline plan promote publish pull push recipe restore revoke rm rollback run shell show sign tag test vagrant validate verify version'
     COMPREPLY=()
     if [ "$COMP_CWORD" -eq 1 ]; then
         mapfile -t COMPREPLY < <(compgen -W "$verbs --help --version" -- "$current")
@@ -22,7 +22,7 @@ _ingot() {
     import) mapfile -t COMPREPLY < <(compgen -W 'vagrant' -- "$current") ;;
     key) mapfile -t COMPREPLY < <(compgen -W 'generate show' -f -- "$current") ;;
     pack) mapfile -t COMPREPLY < <(compgen -f -- "$current") ;;
-    export | push | recipe | rm | run | show | sign | tag | test | verify)
+    export | publish | push | recipe | rm | run | show | sign | tag | test | verify)
         local images
         images=$(ingot images --json 2>/dev/null |
             sed -nE 's/^ *"(name|tag)": "([^"]*)",?$/\1 \2/p' |

@@ -1,0 +1,327 @@
+#include <ingot/error.h>
+#include <ingot/transfer.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/text.h"
+#include "cli/common.h"
+#include "cli/publish/awsaccess.h"
+#include "cli/publish/publication.h"
+#include "cli/verbs.h"
+#include "remote/environment.h"
+#include "transfer/asks.h"
+#include "vagrant/providers.h"
+
+#define MAX_SIZE "5G" /* what S3 takes at once */
+
+/* As given; free them. */
+typedef struct {
+    char *place, *base, *max_size, *name, *endpoint, *policy;
+    char **providers;
+    char *when; /* --pull */
+    gboolean all, allow;
+} PublishOptions;
+
+static void options_clear(PublishOptions *options)
+{
+    g_free(options->place);
+    g_free(options->base);
+    g_free(options->max_size);
+    g_free(options->name);
+    g_free(options->endpoint);
+    g_free(options->policy);
+    g_free(options->when);
+    g_strfreev(options->providers);
+}
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(PublishOptions, options_clear)
+
+/* --- what is said --- */
+
+static gboolean check_providers(char *const *providers, GError **error)
+{
+    const char *known[VAGRANT_FORMS + 1] = {0};
+    for (guint i = 0; i < VAGRANT_FORMS; i++) {
+        known[i] = vagrant_forms[i].provider;
+    }
+    for (; providers != NULL && *providers != NULL; providers++) {
+        if (!g_strv_contains(known, *providers)) {
+            g_autofree char *list = g_strjoinv(", ", (char **)known),
+                            *suggestion = ingot_text_suggestion(*providers, known);
+            g_set_error(error, INGOT_ERROR, INGOT_ERROR_INVALID, "--provider %s: %s are known%s", *providers, list,
+                        suggestion);
+            return FALSE;
+        }
+    }
+    return TRUE;
+}
+
+static gboolean parse_max_size(const PublishOptions *options, guint64 *size, GError **error)
+{
+    const char *text = options->max_size == NULL ? MAX_SIZE : options->max_size;
+    if (!ingot_text_parse_size(text, size, error)) {
+        g_prefix_error(error, "--max-size %s: ", text);
+        return FALSE;
+    }
+    if (*size == 0 || (*size > S3_PUT_MAX && site_is_s3(options->place))) {
+        g_set_error(error, INGOT_ERROR, INGOT_ERROR_INVALID, "--max-size %s: %s", text,
+                    *size == 0 ? "no object has so few bytes" : "S3 takes objects of at most 5G at once");
+        return FALSE;
+    }
+    return TRUE;
+}
+
+/* Where the objects are found by those who fetch them. What it is is asked of a folder alone; free it. */
+static char *find_base(const PublishOptions *options, const Site *site, GError **error)
+{
+    g_autofree char *own = site_url(site);
+    const char *base = options->base == NULL ? own : options->base;
+    if (base == NULL) {
+        g_set_error(error, INGOT_ERROR, INGOT_ERROR_INVALID,
+                    "%s: a catalogue names the URLs of its boxes: say where people will find this folder (--base "
+                    "https://boxes.example, or --base file:///srv/boxes for those who mount it)",
+                    options->place);
+        return NULL;
+    }
+    if (!g_str_has_prefix(base, "https://") && !g_str_has_prefix(base, "http://") &&
+        !g_str_has_prefix(base, "file:///")) {
+        g_set_error(error, INGOT_ERROR, INGOT_ERROR_INVALID, "--base %s: https://, http:// or file:/// is expected",
+                    base);
+        return NULL;
+    }
+    gsize length = strlen(base);
+    while (length > 0 && base[length - 1] == '/') {
+        length--;
+    }
+    return g_strndup(base, length);
+}
+
+static Site *open_site(const PublishOptions *options, const IngotRemoteOptions *remote, GError **error)
+{
+    g_auto(S3Access) access = {.endpoint = g_strdup(options->endpoint)};
+    const SiteOptions site = {
+        .place = options->place, .s3 = &access, .remote = remote, .progress = ingot_command_progress()};
+    if (!site_is_s3(options->place) && options->endpoint != NULL) {
+        g_set_error(error, INGOT_ERROR, INGOT_ERROR_INVALID, "--endpoint is of an S3 server, and %s is a folder",
+                    options->place);
+        return NULL;
+    }
+    return site_is_s3(options->place) && !aws_access_find(&access, error) ? NULL : site_open(&site, error);
+}
+
+/* --- which images --- */
+
+static int by_tag(const void *a, const void *b)
+{
+    return ingot_tag_compare(*(char *const *)a, *(char *const *)b);
+}
+
+static char **tags_in_store(IngotStore *store, const char *name, GError **error)
+{
+    g_autoptr(GPtrArray) entries = ingot_store_list(store, error);
+    g_autoptr(GStrvBuilder) tags = g_strv_builder_new();
+    for (guint i = 0; entries != NULL && i < entries->len; i++) {
+        const IngotStoreEntry *entry = g_ptr_array_index(entries, i);
+        if (entry->tag != NULL && strcmp(entry->name, name) == 0) {
+            g_strv_builder_add(tags, entry->tag);
+        }
+    }
+    return entries == NULL ? NULL : g_strv_builder_end(tags);
+}
+
+static char **tags_of(IngotStore *store, const IngotReference *reference, GError **error)
+{
+    g_autoptr(IngotRemote) remote = reference->host == NULL ? NULL : environment_remote(reference->host, error);
+    return reference->host == NULL ? tags_in_store(store, reference->name, error)
+           : remote == NULL        ? NULL
+                                   : ingot_remote_list_tags(remote, reference->name, error);
+}
+
+/* Its versions, the lowest first: a GPtrArray of IngotReference is added to. */
+static gboolean add_all(IngotStore *store, const IngotReference *of, GPtrArray *images, GError **error)
+{
+    g_autofree char *text = ingot_reference_to_text(of);
+    if (of->tag != NULL || of->digest != NULL) {
+        g_set_error(error, INGOT_ERROR, INGOT_ERROR_INVALID, "%s: --all takes names without a tag", text);
+        return FALSE;
+    }
+    g_auto(GStrv) tags = tags_of(store, of, error);
+    if (tags == NULL) {
+        return FALSE;
+    }
+    guint before = images->len;
+    qsort(tags, g_strv_length(tags), sizeof *tags, by_tag);
+    for (guint i = 0; tags[i] != NULL; i++) {
+        if (ingot_tag_is_version(tags[i])) {
+            g_ptr_array_add(images, ingot_reference_new(of->host, of->name, tags[i], NULL));
+        }
+    }
+    if (images->len == before) {
+        g_set_error(error, INGOT_ERROR, INGOT_ERROR_NOT_FOUND, "%s: %s has no version of it", text,
+                    of->host == NULL ? "the store" : "the registry");
+    }
+    return images->len > before;
+}
+
+/* GPtrArray of IngotReference. */
+static GPtrArray *find_images(IngotStore *store, const PublishOptions *options, char **texts, GError **error)
+{
+    g_autoptr(GPtrArray) images = g_ptr_array_new_with_free_func((GDestroyNotify)ingot_reference_free);
+    for (; *texts != NULL; texts++) {
+        g_autoptr(IngotReference) reference = ingot_reference_parse(*texts, error);
+        if (reference == NULL || (options->all && !add_all(store, reference, images, error))) {
+            return NULL;
+        }
+        if (!options->all) {
+            g_ptr_array_add(images, g_steal_pointer(&reference));
+        }
+    }
+    return g_steal_pointer(&images);
+}
+
+/* --- one image --- */
+
+/* What the site itself has in its place would be in the way. */
+static gboolean check_name(const char *name, GError **error)
+{
+    static const char *const own[] = {"boxes", "oci", NULL};
+    g_auto(GStrv) parts = g_strsplit(name, "/", 2);
+    if (g_strv_contains(own, parts[0])) {
+        g_set_error(error, INGOT_ERROR, INGOT_ERROR_INVALID,
+                    "%s: what is published has its own things below %s/: give it another name there (--name)", name,
+                    parts[0]);
+        return FALSE;
+    }
+    return TRUE;
+}
+
+/* --name, or what the image is called. An image without a tag has none to be published by. */
+static IngotReference *name_there(const PublishOptions *options, const IngotReference *image,
+                                  const IngotStoreEntry *entry, GError **error)
+{
+    g_autoptr(IngotReference) there = options->name == NULL ? ingot_reference_new(NULL, image->name, NULL, NULL)
+                                                            : ingot_reference_parse(options->name, error);
+    if (there == NULL || !check_name(there->name, error)) {
+        return NULL;
+    }
+    if (there->host != NULL || there->digest != NULL) {
+        g_set_error(error, INGOT_ERROR, INGOT_ERROR_INVALID, "--name %s: NAME[:TAG] is expected", options->name);
+        return NULL;
+    }
+    if (there->tag == NULL) {
+        there->tag = g_strdup(image->tag != NULL ? image->tag : entry->tag);
+    }
+    if (there->tag == NULL) {
+        g_autofree char *text = ingot_reference_to_text(image);
+        g_set_error(error, INGOT_ERROR, INGOT_ERROR_INVALID,
+                    "%s: has no tag by which it could be published: give it one (--name %s:1.0.0)", text, there->name);
+        return NULL;
+    }
+    return g_steal_pointer(&there);
+}
+
+static gboolean publish_image(Publication *publication, const PublishOptions *options, IngotReference *reference,
+                              IngotPull pull, const IngotPullOptions *how, GError **error)
+{
+    gboolean again;
+    g_autoptr(IngotImage) image = ingot_transfer_image(publication->store, reference, pull, how, error);
+    g_autoptr(IngotReference) there = image == NULL ? NULL : name_there(options, reference, image->entry, error);
+    if (there == NULL) {
+        return FALSE;
+    }
+    const char *architecture = json_string_value(json_object_get(image->config, "architecture"));
+    publication->image = image;
+    publication->name = there->name;
+    publication->tag = there->tag;
+    publication->architecture = architecture == NULL ? NULL : vagrant_architecture(architecture);
+    if (!ingot_store_hold_image(publication->store, image)) {
+        g_set_error(error, INGOT_ERROR, INGOT_ERROR_NOT_FOUND, "%s:%s: was removed meanwhile", there->name, there->tag);
+        return FALSE;
+    }
+    if (!publish_layout_check(publication, &again, error) || !publish_layout(publication, error) ||
+        !publish_boxes(publication, again, error)) {
+        return FALSE;
+    }
+    g_autofree char *text =
+        g_strdup_printf("%s/%s.json %s:%s", publication->base, there->name, there->name, there->tag);
+    cli_print_result(text, &image->entry->manifest.digest);
+    return TRUE;
+}
+
+static gboolean publish_all(Publication *publication, const PublishOptions *options, const GPtrArray *images,
+                            const IngotRemoteOptions *remote, GError **error)
+{
+    const IngotPullOptions how = {.progress = ingot_command_progress(), .remote = remote};
+    for (guint i = 0; i < images->len; i++) {
+        IngotReference *reference = g_ptr_array_index(images, i);
+        IngotPull pull;
+        if (!ingot_pull_parse(options->when, reference, &pull, error) ||
+            !publish_image(publication, options, reference, pull, &how, error)) {
+            return FALSE;
+        }
+    }
+    return TRUE;
+}
+
+static gboolean publish(const PublishOptions *options, char **texts, GError **error)
+{
+    guint64 max_size;
+    if (options->place == NULL) {
+        g_set_error(error, INGOT_ERROR, INGOT_ERROR_INVALID,
+                    "--static DIR or --static s3://BUCKET/PREFIX is missing: where it is published");
+        return FALSE;
+    }
+    g_autoptr(IngotRemoteOptions) remote = cli_remote_options(options->allow);
+    if (!check_providers(options->providers, error) || !parse_max_size(options, &max_size, error)) {
+        return FALSE;
+    }
+    g_autoptr(Site) site = open_site(options, remote, error);
+    g_autofree char *base = site == NULL ? NULL : find_base(options, site, error);
+    g_autoptr(IngotStore) store = base == NULL ? NULL : cli_store_to_read();
+    g_autoptr(GPtrArray) images = store == NULL ? NULL : find_images(store, options, texts, error);
+    g_autoptr(IngotWorkdir) work = images == NULL ? NULL : ingot_workdir_new(error);
+    Publication publication = {.site = site,
+                               .store = store,
+                               .work = work,
+                               .progress = ingot_command_progress(),
+                               .base = base,
+                               .providers = (const char *const *)options->providers,
+                               .max_size = max_size};
+    return work != NULL && publish_all(&publication, options, images, remote, error);
+}
+
+static gboolean run(int argc, char **argv, GError **error)
+{
+    g_auto(PublishOptions) options = {0};
+    const GOptionEntry entries[] = {
+        {"static", 0, 0, G_OPTION_ARG_FILENAME, &options.place, "the folder, or the bucket, to write it to",
+         "DIR|s3://BUCKET/PREFIX"},
+        {"base", 0, 0, G_OPTION_ARG_STRING, &options.base, "where people find it (S3: the bucket's own URL)", "URL"},
+        {"all", 'a', 0, G_OPTION_ARG_NONE, &options.all, "all versions of the names", NULL},
+        {"name", 0, 0, G_OPTION_ARG_STRING, &options.name, "call it so there, as the version it is", "NAME[:VERSION]"},
+        {"provider", 0, 0, G_OPTION_ARG_STRING_ARRAY, &options.providers,
+         "make boxes for this provider alone (may be repeated)", "NAME"},
+        {"max-size", 0, 0, G_OPTION_ARG_STRING, &options.max_size, "bytes that an object may have (" MAX_SIZE ")",
+         "SIZE"},
+        {"endpoint", 0, 0, G_OPTION_ARG_STRING, &options.endpoint, "of an S3 server that is not Amazon's", "URL"},
+        CLI_PULL_OPTION(options.when),
+        CLI_ALLOW_OPTION(options.allow),
+        CLI_POLICY_OPTION(options.policy),
+        G_OPTION_ENTRY_NULL};
+    if (!ingot_command_options(&verb_publish, entries, 1, -1, &argc, &argv, error)) {
+        return FALSE;
+    }
+    environment_use_policy(options.policy);
+    return publish(&options, argv + 1, error);
+}
+
+const IngotVerb verb_publish = {
+    "publish", "IMAGE...", "write images as files for any web server: Vagrant's catalogue, boxes, an OCI layout",
+    "For each image the folder (or the bucket) gets its boxes, its name's catalogue, by which an unmodified Vagrant\n"
+    "finds them, and the image itself in an OCI layout (oci/); what is there already is not written again. Boxes and\n"
+    "blobs come first, the catalogue last, so that whoever reads finds whole things at any time, and several may\n"
+    "publish at once. A version that is there as another image is refused. S3 is asked with the login that AWS's own\n"
+    "tools use (AWS_ACCESS_KEY_ID, AWS_PROFILE, ...).\n\n"
+    "Examples:\n  ingot publish --static /srv/www --base https://boxes.example team/web:1.0.0\n"
+    "  ingot publish --static s3://boxes/vagrant --all registry.example/team/web\n"
+    "  vagrant box add https://boxes.example/team/web.json\n",
+    run};

@@ -1,0 +1,197 @@
+#!/bin/bash
+# `ingot publish`: images as files for any web server, in a folder and in S3, found by the real Vagrant and by skopeo.
+set -eu
+cd "$(dirname "$0")/../.."
+# shellcheck source=tests/system/lib.sh
+. tests/system/lib.sh
+export VAGRANT_HOME=$TMP/vagrant VAGRANT_CHECKPOINT_DISABLE=1 VAGRANT_NO_COLOR=1
+# Nothing of the person's who runs the test counts.
+unset AWS_SESSION_TOKEN AWS_PROFILE AWS_DEFAULT_PROFILE AWS_DEFAULT_REGION AWS_ENDPOINT_URL_S3
+export AWS_CONFIG_FILE=$TMP/aws.config AWS_SHARED_CREDENTIALS_FILE=$TMP/aws.credentials
+
+# disk FILE BYTES: 16 MiB of ext4 with so many random bytes in it.
+disk() {
+    truncate -s 16M "$1"
+    mke2fs -q -t ext4 -O ^has_journal "$1"
+    head -c "$2" /dev/urandom >"$TMP/content"
+    echo "write $TMP/content content" | debugfs -w "$1" >/dev/null 2>&1
+}
+disk "$TMP/v1.raw" 300000
+disk "$TMP/v2.raw" 400000
+ingot pack -q "$TMP/v1.raw" team/web:1.0.0 >/dev/null
+ingot pack -q "$TMP/v2.raw" team/web:1.1.0 >/dev/null
+ingot tag team/web:1.1.0 team/web:newest >/dev/null
+
+# --- a folder, and a web server that knows nothing ---
+
+www=$TMP/www
+mkdir "$www"
+python3 -u -m http.server --bind 127.0.0.1 --directory "$www" 0 >"$TMP/served" 2>/dev/null &
+ENDING+=($!)
+until_true grep -q port "$TMP/served"
+base=http://127.0.0.1:$(grep -o 'port [0-9]*' "$TMP/served" | cut -d' ' -f2)
+publish() { ingot publish -q --static "$www" --base "$base/" "$@"; }
+expect 0 publish team/web:1.0.0
+[ "$(cat "$TMP/out")" = "$(ingot show --json team/web:1.0.0 | sed -n 's/.*"digest": "\(sha256:[0-9a-f]*\)".*/\1/p' | head -1)" ] || fail "what is told: $(cat "$TMP/out")"
+for provider in libvirt qemu virtualbox vmware_desktop; do
+    rm -f "$TMP/box"
+    ingot export -q team/web:1.0.0 -F "vagrant-${provider%_desktop}" -o "$TMP/box"
+    cmp "$TMP/box" "$www/boxes/team/web/1.0.0/$provider/amd64.box" || fail "the box for $provider"
+done
+cmp "$www/team/web" "$www/team/web.json" || fail "the catalogue by its two names"
+# Whatever the catalogue says is true, of every version that is named.
+catalogue_is() {
+    python3 - "$www" "$base" "$@" <<'PY' || fail "the catalogue: $(cat "$www/team/web.json")"
+import hashlib, json, sys
+www, base, *versions = sys.argv[1:]
+c = json.load(open(www + "/team/web.json"))
+assert c["name"] == "team/web" and [v["version"] for v in c["versions"]] == versions, c
+for version in c["versions"]:
+    assert version["status"] == "active"
+    assert [p["name"] for p in version["providers"]] == ["libvirt", "qemu", "virtualbox", "vmware_desktop"]
+    for p in version["providers"]:
+        assert p["url"].startswith(base + "/boxes/team/web/" + version["version"]), p
+        assert p["architecture"] == "amd64" and p["default_architecture"] is True and p["checksum_type"] == "sha256", p
+        box = open(www + p["url"][len(base):], "rb").read()
+        assert p["checksum"] == hashlib.sha256(box).hexdigest(), p
+PY
+}
+catalogue_is 1.0.0
+ok "an image becomes boxes, with a catalogue that tells their sums"
+
+run() { "$@" >"$TMP/out" 2>&1 || fail "$*: $(cat "$TMP/out")"; }
+run vagrant box add --provider libvirt "$base/team/web.json"
+# Of what is there nothing is written again, and the newer version comes before.
+touch "$TMP/before"
+sleep 0.1
+expect 0 publish --all team/web
+catalogue_is 1.1.0 1.0.0
+[ -z "$(find "$www/boxes/team/web/1.0.0" -newer "$TMP/before")" ] || fail "a box is written again"
+touch "$TMP/before"
+sleep 0.1
+expect 0 publish --all team/web
+[ -z "$(find "$www" -type f -newer "$TMP/before")" ] || fail "written again: $(find "$www" -type f -newer "$TMP/before")"
+run vagrant box update --box team/web --provider libvirt
+run vagrant box list
+grep -q '^team/web *(libvirt, 1\.1\.0' "$TMP/out" || fail "box update: $(cat "$TMP/out")"
+ok "Vagrant adds a box from a plain web server, and updates it; nothing is written twice"
+
+# --- the OCI layout ---
+
+run skopeo inspect "oci:$www/oci:team/web:1.1.0" --raw
+[ "$(sha256sum <"$TMP/out")" = "$(skopeo inspect --raw "oci:$INGOT_STORE:team/web:1.1.0" | sha256sum)" ] || fail "skopeo reads another image"
+ingot key generate -q --no-passphrase "$TMP/key" >/dev/null
+ingot sign -q --key "$TMP/key" team/web:1.1.0 >/dev/null
+expect 0 publish team/web:1.1.0
+cp -a "$www/oci" "$TMP/copied"
+expect 0 ingot --store "$TMP/copied" verify --key "$TMP/key.pub" team/web:1.1.0
+expect 0 ingot --store "$TMP/copied" fsck
+rm -f "$TMP/back.raw"
+ingot --store "$TMP/copied" export -q team/web:1.0.0 -o "$TMP/back.raw"
+cmp "$TMP/back.raw" "$TMP/v1.raw" || fail "the disk of the layout"
+expect 0 publish team/web:newest
+grep -q 'team/web:newest' "$www/oci/index.json" || fail "a tag that is no version"
+catalogue_is 1.1.0 1.0.0
+ok "the layout is a store: skopeo reads it, signatures come along, tags that are no versions are there alone"
+
+# --- what is refused ---
+
+refused() {
+    local status=$1 words=$2
+    shift 2
+    expect "$status" "$@"
+    grep -qF -- "$words" "$TMP/err" || fail "'$*' says: $(cat "$TMP/err")"
+}
+find "$www" -type f -exec sha256sum {} + | sort >"$TMP/sums"
+refused 1 'team/web:1.0.0 is another image' ingot publish --static "$www" --base "$base" --name team/web:1.0.0 team/web:1.1.0
+refused 1 'and an object may have' publish --max-size 100K team/web:1.0.0
+refused 2 '--base' ingot publish --static "$www" team/web:1.0.0
+refused 2 'https://, http:// or file:///' ingot publish --static "$www" --base ftp://x team/web:1.0.0
+refused 2 'is of an S3 server' publish --endpoint http://127.0.0.1:9 team/web:1.0.0
+refused 2 'a folder or s3://BUCKET/PREFIX is expected' ingot publish --static https://x/y --base "$base" team/web:1.0.0
+refused 2 '--static DIR' ingot publish team/web:1.0.0
+refused 2 'libvirt, qemu' publish --provider docker team/web:1.0.0
+refused 2 'below oci/' publish --name oci/web team/web:1.0.0
+refused 2 'takes names without a tag' publish --all team/web:1.0.0
+refused 1 'the store has no version of it' publish --all team/none
+refused 2 '--max-size 6G' ingot publish --static s3://boxes --max-size 6G team/web:1.0.0
+printf '{' >"$TMP/web.json"
+mkdir "$TMP/other" "$TMP/other/team"
+cp "$TMP/web.json" "$TMP/other/team/web.json"
+refused 1 "$TMP/other/team/web.json" ingot publish --static "$TMP/other" --base "$base" --provider libvirt team/web:1.0.0
+cmp "$TMP/other/team/web.json" "$TMP/web.json" || fail "a catalogue that can't be read is written over"
+find "$www" -type f -exec sha256sum {} + | sort | cmp - "$TMP/sums" || fail "what is refused changes the folder"
+ok "another image of a version, objects that are too large, and what is said wrongly are refused, and nothing changes"
+
+# Killed while the boxes come: no catalogue names what is not there, and the next goes on.
+killed=$TMP/killed
+ingot publish -q --static "$killed" --base "$base" team/web:1.0.0 >/dev/null 2>&1 &
+pid=$!
+until_true test -e "$killed/boxes/team/web/1.0.0/libvirt/amd64.box"
+kill -9 $pid 2>/dev/null || true
+wait $pid 2>/dev/null || true
+[ ! -e "$killed/team/web.json" ] || fail "it was not killed while half done"
+(cd "$killed/oci/blobs/sha256" && for blob in *; do [ "$blob" = "$(sha256sum <"$blob" | cut -d' ' -f1)" ] || exit 1; done) || fail "a blob that is not whole"
+cmp "$killed/boxes/team/web/1.0.0/libvirt/amd64.box" "$www/boxes/team/web/1.0.0/libvirt/amd64.box" || fail "a box that is not whole"
+expect 0 ingot publish -q --static "$killed" --base "$base" team/web:1.0.0
+cmp <(python3 -c 'import json,sys; print(json.load(open(sys.argv[1]))["versions"])' "$killed/team/web.json") <(python3 -c 'import json,sys; print(json.load(open(sys.argv[1]))["versions"][1:])' "$www/team/web.json") || fail "after the kill: $(cat "$killed/team/web.json")"
+ok "killed in the middle: what is there is whole, and the next one ends it"
+
+# --- S3 ---
+
+mkdir -p "$TMP/s3/boxes"
+: >"$TMP/rules"
+: >"$TMP/asked"
+python3 tests/system/s3.py "$TMP/s3" "$TMP/rules" "$TMP/asked" >"$TMP/port" 2>"$TMP/s3.log" &
+ENDING+=($!)
+until_true grep -q . "$TMP/port"
+s3=http://127.0.0.1:$(cat "$TMP/port")
+unset AWS_ACCESS_KEY_ID AWS_SECRET_ACCESS_KEY AWS_REGION AWS_ENDPOINT_URL
+to_s3() { ingot publish -q --static "s3://boxes/my boxes" --endpoint "$s3/" --provider libvirt "$@"; }
+refused 2 'S3 needs a login' to_s3 team/web:1.0.0
+refused 2 'AWS_SECRET_ACCESS_KEY is not set' env AWS_ACCESS_KEY_ID=AKIDTEST ingot publish --static s3://boxes team/web:1.0.0
+printf '[default]\naws_access_key_id = AKIDTEST\naws_secret_access_key = s3cr3t/with+signs=\n' >"$AWS_SHARED_CREDENTIALS_FILE"
+refused 1 "the region 'us-east-1' is wrong" to_s3 team/web:1.0.0
+printf '[default]\nregion = eu-north-1\n[profile short]\naws_access_key_id = ASIATEMP\naws_secret_access_key = temporary\naws_session_token = token/of+session==\nregion = eu-north-1\n' >"$AWS_CONFIG_FILE"
+expect 0 to_s3 team/web:1.0.0
+expect 0 env AWS_PROFILE=short ingot publish -q --static "s3://boxes/my boxes/" --endpoint "$s3" --provider libvirt team/web:1.1.0
+! grep -q '^403 PUT' "$TMP/asked" || fail "a signature that S3 refuses: $(cat "$TMP/asked")"
+key() { echo "$TMP/s3/boxes/my%20boxes%2F${1//\//%2F}"; }
+cmp "$(key boxes/team/web/1.1.0/libvirt/amd64.box)" "$www/boxes/team/web/1.1.0/libvirt/amd64.box" || fail "a box in S3"
+grep -qE '^200 PUT /boxes/my%20boxes/team/web [0-9]+ application/json no-cache$' "$TMP/asked" || fail "the catalogue's headers: $(cat "$TMP/asked")"
+# The server is told by Vagrant's own variable: its catalogue is one name of two.
+rm -rf "$VAGRANT_HOME"
+VAGRANT_SERVER_URL=$s3/boxes/my%20boxes run vagrant box add --provider libvirt team/web
+run vagrant box list
+grep -q '^team/web *(libvirt, 1\.1\.0' "$TMP/out" || fail "from S3: $(cat "$TMP/out")"
+: >"$TMP/asked"
+expect 0 to_s3 --all team/web
+! grep -q PUT "$TMP/asked" || fail "put again: $(cat "$TMP/asked")"
+ok "S3 has the same objects; each request is signed as AWS has it, by a login of the environment, a file or a session"
+
+refused 1 'SignatureDoesNotMatch' env AWS_ACCESS_KEY_ID=AKIDTEST AWS_SECRET_ACCESS_KEY=wrong AWS_REGION=eu-north-1 ingot publish --static s3://boxes --endpoint "$s3" team/web:1.0.0
+refused 1 'InvalidAccessKeyId' env AWS_ACCESS_KEY_ID=nobody AWS_SECRET_ACCESS_KEY=x ingot publish --static s3://boxes --endpoint "$s3" team/web:1.0.0
+refused 1 'NoSuchBucket' ingot publish --static s3://none --endpoint "$s3" team/web:1.0.0
+refused 1 'no connection' ingot publish --static s3://boxes --endpoint http://127.0.0.1:9 team/web:1.0.0
+refused 2 'not a bucket' ingot publish --static 's3://-/x' --endpoint "$s3" team/web:1.0.0
+refused 2 's3://BUCKET/PREFIX is expected' ingot publish --static s3://boxes/../x --endpoint "$s3" team/web:1.0.0
+refused 2 'not the endpoint of an S3 server' ingot publish --static s3://boxes --endpoint "$s3?x" team/web:1.0.0
+# A server that is busy, a connection that breaks in the middle of a box, and another publisher who is ahead.
+: >"$TMP/asked"
+printf 'PUT libvirt/amd64.box$ break 1\nPUT blobs 503 1\nGET index.json 500 1\nPUT index.json 412 1\n' >"$TMP/rules"
+fresh() { ingot publish -q --static s3://boxes/fresh --endpoint "$s3" --provider libvirt "$@"; }
+expect 0 fresh team/web:1.0.0
+grep -q '^broken PUT' "$TMP/asked" && grep -q '^503 PUT' "$TMP/asked" && grep -q '^500 GET' "$TMP/asked" && grep -q '^412 PUT' "$TMP/asked" || fail "nothing broke: $(cat "$TMP/asked")"
+cmp "$TMP/s3/boxes/fresh%2Fboxes%2Fteam%2Fweb%2F1.0.0%2Flibvirt%2Famd64.box" "$www/boxes/team/web/1.0.0/libvirt/amd64.box" || fail "a box after breaks"
+: >"$TMP/rules"
+# Six at once: none loses what another has added.
+pids=()
+for number in 1 2 3 4 5 6; do
+    ingot tag team/web:1.0.0 "team/web:2.0.$number" >/dev/null
+    ingot publish -q --static s3://boxes/many --endpoint "$s3" --provider libvirt "team/web:2.0.$number" >"$TMP/many.$number" 2>&1 &
+    pids+=($!)
+done
+for pid in "${pids[@]}"; do wait "$pid" || fail "one of many: $(cat "$TMP"/many.?)"; done
+[ "$(grep -c '"version"' "$TMP/s3/boxes/many%2Fteam%2Fweb.json")" = 6 ] && [ "$(grep -c ref.name "$TMP/s3/boxes/many%2Foci%2Findex.json")" = 6 ] || fail "of many at once: $(cat "$TMP/s3/boxes/many%2Fteam%2Fweb.json")"
+! grep -q Traceback "$TMP/s3.log" || fail "$(cat "$TMP/s3.log")"
+ok "S3's errors are told by name, busy servers and broken connections are outlasted, and publishers share a bucket"
