@@ -112,6 +112,8 @@ put "$TMP/v1.box" "$url"
 [ "$STATUS" = 200 ] || fail "a second architecture: $STATUS $(cat "$TMP/body")"
 expect 200 PUT "${callback#"$at"}"
 expect 200 PUT /api/v2/box/team/db/version/2.0.0/release
+twice 'the word of root' | ingotd user add --data "$TMP/registry" --scope 'promote:team/*' --scope 'pull:team/*' root
+curl -sf -X PUT -u 'root:the word of root' -H 'Content-Type: application/vnd.oci.image.index.v1+json' --data-binary @<(curl -sf -H "Authorization: Bearer $alice" -H 'Accept: application/vnd.oci.image.index.v1+json' "$at/v2/team/db/manifests/2.0.0") "$at/v2/team/db/manifests/prod" || fail "no channel"
 expect 200 POST $providers '{"provider": {"name": "qemu", "architecture": "amd64"}}'
 expect 200 GET $provider/qemu/amd64/upload
 put "$TMP/qemu.box" "$(member upload_path)"
@@ -121,6 +123,8 @@ until_true released
 box_catalogue "$at/team/db" -H "Authorization: Bearer $alice" >"$TMP/body"
 has '[v["version"] for v in a["versions"]] == ["2.0.0", "1.0.0"]'
 python3 -c 'import json,sys; [print(p["name"], p["architecture"], p["url"]) for p in json.load(sys.stdin)["versions"][0]["providers"]]' <"$TMP/body" >"$TMP/urls"
+box_catalogue "$at/vagrant/team/db@prod" -H "Authorization: Bearer $alice" >"$TMP/body"
+has '[(v["version"], len(v["providers"])) for v in a["versions"]] == [("2.0.0", 3)]'
 while read -r name architecture url; do
     curl -sf -H "Authorization: Bearer $alice" -o "$TMP/got.box" "$url"
     if [ "$name" = libvirt ]; then same "$TMP/got.box" "$TMP/v$([ "$architecture" = amd64 ] && echo 2 || echo 1).raw"; fi

@@ -113,19 +113,14 @@ BoxJson box_call_json(const Request *request, const BoxCall *call)
 BoxList *box_call_list(Request *request, const BoxCall *call, enum MHD_Result *result)
 {
     g_autoptr(GError) error = NULL;
-    g_autoptr(BoxSource) source = box_source_new(call->path->shown, &error);
-    BoxList *list = NULL;
+    gint64 until = request_is_read(request) ? patience_end() : 0;
+    BoxList *list = boxlists_get(request, call->path->shown, call->base, until, &error);
     *result = MHD_NO;
-    if (source == NULL || !box_source_look(request->server, source, &error)) {
-        *result = g_error_matches(error, INGOT_ERROR, INGOT_ERROR_NOT_FOUND)
+    if (list == NULL && error != NULL) {
+        *result = g_error_matches(error, VIEW_ERROR, VIEW_ERROR_BUSY) ? request_refuse_busy(request, error->message)
+                  : g_error_matches(error, INGOT_ERROR, INGOT_ERROR_NOT_FOUND)
                       ? box_refuse(request, MHD_HTTP_NOT_FOUND, "%s: there is no such box", call->path->shown)
                       : box_fail(request, error);
-        return NULL;
-    }
-    list = boxlist_make(request, source, request_is_read(request) ? patience_end() : 0);
-    if (list != NULL && list->is_busy) {
-        *result = request_refuse_busy(request, "the images that are being read fill the memory; try again");
-        g_clear_pointer(&list, boxlist_unref);
     }
     return list;
 }

@@ -312,10 +312,11 @@ BoxList *boxlist_make(Request *request, const BoxSource *source, gint64 until)
     g_autoptr(BoxList) list = g_new0(BoxList, 1);
     Making making = {.request = request, .source = source, .list = list, .until = until};
     g_atomic_ref_count_init(&list->references);
-    list->is_whole = !source->there && !through_is_open(source->outcome);
+    list->is_whole = request->server->through == NULL;
     list->sequence = source->sequence;
     list->event = source->event;
     list->box = describe_box(source);
+    list->is_recorded = source->records->box != NULL;
     for (guint i = 0; i < source->versions->len; i++) {
         if (request_gone(request)) {
             return NULL;

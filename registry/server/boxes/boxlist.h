@@ -34,10 +34,11 @@ gboolean box_source_look(const Server *server, BoxSource *source, GError **error
 typedef struct {
     gatomicrefcount references;
     VagrantBox *box;
-    gboolean is_whole; /* it lacks no sum, and no image that there is */
-    gboolean is_busy;  /* an image could not be had now */
-    GBytes *text;      /* its catalogue, whose URLs begin with a base; NULL until boxlists_keep */
-    char *tag;         /* entity tag of that, in its quotes */
+    gboolean is_whole;    /* it lacks no sum, and no image that there is */
+    gboolean is_busy;     /* an image could not be had now */
+    gboolean is_recorded; /* a publisher has created it: it is a box, whatever it has */
+    GBytes *text;         /* its catalogue, whose URLs begin with a base; NULL until boxlists_keep */
+    char *tag;            /* entity tag of that, in its quotes */
     guint64 sequence, event;
     gint64 until; /* monotonic: as long as it is good at most, for the sake of what changes by time alone */
 } BoxList;
@@ -56,3 +57,6 @@ void boxlists_free(BoxLists *lists);
 BoxList *boxlists_find(const Server *server, const char *shown, const char *base, gboolean slow);
 /* Makes its text, and keeps it if it is whole. */
 void boxlists_keep(const Server *server, const char *shown, const char *base, BoxList *list);
+/* The list as it is: the one that is kept, else a new one, which is kept where its sums are known. NULL without an
+ * error: the client has left. NOT_FOUND; INVALID; VIEW_ERROR_BUSY. */
+BoxList *boxlists_get(Request *request, const char *shown, const char *base, gint64 until, GError **error);

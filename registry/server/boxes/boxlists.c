@@ -5,6 +5,7 @@
 #include "server/boxes/boxes.h"
 #include "server/boxes/boxlist.h"
 #include "server/storage/changes.h"
+#include "server/views/image.h"
 
 #define KEPT_MAX ((gsize)64 << 20)     /* bytes of all texts; past it, all go */
 #define GOOD (30 * G_TIME_SPAN_SECOND) /* for which a list is good, whatever is to change by time alone */
@@ -129,4 +130,23 @@ void boxlists_keep(const Server *server, const char *shown, const char *base, Bo
     lists->size += size;
     g_hash_table_replace(lists->lists, key, boxlist_ref(list));
     g_mutex_unlock(&lists->lock);
+}
+
+BoxList *boxlists_get(Request *request, const char *shown, const char *base, gint64 until, GError **error)
+{
+    BoxList *kept = boxlists_find(request->server, shown, base, TRUE);
+    g_autoptr(BoxSource) source = kept == NULL ? box_source_new(shown, error) : NULL;
+    if (source == NULL || !box_source_look(request->server, source, error)) {
+        return kept;
+    }
+    g_autoptr(BoxList) list = boxlist_make(request, source, until);
+    if (list == NULL) {
+        return NULL;
+    }
+    if (list->is_busy) {
+        g_set_error(error, VIEW_ERROR, VIEW_ERROR_BUSY, "the images that are being read fill the memory; try again");
+        return NULL;
+    }
+    boxlists_keep(request->server, shown, base, list);
+    return g_steal_pointer(&list);
 }

@@ -66,13 +66,10 @@ static char **visible_names(Request *request, gboolean (*fits)(const char *name,
 }
 
 /* NULL: it is no box, or can't be read now. */
-static BoxList *find_box(Request *request, const char *name)
+static BoxList *find_box(Request *request, const BoxCall *call, const char *name)
 {
-    g_autoptr(BoxSource) source = box_source_new(name, NULL);
-    g_autoptr(BoxList) list =
-        source == NULL || !box_source_look(request->server, source, NULL) ? NULL : boxlist_make(request, source, 0);
-    return list != NULL && (list->box->versions->len > 0 || source->records->box != NULL) ? g_steal_pointer(&list)
-                                                                                          : NULL;
+    g_autoptr(BoxList) list = boxlists_get(request, name, call->base, 0, NULL);
+    return list != NULL && (list->box->versions->len > 0 || list->is_recorded) ? g_steal_pointer(&list) : NULL;
 }
 
 static BoxJson json_of(const Request *request, const BoxCall *call, const char *name)
@@ -99,7 +96,7 @@ enum MHD_Result box_tell_user(Request *request, const BoxCall *call, const char 
     }
     for (guint i = 0; names[i] != NULL && !request_gone(request); i++) {
         const BoxJson by = json_of(request, call, names[i]);
-        g_autoptr(BoxList) list = find_box(request, names[i]);
+        g_autoptr(BoxList) list = find_box(request, call, names[i]);
         if (list != NULL) {
             json_array_append_new(boxes, box_json_brief(&by, list->box));
         }
@@ -215,7 +212,7 @@ static GPtrArray *find_all(Request *request, const BoxCall *call, Search *search
     g_auto(GStrv) names = visible_names(request, fits_any, NULL, error);
     GPtrArray *found = names == NULL ? NULL : g_ptr_array_new_with_free_func(found_free);
     for (guint i = 0; names != NULL && names[i] != NULL && !request_gone(request); i++) {
-        g_autoptr(BoxList) list = find_box(request, names[i]);
+        g_autoptr(BoxList) list = find_box(request, call, names[i]);
         if (list != NULL && is_found(list->box, search)) {
             g_ptr_array_add(found, found_new(call, list->box));
         }

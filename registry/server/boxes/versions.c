@@ -4,6 +4,7 @@
 #include <ingot/reference.h>
 #include <string.h>
 
+#include "server/boxes/boxentries.h"
 #include "server/http/log.h"
 #include "server/storage/storage.h"
 #include "vagrant/version.h"
@@ -95,27 +96,109 @@ static GArray *sort_versions(const char *name, char **tags, const GArray *ours, 
     return versions;
 }
 
-/* Drops the versions that the channel has not named, and those that are newer than the one that it names now. FALSE:
- * there is no such channel. */
-static gboolean keep_of_channel(const Server *server, const char *name, const char *channel, GArray *versions,
-                                GError **error)
+/* What a channel names or named. A version's index may have got further images since, and none of those that it had was
+ * changed: so what counts is an image of it. */
+typedef struct {
+    GHashTable *current; /* what it names now, and the images of that */
+    GHashTable *named;   /* the same of all that it named */
+} Channel;
+
+static void channel_clear(Channel *channel)
+{
+    g_clear_pointer(&channel->current, g_hash_table_unref);
+    g_clear_pointer(&channel->named, g_hash_table_unref);
+}
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Channel, channel_clear)
+
+static void add_images(const Server *server, const char *name, const IngotDigest *digest, GHashTable *digests)
+{
+    g_autoptr(GArray) entries = box_entries(server->storage, name, digest);
+    for (guint i = 0; i < entries->len; i++) {
+        g_hash_table_add(digests, g_memdup2(&g_array_index(entries, IngotDigest, i), sizeof(IngotDigest)));
+    }
+}
+
+/* Copies: an equal one that is added takes a key's place. */
+static GArray *digests_of(GHashTable *table)
+{
+    GArray *digests = g_array_new(FALSE, FALSE, sizeof(IngotDigest));
+    GHashTableIter iter;
+    gpointer digest;
+    g_hash_table_iter_init(&iter, table);
+    while (g_hash_table_iter_next(&iter, &digest, NULL)) {
+        g_array_append_vals(digests, digest, 1);
+    }
+    return digests;
+}
+
+/* FALSE: there is no such channel. */
+static gboolean channel_read(const Server *server, const char *name, const char *tag, gboolean indexes,
+                             Channel *channel, GError **error)
 {
     IngotDigest current;
-    g_autoptr(GHashTable) digests = of_channel(server, name, channel, &current, error);
+    channel->named = of_channel(server, name, tag, &current, error);
+    if (channel->named == NULL) {
+        return FALSE;
+    }
+    channel->current = g_hash_table_new_full(ingot_digest_hash, ingot_digest_equal, g_free, NULL);
+    g_hash_table_add(channel->current, g_memdup2(&current, sizeof current));
+    if (indexes) {
+        g_autoptr(GArray) all = digests_of(channel->named);
+        add_images(server, name, &current, channel->current);
+        for (guint i = 0; i < all->len; i++) {
+            add_images(server, name, &g_array_index(all, IngotDigest, i), channel->named);
+        }
+    }
+    return TRUE;
+}
+
+static gboolean has_one(const Server *server, const char *name, const ListedVersion *version, GHashTable *digests)
+{
+    if (!version->is_here || version->is_image || g_hash_table_contains(digests, &version->digest)) {
+        return version->is_here && g_hash_table_contains(digests, &version->digest);
+    }
+    g_autoptr(GArray) entries = box_entries(server->storage, name, &version->digest);
+    gboolean found = FALSE;
+    for (guint i = 0; !found && i < entries->len; i++) {
+        found = g_hash_table_contains(digests, &g_array_index(entries, IngotDigest, i));
+    }
+    return found;
+}
+
+static gboolean has_index(const GArray *versions)
+{
+    for (guint i = 0; i < versions->len; i++) {
+        const ListedVersion *version = &g_array_index(versions, ListedVersion, i);
+        if (version->is_here && !version->is_image) {
+            return TRUE;
+        }
+    }
+    return FALSE;
+}
+
+/* Drops the versions that the channel has not named, and those that are newer than the one that it names now. FALSE:
+ * there is no such channel. */
+static gboolean keep_of_channel(const Server *server, const char *name, const char *tag, GArray *versions,
+                                GError **error)
+{
+    g_auto(Channel) channel = {0};
     gboolean reached = FALSE;
     guint kept = 0;
-    for (guint i = 0; digests != NULL && i < versions->len; i++) {
+    if (!channel_read(server, name, tag, has_index(versions), &channel, error)) {
+        return FALSE;
+    }
+    for (guint i = 0; i < versions->len; i++) {
         ListedVersion *to = &g_array_index(versions, ListedVersion, kept),
                       version = g_array_index(versions, ListedVersion, i);
-        reached = reached || (version.is_here && ingot_digest_equal(&version.digest, &current));
-        if (reached && version.is_here && g_hash_table_contains(digests, &version.digest)) {
+        reached = reached || has_one(server, name, &version, channel.current);
+        if (reached && has_one(server, name, &version, channel.named)) {
             g_array_index(versions, ListedVersion, i) = *to;
             *to = version;
             kept++;
         }
     }
     g_array_set_size(versions, kept);
-    return digests != NULL;
+    return TRUE;
 }
 
 /* What the upstream says of a channel that is not ours; NULL: nothing. */
