@@ -153,15 +153,15 @@ static gboolean assemble(Disk *disk, gboolean *wrong, GError **error)
     }
 }
 
-static gboolean assemble_in(Disk *disk, IngotStore *store, const IngotReference *reference, gboolean fresh,
-                            gboolean *wrong, GError **error)
+static gboolean assemble_in(Disk *disk, IngotStore *store, const IngotReference *reference, const SeedsWanted *wanted,
+                            gboolean fresh, gboolean *wrong, GError **error)
 {
     Assembly *work = &disk->work;
     g_autofree char *local = g_strdup_printf("%s/%s", reference->host, reference->name);
     if (!fresh && !assembly_recognize(work, error)) {
         return FALSE;
     }
-    g_autoptr(Seeds) seeds = seeds_find(store, local, work->index, work->states, error);
+    g_autoptr(Seeds) seeds = seeds_find(store, local, wanted, work->states, error);
     work->seeds = seeds;
     if (seeds == NULL) {
         return FALSE;
@@ -169,24 +169,25 @@ static gboolean assemble_in(Disk *disk, IngotStore *store, const IngotReference 
     return assemble(disk, wrong, error);
 }
 
-gboolean assemble_disk(IngotStore *store, IngotRemote *remote, const IngotReference *reference, IngotIndex *index,
-                       const IngotDescriptor *blob, IngotProgress *progress, guint64 *received, GError **error)
+gboolean assemble_disk(IngotStore *store, IngotRemote *remote, const IngotReference *reference,
+                       const SeedsWanted *wanted, IngotProgress *progress, guint64 *received, GError **error)
 {
     gboolean fresh, wrong = FALSE;
+    const IngotDescriptor *blob = &ingot_manifest_disk(wanted->image, wanted->number)->disk;
     IngotStoreFile *file = ingot_store_resume(store, &blob->digest, &fresh, error);
     if (file == NULL) {
         return FALSE;
     }
     Disk disk = {.work = {.fd = file->fd,
                           .name = file->path,
-                          .own_encoder = strcmp(index->encoder, ingot_encoder_name()) == 0,
+                          .own_encoder = strcmp(wanted->index->encoder, ingot_encoder_name()) == 0,
                           .progress = progress},
                  .remote = remote,
                  .name = reference->name,
                  .blob = blob,
                  .received = received};
-    assembly_init(&disk.work, index);
-    gboolean ok = assemble_in(&disk, store, reference, fresh, &wrong, error);
+    assembly_init(&disk.work, wanted->index);
+    gboolean ok = assemble_in(&disk, store, reference, wanted, fresh, &wrong, error);
     assembly_clear(&disk.work);
     if (ok) {
         return ingot_store_adopt(store, file, &blob->digest, error);

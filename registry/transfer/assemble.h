@@ -7,7 +7,9 @@
 
 #include <ingot/transfer.h>
 
-/* The blob has the size that follows from the index: the caller has looked. EXISTS: another process was at it, and has
- * ended; whether what is there is whole is for the caller to see. */
-gboolean assemble_disk(IngotStore *store, IngotRemote *remote, const IngotReference *reference, IngotIndex *index,
-                       const IngotDescriptor *blob, IngotProgress *progress, guint64 *received, GError **error);
+#include "transfer/seeds.h"
+
+/* The disk's blob has the size that follows from its index: the caller has looked. EXISTS: another process was at it,
+ * and has ended; whether what is there is whole is for the caller to see. */
+gboolean assemble_disk(IngotStore *store, IngotRemote *remote, const IngotReference *reference,
+                       const SeedsWanted *wanted, IngotProgress *progress, guint64 *received, GError **error);

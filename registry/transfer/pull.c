@@ -55,16 +55,25 @@ static gboolean check_disk(IngotStore *store, const IngotDescriptor *disk, const
     return TRUE;
 }
 
-/* Another process may have fetched the disk meanwhile, or have failed, over one that is damaged. */
-static gboolean pull_disk(IngotStore *store, IngotRemote *remote, const IngotReference *reference, IngotIndex *index,
-                          const IngotDescriptor *disk, IngotProgress *progress, guint64 *received, GError **error)
+/* What is told of a disk while it comes; free it. */
+static char *disk_title(const IngotReference *reference, const SeedsWanted *wanted)
 {
     g_autofree char *what = ingot_reference_to_text(reference);
+    guint count = wanted->image->disks->len;
+    return count == 1 ? g_steal_pointer(&what) : g_strdup_printf("%s (disk %u of %u)", what, wanted->number + 1, count);
+}
+
+/* Another process may have fetched the disk meanwhile, or have failed, over one that is damaged. */
+static gboolean pull_disk(IngotStore *store, IngotRemote *remote, const IngotReference *reference,
+                          const SeedsWanted *wanted, IngotProgress *progress, guint64 *received, GError **error)
+{
+    const IngotDescriptor *disk = &ingot_manifest_disk(wanted->image, wanted->number)->disk;
+    g_autofree char *what = disk_title(reference, wanted);
     gboolean whole = FALSE;
     while (check_disk(store, disk, what, &whole, progress, error)) {
         GError *problem = NULL;
         ingot_progress_begin(progress, disk->size, "pull %s", what);
-        if (whole || assemble_disk(store, remote, reference, index, disk, progress, received, &problem)) {
+        if (whole || assemble_disk(store, remote, reference, wanted, progress, received, &problem)) {
             return TRUE;
         }
         if (!g_error_matches(problem, INGOT_ERROR, INGOT_ERROR_EXISTS)) {
@@ -155,7 +164,8 @@ static gboolean pull_parts(IngotStore *store, IngotRemote *remote, const IngotRe
         const IngotDiskPair *pair = ingot_manifest_disk(manifest, i);
         gsize memory = 0;
         g_autoptr(IngotIndex) index = pull_index(store, remote, reference, pair, &memory, received, error);
-        ok = index != NULL && pull_disk(store, remote, reference, index, &pair->disk, progress, received, error);
+        const SeedsWanted wanted = {manifest, i, index};
+        ok = index != NULL && pull_disk(store, remote, reference, &wanted, progress, received, error);
     }
     return ok;
 }

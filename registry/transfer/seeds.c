@@ -90,9 +90,20 @@ static void look_into(Seeds *seeds, const IngotDiskPair *pair, const char *encod
     }
 }
 
-static void look_through(Seeds *seeds, const GPtrArray *manifests, const char *encoder)
+static void look_into_disks(Seeds *seeds, const IngotManifest *manifest, guint count, GHashTable *seen,
+                            const char *encoder)
 {
-    g_autoptr(GHashTable) seen = g_hash_table_new_full(ingot_digest_hash, ingot_digest_equal, g_free, NULL);
+    for (guint i = 0; i < count && seeds->missing > 0; i++) {
+        const IngotDiskPair *pair = ingot_manifest_disk(manifest, i);
+        if (!g_hash_table_contains(seen, &pair->index.digest)) {
+            g_hash_table_add(seen, g_memdup2(&pair->index.digest, sizeof pair->index.digest));
+            look_into(seeds, pair, encoder);
+        }
+    }
+}
+
+static void look_through(Seeds *seeds, const GPtrArray *manifests, GHashTable *seen, const char *encoder)
+{
     for (guint i = 0; i < manifests->len && seeds->missing > 0; i++) {
         g_autoptr(GBytes) bytes =
             ingot_store_read(seeds->store, g_ptr_array_index(manifests, i), INGOT_MANIFEST_MAX, NULL);
@@ -100,28 +111,19 @@ static void look_through(Seeds *seeds, const GPtrArray *manifests, const char *e
             bytes == NULL ? NULL
                           : ingot_manifest_parse(g_bytes_get_data(bytes, NULL), g_bytes_get_size(bytes),
                                                  "a manifest of the store", NULL);
-        for (guint k = 0; manifest != NULL && k < manifest->disks->len; k++) {
-            const IngotDiskPair *pair = ingot_manifest_disk(manifest, k);
-            if (!g_hash_table_contains(seen, &pair->index.digest)) {
-                g_hash_table_add(seen, g_memdup2(&pair->index.digest, sizeof pair->index.digest));
-                look_into(seeds, pair, encoder);
-            }
-        }
+        look_into_disks(seeds, manifest, manifest == NULL ? 0 : manifest->disks->len, seen, encoder);
     }
 }
 
-Seeds *seeds_find(IngotStore *store, const char *name, const IngotIndex *index, const guint8 *have, GError **error)
+static GHashTable *digest_set(void)
 {
-    g_autoptr(GHashTable) seen = g_hash_table_new_full(ingot_digest_hash, ingot_digest_equal, g_free, NULL);
-    g_autoptr(GPtrArray) manifests = manifests_of(store, name, seen, error);
-    if (manifests == NULL) {
-        return NULL;
-    }
-    Seeds *seeds = g_new0(Seeds, 1);
-    seeds->store = store;
-    seeds->sources = g_array_new(FALSE, FALSE, sizeof(Source));
-    seeds->wanted = g_hash_table_new_full(ingot_digest_hash, ingot_digest_equal, NULL, g_free);
-    for (guint i = 0; manifests->len > 0 && i < index->chunks->len; i++) {
+    return g_hash_table_new_full(ingot_digest_hash, ingot_digest_equal, g_free, NULL);
+}
+
+/* The chunks that are not there yet: the table's keys are the index's. */
+static void note_wanted(Seeds *seeds, const IngotIndex *index, const guint8 *have)
+{
+    for (guint i = 0; i < index->chunks->len; i++) {
         const IngotChunk *chunk = ingot_index_chunk(index, i);
         if (!chunk->hole && !have[i] && !g_hash_table_contains(seeds->wanted, &chunk->digest)) {
             Seed *seed = g_new0(Seed, 1);
@@ -130,7 +132,24 @@ Seeds *seeds_find(IngotStore *store, const char *name, const IngotIndex *index, 
         }
     }
     seeds->missing = g_hash_table_size(seeds->wanted);
-    look_through(seeds, manifests, index->encoder);
+}
+
+Seeds *seeds_find(IngotStore *store, const char *name, const SeedsWanted *wanted, const guint8 *have, GError **error)
+{
+    g_autoptr(GHashTable) named = digest_set(), seen = digest_set();
+    g_autoptr(GPtrArray) manifests = manifests_of(store, name, named, error);
+    if (manifests == NULL) {
+        return NULL;
+    }
+    Seeds *seeds = g_new0(Seeds, 1);
+    seeds->store = store;
+    seeds->sources = g_array_new(FALSE, FALSE, sizeof(Source));
+    seeds->wanted = g_hash_table_new_full(ingot_digest_hash, ingot_digest_equal, NULL, g_free);
+    if (manifests->len > 0 || wanted->number > 0) {
+        note_wanted(seeds, wanted->index, have);
+    }
+    look_into_disks(seeds, wanted->image, wanted->number, seen, wanted->index->encoder);
+    look_through(seeds, manifests, seen, wanted->index->encoder);
     return seeds;
 }
 
