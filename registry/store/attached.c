@@ -9,6 +9,8 @@
 
 #define INDEX_TYPE "application/vnd.oci.image.index.v1+json"
 #define TYPE_MAX 255u
+#define SIGNATURES ".sig"       /* the end of a tag */
+#define BEFORE_MOST 16u         /* that a tag has named before */
 #define CONTENT_MAX (64u << 20) /* bytes */
 
 static void attached_free(gpointer data)
@@ -89,6 +91,7 @@ GPtrArray *attached_list(IngotStore *store, const IngotDigest *subject, GError *
             one->manifest = manifest;
             one->type = row_type(store, row, &manifest.digest);
             one->tag = g_strdup(layout_annotation(row, LAYOUT_BESIDE));
+            one->before = layout_annotation(row, LAYOUT_BEFORE) != NULL;
             g_ptr_array_add(list, one);
         }
     }
@@ -145,19 +148,30 @@ GBytes *ingot_store_attached(IngotStore *store, const IngotDescriptor *subject, 
 
 /* --- what is added --- */
 
+/* A row of something attached. */
+static gboolean row_read(const json_t *row, IngotDescriptor *manifest)
+{
+    g_autofree char *name = NULL, *tag = NULL;
+    return layout_row(row, manifest, &name, &tag) && name == NULL && layout_former(row) == NULL;
+}
+
+/* Whether two rows have the same tag beside the same image. */
+static gboolean row_is_beside(const json_t *row, const json_t *other)
+{
+    return g_strcmp0(layout_annotation(row, LAYOUT_SUBJECT), layout_annotation(other, LAYOUT_SUBJECT)) == 0 &&
+           g_strcmp0(layout_annotation(row, LAYOUT_BESIDE), layout_annotation(other, LAYOUT_BESIDE)) == 0;
+}
+
 /* The number of the row of a manifest that is attached in this way, or -1: an older Ingot's row is the same, but does
  * not say what it is attached to. A tag beside an image is one row, whatever it names. */
 static ssize_t find_row(const json_t *rows, const json_t *wanted, const IngotDigest *digest, const char *tag)
 {
-    const char *subject = layout_annotation(wanted, LAYOUT_SUBJECT);
     for (size_t i = 0; i < json_array_size(rows); i++) {
         const json_t *row = json_array_get(rows, i);
         IngotDescriptor manifest;
-        g_autofree char *name = NULL, *row_tag = NULL;
-        if (layout_row(row, &manifest, &name, &row_tag) && name == NULL && layout_former(row) == NULL &&
-            (tag == NULL ? ingot_digest_equal(&manifest.digest, digest)
-                         : g_strcmp0(layout_annotation(row, LAYOUT_SUBJECT), subject) == 0) &&
-            g_strcmp0(layout_annotation(row, LAYOUT_BESIDE), tag) == 0) {
+        if (row_read(row, &manifest) && layout_annotation(row, LAYOUT_BEFORE) == NULL &&
+            (tag == NULL ? ingot_digest_equal(&manifest.digest, digest) && layout_annotation(row, LAYOUT_BESIDE) == NULL
+                         : row_is_beside(row, wanted))) {
             return (ssize_t)i;
         }
     }
@@ -177,6 +191,78 @@ static gboolean set_row(json_t *rows, json_t *row, const IngotDigest *digest, co
         json_array_append(rows, row);
     }
     return TRUE;
+}
+
+/* --- signatures by a tag --- */
+
+static gboolean attached_has_layer(const json_t *manifest, const json_t *layer)
+{
+    const json_t *layers = json_object_get(manifest, "layers");
+    for (size_t i = 0; i < json_array_size(layers); i++) {
+        if (json_equal(json_array_get(layers, i), layer)) {
+            return TRUE;
+        }
+    }
+    return FALSE;
+}
+
+/* Signatures by several keys are of one payload: a layer's annotations tell them apart. */
+gboolean attached_holds(const json_t *one, const json_t *other)
+{
+    const json_t *layers = json_object_get(other, "layers");
+    for (size_t i = 0; i < json_array_size(layers); i++) {
+        if (!attached_has_layer(one, json_array_get(layers, i))) {
+            return FALSE;
+        }
+    }
+    return json_array_size(layers) > 0;
+}
+
+/* A list of signatures that the store has, or had. NULL: it has none, or is damaged. */
+static json_t *before_read(IngotStore *store, const json_t *row)
+{
+    IngotDescriptor manifest;
+    g_autoptr(json_t) root = row_read(row, &manifest) ? reach_read(store, &manifest.digest, NULL, NULL) : NULL;
+    return json_array_size(json_object_get(root, "layers")) > 0 ? g_steal_pointer(&root) : NULL;
+}
+
+/* Drops what the tag has named before and the new one holds. How many are left. */
+static guint before_drop(IngotStore *store, json_t *rows, const json_t *row, const json_t *root, gboolean *changed)
+{
+    guint left = 0;
+    for (size_t i = 0; i < json_array_size(rows);) {
+        const json_t *one = json_array_get(rows, i);
+        gboolean is_before = layout_annotation(one, LAYOUT_BEFORE) != NULL && row_is_beside(one, row);
+        g_autoptr(json_t) held = is_before ? before_read(store, one) : NULL;
+        if (is_before && (held == NULL || attached_holds(root, held))) {
+            json_array_remove(rows, i);
+            *changed = TRUE;
+        } else {
+            left += is_before ? 1 : 0;
+            i++;
+        }
+    }
+    return left;
+}
+
+/* Keeps the signatures that a tag names until now, and that the new one does not hold. Of very many the first and the
+ * last stay: another one each time makes no store grow for ever. TRUE: the rows are other ones now. */
+static gboolean before_keep(IngotStore *store, json_t *rows, const json_t *row, const json_t *root, const char *tag)
+{
+    gboolean changed = FALSE;
+    if (tag == NULL || !g_str_has_suffix(tag, SIGNATURES)) {
+        return FALSE;
+    }
+    guint left = before_drop(store, rows, row, root, &changed);
+    ssize_t now = find_row(rows, row, NULL, tag);
+    g_autoptr(json_t) held = now < 0 ? NULL : before_read(store, json_array_get(rows, (size_t)now));
+    if (held != NULL && left < BEFORE_MOST && !attached_holds(root, held)) {
+        json_t *kept = json_deep_copy(json_array_get(rows, (size_t)now));
+        layout_annotate(kept, LAYOUT_BEFORE, "true");
+        json_array_append_new(rows, kept);
+        changed = TRUE;
+    }
+    return changed;
 }
 
 json_t *attached_row(const json_t *root, const IngotDigest *subject, const char *tag, const IngotDescriptor *manifest)
@@ -203,8 +289,9 @@ gboolean attached_add(IngotStore *store, const IngotDigest *subject, const char 
         return FALSE;
     }
     g_autoptr(json_t) row = attached_row(root, subject, tag, manifest);
-    return !set_row(json_object_get(index, "manifests"), row, &manifest->digest, tag) ||
-           (layout_sync_blobs(store, error) && layout_write(store, index, error));
+    json_t *rows = json_object_get(index, "manifests");
+    gboolean kept = before_keep(store, rows, row, root, tag), set = set_row(rows, row, &manifest->digest, tag);
+    return (!kept && !set) || (layout_sync_blobs(store, error) && layout_write(store, index, error));
 }
 
 static char *annotated_text(const char *text, json_t *annotations)

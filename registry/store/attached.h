@@ -7,8 +7,9 @@
 
 typedef struct {
     IngotDescriptor manifest;
-    char *type; /* the artifact's; NULL: an index, say, has none */
-    char *tag;  /* beside the image's, by which a registry knows it (LAYOUT_BESIDE); NULL: its subject says it */
+    char *type;      /* the artifact's; NULL: an index, say, has none */
+    char *tag;       /* beside the image's, by which a registry knows it (LAYOUT_BESIDE); NULL: its subject says it */
+    gboolean before; /* the tag has named it before, and names another one now */
 } Attached;
 
 /* GPtrArray of Attached. */
@@ -16,9 +17,12 @@ GPtrArray *attached_list(IngotStore *store, const IngotDigest *subject, GError *
 /* Whether its types are such as a row of index.json takes; digest: of the manifest, for messages. */
 gboolean attached_check(const json_t *root, const char *digest, GError **error);
 /* Lists a manifest that is in the store, with all that it names. From then on the row keeps it, for as long as its
- * subject is named or held: the caller's holds of them may end. What the tag named before is not attached any more. */
+ * subject is named or held: the caller's holds of them may end. What the tag named before is not attached any more, but
+ * for signatures (.sig) that the new one does not hold: whoever may write the registry's tag takes none away. */
 gboolean attached_add(IngotStore *store, const IngotDigest *subject, const char *tag, const IngotDescriptor *manifest,
                       GError **error);
+/* Whether a manifest holds all that another one does: each is a list of layers, to which cosign adds. */
+gboolean attached_holds(const json_t *one, const json_t *other);
 /* ingot_store_attach with annotations of the artifact (may be NULL); *manifest (may be NULL) receives what was
  * attached. */
 gboolean attached_put(IngotStore *store, const IngotDescriptor *subject, const char *artifact_type,

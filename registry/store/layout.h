@@ -34,6 +34,7 @@ struct IngotStore {
  * the attachment's own subject but by a tag beside the image's (cosign's sha256-HEX.sig), that tag. */
 #define LAYOUT_SUBJECT "vnd.ingot.subject"
 #define LAYOUT_BESIDE "vnd.ingot.tag-beside"
+#define LAYOUT_BEFORE "vnd.ingot.tag-beside-before" /* it has named this one before */
 
 char *layout_path(const IngotStore *store, const char *name);
 /* FOLDER/HEX: where something is kept beside the blob of that digest. Free it. */

@@ -115,8 +115,8 @@ static gboolean push_meets(const Push *push, const Attached *attached, const jso
         return FALSE;
     }
     g_autoptr(json_t) other = ingot_json_parse_bytes(bytes, attached->tag, INGOT_MANIFEST_VALUES, NULL);
-    gboolean has_all = cosign_holds(other, root);
-    *stays = has_all || !cosign_holds(root, other);
+    gboolean has_all = attached_holds(other, root);
+    *stays = has_all || !attached_holds(root, other);
     if (!*stays || has_all) {
         return TRUE;
     }
@@ -192,7 +192,10 @@ static gboolean push_level(Push *push, const IngotDigest *subject, guint level, 
     for (guint i = 0; ok && i < all->len; i++) {
         const Attached *one = g_ptr_array_index(all, i);
         GError *problem = NULL;
-        if (!push_one(push, subject, one, &problem)) {
+        if (one->before) {
+            ingot_progress_warning(push->progress, "%s: the tag has held other signatures before, which stay here",
+                                   one->tag);
+        } else if (!push_one(push, subject, one, &problem)) {
             ok = push_fails(push, problem, error);
         } else if (level < LEVELS_MOST) {
             ok = push_level(push, &one->manifest.digest, level + 1, error);

@@ -44,26 +44,3 @@ gboolean cosign_look(IngotRemote *remote, const char *name, const char *tag, cha
     g_propagate_error(error, g_steal_pointer(&problem));
     return FALSE;
 }
-
-static gboolean cosign_has_layer(const json_t *manifest, const json_t *layer)
-{
-    const json_t *layers = json_object_get(manifest, "layers");
-    for (size_t i = 0; i < json_array_size(layers); i++) {
-        if (json_equal(json_array_get(layers, i), layer)) {
-            return TRUE;
-        }
-    }
-    return FALSE;
-}
-
-/* Signatures by several keys are of one payload: a layer's annotations tell them apart. */
-gboolean cosign_holds(const json_t *one, const json_t *other)
-{
-    const json_t *layers = json_object_get(other, "layers");
-    for (size_t i = 0; i < json_array_size(layers); i++) {
-        if (!cosign_has_layer(one, json_array_get(layers, i))) {
-            return FALSE;
-        }
-    }
-    return json_array_size(layers) > 0;
-}

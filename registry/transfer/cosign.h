@@ -14,5 +14,3 @@ gboolean cosign_find(IngotRemote *remote, const char *name, const char *tag, cha
 /* The same for whoever only reads: there is none, too, where it is denied, as some registries do of what is not there.
  */
 gboolean cosign_look(IngotRemote *remote, const char *name, const char *tag, char **digest, GError **error);
-/* Whether one such manifest holds all that the other does: each is a list of layers, to which cosign adds. */
-gboolean cosign_holds(const json_t *one, const json_t *other);

@@ -285,6 +285,26 @@ older elder "$other" 3
 grep -q 'about another image' out || fail "an older one of another image: $(cat out)"
 ok "a registry's image is signed there, and cosign's older signatures are read"
 
+# Whoever may push can have that tag name something else: what a store has of it counts there all the same.
+printf '{"default":[{"type":"sigstoreSigned","keyPath":"%s","signedIdentity":{"type":"exactRepository","dockerRepository":"x/y"}}]}' "$TMP/my.key.pub" >by-tag.json
+ingot pull -q --policy by-tag.json --store "$TMP/older.store" "$REGISTRY/older:1.0.0" >/dev/null
+for layers in '' "$(curl -sf -H 'Accept: */*' "http://$REGISTRY/v2/elder/manifests/${image/:/-}.sig" | python3 -c 'import json, sys; print(json.dumps(json.load(sys.stdin)["layers"])[1:-1])')"; do
+    printf '{}' >empty
+    put_blob older payload # elder's
+    printf '{"schemaVersion":2,"mediaType":"application/vnd.oci.image.manifest.v1+json","config":{"mediaType":"application/vnd.oci.image.config.v1+json","digest":"sha256:%s","size":2},"layers":[%s]}' \
+        "$(sha256sum <empty | cut -d' ' -f1)" "$layers" |
+        curl -sf -X PUT -H 'content-type: application/vnd.oci.image.manifest.v1+json' --data-binary @- "http://$REGISTRY/v2/older/manifests/${image/:/-}.sig"
+    for _ in 1 2; do
+        expect 0 ingot pull -q --policy by-tag.json --store "$TMP/older.store" "$REGISTRY/older:1.0.0"
+    done
+    expect 0 ingot gc --store "$TMP/older.store"
+    expect 0 ingot export -q --policy by-tag.json --store "$TMP/older.store" "$REGISTRY/older:1.0.0" -o older.raw
+done
+expect 3 ingot pull -q --policy by-tag.json --store "$TMP/nobody.store" "$REGISTRY/older:1.0.0"
+expect 0 ingot push -q --store "$TMP/older.store" "$REGISTRY/older:1.0.0" "$REGISTRY/onward:1.0.0"
+grep -q 'held other signatures before, which stay here' err || fail "the push says: $(cat err)"
+ok "a pull takes no signature away by which the store has admitted the image"
+
 # A gate goes by a report's recipe and date. The key is asked for before any machine boots.
 REPORT=https://in-toto.io/attestation/test-result/v0.1
 for wrong in '{"result":"FAILED"}' '{"result":"FAILED","configuration":[{"name":"a.yaml"}],"ingot":{"finished":"yesterday"}}' \

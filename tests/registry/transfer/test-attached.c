@@ -80,11 +80,78 @@ static void a_list_holds_what_another_has(void **state)
     (void)state;
     for (guint i = 0; i < G_N_ELEMENTS(cases); i++) {
         g_autoptr(json_t) one = signatures(cases[i].one), other = signatures(cases[i].other);
-        assert_int_equal(cosign_holds(one, other), cases[i].holds);
+        assert_int_equal(attached_holds(one, other), cases[i].holds);
     }
     g_autoptr(json_t) some = signatures("a");
-    assert_false(cosign_holds(NULL, some));
-    assert_false(cosign_holds(some, NULL));
+    assert_false(attached_holds(NULL, some));
+    assert_false(attached_holds(some, NULL));
+}
+
+/* A list of signatures, each a layer, and its digest. */
+static IngotDescriptor put_list(IngotStore *store, const char *words)
+{
+    IngotDescriptor put, blob;
+    g_autoptr(json_t) list = signatures(words);
+    assert_true(ingot_store_put(store, "payload", strlen("payload"), &blob, NULL));
+    g_autofree char *digest = ingot_digest_to_text(&blob.digest);
+    for (size_t i = 0; i < json_array_size(json_object_get(list, "layers")); i++) {
+        json_object_set_new(json_array_get(json_object_get(list, "layers"), i), "digest", json_string(digest));
+    }
+    g_autofree char *text = json_dumps(list, JSON_COMPACT | JSON_SORT_KEYS);
+    assert_true(ingot_store_put(store, text, strlen(text), &put, NULL));
+    return put;
+}
+
+/* How many manifests the tag has named before; now it names that one. */
+static guint beside(IngotStore *store, const IngotDescriptor *image, const IngotDescriptor *now)
+{
+    g_autoptr(GPtrArray) all = attached_list(store, &image->digest, NULL);
+    guint current = 0;
+    for (guint i = 0; i < all->len; i++) {
+        const Attached *one = g_ptr_array_index(all, i);
+        if (!one->before) {
+            assert_true(ingot_digest_equal(&one->manifest.digest, &now->digest));
+            current++;
+        }
+    }
+    assert_int_equal(current, 1);
+    return all->len - current;
+}
+
+/* Whoever may write a registry's tag takes no signature from a store that has it. */
+static void a_tag_takes_no_signatures_away(void **state)
+{
+    (void)state;
+    g_autoptr(IngotWorkdir) folder = ingot_workdir_new(NULL);
+    g_autoptr(IngotStore) store = ingot_store_open(ingot_workdir_path(folder), NULL);
+    IngotDescriptor image;
+    assert_true(ingot_store_put(store, IMAGE, strlen(IMAGE), &image, NULL));
+    g_autofree char *sig = cosign_tag(&image.digest, ".sig"), *sbom = cosign_tag(&image.digest, ".sbom");
+    const struct {
+        const char *words;
+        guint before;
+    } steps[] = {{"z", 0}, {"y z", 0}, {"w", 1}, {"", 2}, {"w", 1}, {"y z w", 0}};
+    for (guint i = 0; i < G_N_ELEMENTS(steps); i++) {
+        IngotDescriptor list = {0};
+        if (*steps[i].words == '\0') { /* nothing that holds a signature */
+            const char *none = "{\"config\":{},\"layers\":[]}";
+            assert_true(ingot_store_put(store, none, strlen(none), &list, NULL));
+        } else {
+            list = put_list(store, steps[i].words);
+        }
+        assert_true(attached_add(store, &image.digest, sig, &list, NULL));
+        assert_int_equal(beside(store, &image, &list), steps[i].before);
+    }
+    for (guint i = 0; i < 20; i++) {
+        g_autofree char *word = g_strdup_printf("n%u", i);
+        const IngotDescriptor list = put_list(store, word);
+        assert_true(attached_add(store, &image.digest, sig, &list, NULL));
+        assert_true(beside(store, &image, &list) <= 16);
+    }
+    const IngotDescriptor one = put_list(store, "one"), two = put_list(store, "two");
+    assert_true(attached_add(store, &one.digest, sbom, &image, NULL));
+    assert_true(attached_add(store, &one.digest, sbom, &two, NULL));
+    assert_int_equal(beside(store, &one, &two), 0); /* others than signatures are replaced */
 }
 
 int main(void)
@@ -92,6 +159,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(one_goes_without_the_others),
         cmocka_unit_test(a_list_holds_what_another_has),
+        cmocka_unit_test(a_tag_takes_no_signatures_away),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
