@@ -21,6 +21,20 @@ static gboolean is_index(const char *type)
            strcmp(type, "application/vnd.docker.distribution.manifest.list.v2+json") == 0;
 }
 
+/* Some clients read keys in any letter case: another key may say another thing to them. */
+static gboolean has_only(const json_t *object, const char *const *keys)
+{
+    const char *key;
+    json_t *value;
+    json_object_foreach((json_t *)object, key, value)
+    {
+        if (!g_strv_contains(keys, key)) {
+            return FALSE;
+        }
+    }
+    return TRUE;
+}
+
 /* An image of Ingot's has an object for its os: the distribution. */
 static const char *os_of(const json_t *config)
 {
@@ -30,31 +44,25 @@ static const char *os_of(const json_t *config)
 /* An image that says nothing of an architecture, as an artifact, has no platform. */
 static gboolean is_platform_of(const json_t *platform, const json_t *config)
 {
+    static const char *const keys[] = {"architecture", "os", "variant", NULL};
     const char *architecture = get(config, "architecture"), *variant = get(platform, "variant");
     if (platform == NULL || architecture == NULL) {
         return platform == NULL && architecture == NULL;
     }
-    return g_strcmp0(get(platform, "architecture"), architecture) == 0 &&
+    return has_only(platform, keys) && g_strcmp0(get(platform, "architecture"), architecture) == 0 &&
            g_strcmp0(get(platform, "os"), os_of(config)) == 0 &&
            (variant == NULL || g_strcmp0(variant, get(config, "variant")) == 0);
 }
 
 static gboolean is_entry_of(const json_t *entry, const Grown *image)
 {
+    static const char *const keys[] = {"mediaType", "digest", "size", "artifactType", "platform", "annotations", NULL};
     const json_t *size = json_object_get(entry, "size");
-    return g_strcmp0(get(entry, "digest"), image->digest) == 0 &&
+    return has_only(entry, keys) && g_strcmp0(get(entry, "digest"), image->digest) == 0 &&
            g_strcmp0(get(entry, "mediaType"), image->type) == 0 && json_is_integer(size) &&
            json_integer_value(size) == (json_int_t)image->size &&
            g_strcmp0(get(entry, "artifactType"), get(image->root, "artifactType")) == 0 &&
            is_platform_of(json_object_get(entry, "platform"), image->config);
-}
-
-/* Keys in another order count as another entry: nothing writes one again otherwise than it stood there. */
-static gboolean is_same_entry(const json_t *one, const json_t *other)
-{
-    g_autofree char *text = json_dumps(one, JSON_COMPACT | JSON_ENCODE_ANY);
-    g_autofree char *further = json_dumps(other, JSON_COMPACT | JSON_ENCODE_ANY);
-    return text != NULL && g_strcmp0(text, further) == 0;
 }
 
 static gboolean begins_with(const json_t *entries, const json_t *before)
@@ -62,14 +70,19 @@ static gboolean begins_with(const json_t *entries, const json_t *before)
     size_t count = json_array_size(before);
     gboolean same = json_array_size(entries) > count;
     for (size_t i = 0; same && i < count; i++) {
-        same = is_same_entry(json_array_get(entries, i), json_array_get(before, i));
+        same = json_equal(json_array_get(entries, i), json_array_get(before, i));
     }
     return same;
 }
 
 gboolean growth_is_of(const json_t *index, const Grown *before)
 {
+    static const char *const keys[] = {"schemaVersion", "mediaType", "artifactType", "manifests", "subject",
+                                       "annotations",   NULL};
     const json_t *entries = json_object_get(index, "manifests");
+    if (!has_only(index, keys)) {
+        return FALSE;
+    }
     if (is_index(before->type)) {
         return begins_with(entries, json_object_get(before->root, "manifests"));
     }

@@ -42,6 +42,11 @@ static const Case cases[] = {
     {MANIFEST, IMAGE, CONFIG, "{\"digest\":\"a\",\"size\":7" OURS ON("linux", "amd64") "}," B, FALSE},
     {MANIFEST, IMAGE, CONFIG,
      "{\"mediaType\":\"" MANIFEST "\",\"digest\":\"a\",\"size\":8" OURS ON("linux", "amd64") "}," B, FALSE},
+    {MANIFEST, IMAGE, CONFIG, ENTRY("a", OURS ON("linux", "amd64") ",\"annotations\":{\"a\":\"b\"}") "," B, TRUE},
+    {MANIFEST, IMAGE, CONFIG, ENTRY("a", OURS ON("linux", "amd64") ",\"Digest\":\"b\"") "," B, FALSE},
+    {MANIFEST, IMAGE, CONFIG,
+     ENTRY("a", OURS ",\"platform\":{\"os\":\"linux\",\"architecture\":\"amd64\",\"Architecture\":\"arm64\"}") "," B,
+     FALSE},
     {MANIFEST, IMAGE, NULL, A "," B, FALSE},
     {MANIFEST, IMAGE, "[]", A "," B, FALSE},
     /* An image for containers, with its os as a word, and a variant. */
@@ -67,7 +72,7 @@ static const Case cases[] = {
     {GROWTH_TYPE, "{\"manifests\":[" A "]}", NULL, ENTRY("a", OURS ON("linux", "arm64")) "," B, FALSE},
     {GROWTH_TYPE, "{\"manifests\":[" A "]}", NULL, ENTRY("a", OURS ON("linux", "amd64") ",\"x\":1") "," B, FALSE},
     {GROWTH_TYPE, "{\"manifests\":[" C "]}", NULL, "{\"digest\":\"c\",\"mediaType\":\"" MANIFEST "\",\"size\":7}," B,
-     FALSE},
+     TRUE},
     {GROWTH_TYPE, "{\"manifests\":[" C "]}", NULL, "{\"mediaType\":\"" GROWTH_TYPE "\",\"digest\":\"a\",\"size\":7}," B,
      FALSE},
     {GROWTH_TYPE, "{\"manifests\":[]}", NULL, A, TRUE},
@@ -94,6 +99,12 @@ static void an_index_grows_from_what_it_begins_with(void **state)
     g_autoptr(json_t) other = parse("{\"manifests\":{}}"), image = parse("{}");
     assert_false(growth_is_of(other, &(Grown){"a", 7, MANIFEST, image, NULL}));
     assert_false(growth_is_of(image, &(Grown){"a", 7, MANIFEST, image, NULL}));
+    /* Who reads keys in any letter case would read another list. */
+    g_autoptr(json_t) grown = parse("{\"schemaVersion\":2,\"annotations\":{},\"manifests\":[" C "," B "]}"),
+                      twice = parse("{\"manifests\":[" C "," B "],\"Manifests\":[]}"),
+                      of = parse("{\"manifests\":[" C "]}");
+    assert_true(growth_is_of(grown, &(Grown){"a", 7, GROWTH_TYPE, of, NULL}));
+    assert_false(growth_is_of(twice, &(Grown){"a", 7, GROWTH_TYPE, of, NULL}));
 }
 
 /* --- in a storage --- */
