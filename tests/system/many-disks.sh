@@ -222,3 +222,18 @@ for _ in $(seq 21); do many+=("$TMP/boot.raw"); done
 ingot pack -q "${many[@]}" many:1.0.0 >/dev/null
 refused 'many: it has 21 disks, and a machine here at most 20' ingot run many:1.0.0
 ok "what takes one disk, or another architecture, says so"
+
+# A cache tells the boxes of an index: of each image what describes it comes, of each disk its index, and no disk.
+ingot pack -q --arch arm64 "$TMP/boot.raw" "$TMP/text.raw" two-arm64:1.0.0 >/dev/null
+ingot push -q boots:1.0.0 two-arm64:1.0.0 "$REGISTRY/team/boots:1.0.0" >/dev/null
+start_cache cache "$upstream"
+: >"$TMP/asked"
+curl -sf "http://$cache/vagrant/team/boots" >"$TMP/box-catalogue" || fail "the catalogue of a cache: $(cat "$LOG")"
+python3 - "$TMP/box-catalogue" <<'PY' || fail "the boxes of an index at a cache: $(cat "$TMP/box-catalogue")"
+import json, sys
+version, = json.load(open(sys.argv[1]))["versions"]
+assert {"amd64", "arm64"} == {box["architecture"] for box in version["providers"]}, version
+PY
+disk=$(blob_of "$INGOT_STORE" "$(ingot show -q boots:1.0.0)" 1)
+grep -q 'GET /v2/team/boots/blobs/' "$TMP/asked" && ! grep -q "$disk" "$TMP/asked" || fail "what a catalogue asks for: $(cat "$TMP/asked")"
+ok "a cache lists the boxes of all architectures and disks"

@@ -15,6 +15,13 @@ static gboolean find_digest(Storage *storage, const char *name, const char *refe
                : ingot_tag_check(reference, NULL) && storage_find_tag(storage, name, reference, digest, NULL);
 }
 
+static json_t *read_manifest(Storage *storage, const char *name, const IngotDigest *digest, GBytes **bytes)
+{
+    g_autofree char *type = NULL;
+    *bytes = storage_manifest(storage, name, digest, &type, NULL);
+    return *bytes == NULL ? NULL : manifest_parse(g_bytes_get_data(*bytes, NULL), g_bytes_get_size(*bytes), name, NULL);
+}
+
 FetchOutcome through_image(Through *through, Storage *storage, const char *name, const char *reference, char **exact)
 {
     IngotDigest digest;
@@ -24,15 +31,65 @@ FetchOutcome through_image(Through *through, Storage *storage, const char *name,
         return outcome;
     }
     *exact = ingot_digest_to_text(&digest);
-    g_autofree char *type = NULL;
-    g_autoptr(GBytes) bytes = storage_manifest(storage, name, &digest, &type, NULL);
-    g_autoptr(json_t) root =
-        bytes == NULL ? NULL : manifest_parse(g_bytes_get_data(bytes, NULL), g_bytes_get_size(bytes), name, NULL);
+    g_autoptr(GBytes) bytes = NULL;
+    g_autoptr(json_t) root = read_manifest(storage, name, &digest, &bytes);
     g_autoptr(GArray) mentions = root == NULL ? NULL : mentions_read(root);
     if (bytes == NULL || mentions == NULL) {
         return bytes == NULL ? outcome : FETCH_DONE;
     }
     return through_needs(through, name, mentions, FALSE);
+}
+
+/* --- what describes an image --- */
+
+#define IMAGES_MAX 256u /* of an index; what stands behind them is not looked at */
+
+/* The config and the indexes of its disks. What is no image of Ingot's is ABSENT. */
+static FetchOutcome describe_image(Through *through, const char *name, GBytes *bytes)
+{
+    g_autoptr(IngotManifest) manifest =
+        ingot_manifest_parse(g_bytes_get_data(bytes, NULL), g_bytes_get_size(bytes), name, NULL);
+    if (manifest == NULL) {
+        return FETCH_ABSENT;
+    }
+    const OciDigest config = oci_digest_from_sha256(&manifest->config.digest);
+    FetchOutcome outcome = through_blob(through, name, &config);
+    for (guint i = 0; outcome == FETCH_DONE && i < manifest->disks->len; i++) {
+        const OciDigest index = oci_digest_from_sha256(&ingot_manifest_disk(manifest, i)->index.digest);
+        outcome = through_blob(through, name, &index);
+    }
+    return outcome;
+}
+
+static FetchOutcome describe_entry(Through *through, Storage *storage, const char *name, const Mention *entry)
+{
+    const OciDigest named = mention_named(entry);
+    g_autofree char *text = oci_digest_to_text(&named);
+    IngotDigest digest;
+    g_autoptr(GBytes) bytes = NULL;
+    FetchOutcome outcome = find_digest(storage, name, text, &digest) && storage_has_manifest(storage, name, &digest)
+                               ? FETCH_DONE
+                               : through_manifest(through, name, text);
+    if (outcome != FETCH_DONE || !find_digest(storage, name, text, &digest)) {
+        return outcome;
+    }
+    g_autoptr(json_t) root = read_manifest(storage, name, &digest, &bytes);
+    return root == NULL ? FETCH_ABSENT : describe_image(through, name, bytes);
+}
+
+/* Of an index, what describes all of its images; those that are of other kinds, or are not there, don't count. */
+static FetchOutcome describe_entries(Through *through, Storage *storage, const char *name, const GArray *entries)
+{
+    FetchOutcome all = FETCH_ABSENT;
+    for (guint i = 0, images = 0; i < entries->len && images < IMAGES_MAX && !through_is_open(all); i++) {
+        const Mention *entry = &g_array_index(entries, Mention, i);
+        if (entry->manifest) {
+            FetchOutcome one = describe_entry(through, storage, name, entry);
+            all = one == FETCH_ABSENT ? all : one;
+            images++;
+        }
+    }
+    return all;
 }
 
 FetchOutcome through_description(Through *through, Storage *storage, const char *name, const char *version)
@@ -41,27 +98,20 @@ FetchOutcome through_description(Through *through, Storage *storage, const char 
     if (through == NULL) {
         return FETCH_DONE;
     }
-    /* A version that is here is what it was. */
+    /* A version that is here is what it was, or has grown since: whoever pulls by it brings that. */
     FetchOutcome outcome = find_digest(storage, name, version, &digest) && storage_has_manifest(storage, name, &digest)
                                ? FETCH_DONE
                                : through_manifest(through, name, version);
     if (outcome != FETCH_DONE || !find_digest(storage, name, version, &digest)) {
         return outcome;
     }
-    g_autofree char *type = NULL;
-    g_autoptr(GBytes) bytes = storage_manifest(storage, name, &digest, &type, NULL);
-    g_autoptr(IngotManifest) manifest =
-        bytes == NULL ? NULL : ingot_manifest_parse(g_bytes_get_data(bytes, NULL), g_bytes_get_size(bytes), name, NULL);
-    if (manifest == NULL) {
-        return FETCH_ABSENT;
+    g_autoptr(GBytes) bytes = NULL;
+    g_autoptr(json_t) root = read_manifest(storage, name, &digest, &bytes);
+    if (json_object_get(root, "manifests") == NULL) {
+        return root == NULL ? FETCH_ABSENT : describe_image(through, name, bytes);
     }
-    const OciDigest config = oci_digest_from_sha256(&manifest->config.digest);
-    outcome = through_blob(through, name, &config);
-    for (guint i = 0; outcome == FETCH_DONE && i < manifest->disks->len; i++) {
-        const OciDigest index = oci_digest_from_sha256(&ingot_manifest_disk(manifest, i)->index.digest);
-        outcome = through_blob(through, name, &index);
-    }
-    return outcome;
+    g_autoptr(GArray) entries = mentions_read(root);
+    return entries == NULL ? FETCH_ABSENT : describe_entries(through, storage, name, entries);
 }
 
 /* --- what is attached --- */
