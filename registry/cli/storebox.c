@@ -136,6 +136,11 @@ static gboolean box_end(const char *name, const VagrantVersion *version, gpointe
     return TRUE;
 }
 
+static void box_refuse(const BoxPiece *piece, const char *why, gpointer user)
+{
+    (void)piece, (void)why, (void)user;
+}
+
 static gboolean box_leave(const char *name, const char *what, const char *why, gpointer user)
 {
     (void)name, (void)what, (void)why, (void)user;
@@ -150,5 +155,5 @@ static void box_tell(const char *line, gpointer user)
 
 BoxSink store_boxes_sink(StoreBoxes *boxes)
 {
-    return (BoxSink){box_begin, box_state, take_box, box_end, box_leave, box_tell, boxes};
+    return (BoxSink){box_begin, box_state, take_box, box_end, box_refuse, box_leave, box_tell, boxes};
 }

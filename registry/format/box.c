@@ -138,10 +138,26 @@ static GPtrArray *qemu_files(const IngotFormatInput *input, GError **error)
     return qcow2_box(input, "qemu", settings, error);
 }
 
+/* How the provider is to start a box of its own that boots otherwise, the box's Vagrantfile says. */
+static gboolean is_own_box(const IngotFormatInput *input, const char *provider)
+{
+    return json_object_get(origin_of(input, provider), "vagrantfile") != NULL;
+}
+
+static gboolean libvirt_can(const IngotFormatInput *input, GError **error)
+{
+    return is_own_box(input, "libvirt") || guest_can_bios(input, error);
+}
+
 /* Of arm64, each provider that knows it starts it by UEFI. */
 static gboolean arm_or_bios(const IngotFormatInput *input, GError **error)
 {
     return guest_is_arm(input) || guest_can_bios(input, error);
+}
+
+static gboolean qemu_can(const IngotFormatInput *input, GError **error)
+{
+    return is_own_box(input, "qemu") || arm_or_bios(input, error);
 }
 
 /* --- VirtualBox: an OVF and compressed VMDKs --- */
@@ -202,14 +218,9 @@ static GPtrArray *vmware_files(const IngotFormatInput *input, GError **error)
 #define LETTERS 26u /* for disks: vda to vdz */
 
 const IngotFormat format_vagrant_libvirt = {
-    "vagrant-libvirt", "Vagrant with the provider libvirt", guest_can_bios, libvirt_files, NULL, LETTERS, NULL};
-const IngotFormat format_vagrant_qemu = {"vagrant-qemu",
-                                         "Vagrant with the provider qemu (plugin vagrant-qemu)",
-                                         arm_or_bios,
-                                         qemu_files,
-                                         NULL,
-                                         LETTERS,
-                                         NULL};
+    "vagrant-libvirt", "Vagrant with the provider libvirt", libvirt_can, libvirt_files, NULL, LETTERS, NULL};
+const IngotFormat format_vagrant_qemu = {
+    "vagrant-qemu", "Vagrant with the provider qemu (plugin vagrant-qemu)", qemu_can, qemu_files, NULL, LETTERS, NULL};
 const IngotFormat format_vagrant_virtualbox = {"vagrant-virtualbox",
                                                "Vagrant with the provider virtualbox",
                                                virtualbox_can,

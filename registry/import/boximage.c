@@ -71,5 +71,8 @@ void box_image_describe(const BoxFacts *facts, const IngotBundle *bundle, json_t
 {
     ingot_bundle_describe(bundle, config, 0);
     settle_architecture(facts, config);
+    if (json_object_get(config, "vagrant") == NULL) {
+        json_object_set_new(config, "vagrant", json_pack("{s:s}", "provider", ingot_bundle_provider(bundle)));
+    }
     json_object_set_new(config, "outputs", json_pack("[s]", vagrant_form_of(facts->provider)->format));
 }

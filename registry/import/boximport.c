@@ -107,6 +107,19 @@ static guint64 smaller(guint64 a, guint64 b)
     return a == 0 ? b : b == 0 ? a : MIN(a, b);
 }
 
+static gboolean take_file(const Walk *walk, const BoxPiece *piece, const char *path, GError **error)
+{
+    GError *problem = NULL;
+    if (walk->sink->take(piece, path, walk->sink->user, &problem)) {
+        return TRUE;
+    }
+    if (g_error_matches(problem, INGOT_ERROR, INGOT_ERROR_INVALID)) {
+        walk->sink->refuse(piece, problem->message, walk->sink->user);
+    }
+    g_propagate_error(error, problem);
+    return FALSE;
+}
+
 static gboolean take_download(Walk *walk, const BoxPiece *piece, const char *url, BoxSum *sum, GError **error)
 {
     g_autofree char *path = piece_path(walk, piece);
@@ -119,7 +132,7 @@ static gboolean take_download(Walk *walk, const BoxPiece *piece, const char *url
     if (!ingot_download_as(&wish, path, &walk->report->received, walk->import->progress, error)) {
         return FALSE;
     }
-    gboolean ok = walk->sink->take(piece, path, walk->sink->user, error);
+    gboolean ok = take_file(walk, piece, path, error);
     unlink(path);
     return ok;
 }
@@ -140,9 +153,9 @@ static gboolean try_piece(Walk *walk, const SiteBox *found, BoxPiece *piece, GEr
         return FALSE;
     }
     piece->url = name;
-    gboolean ok = url != NULL && (path == NULL ? take_download(walk, piece, url, &sum, error)
-                                               : box_sum_check(&sum, path, name, error) &&
-                                                     walk->sink->take(piece, path, walk->sink->user, error));
+    gboolean ok =
+        url != NULL && (path == NULL ? take_download(walk, piece, url, &sum, error)
+                                     : box_sum_check(&sum, path, name, error) && take_file(walk, piece, path, error));
     piece->url = NULL;
     return ok;
 }
@@ -253,7 +266,8 @@ static gboolean visit_piece(const Visit *visit, BoxPiece *piece, gboolean *taken
     if (!walk->sink->state(piece, &state, walk->sink->user, &problem)) {
         return walk_failed(walk, piece->what, problem, error);
     }
-    *taken = *taken || state != BOX_LACKS;
+    *taken = *taken || state == BOX_HAS || state == BOX_DIFFERS;
+    walk->report->left += state == BOX_REFUSED;
     if (state == BOX_DIFFERS) {
         walk->report->kept++;
         if (walk->sink->leave(visit->name, piece->what, "another file", walk->sink->user)) {

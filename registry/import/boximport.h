@@ -21,6 +21,7 @@ typedef struct {
 typedef enum {
     BOX_LACKS,
     BOX_HAS,
+    BOX_REFUSED, /* it was looked at, and no image can be made of it */
     BOX_DIFFERS, /* what was taken is another file than the catalogue says now */
 } BoxState;
 
@@ -31,6 +32,8 @@ typedef struct {
     gboolean (*take)(const BoxPiece *piece, const char *path, gpointer user, GError **error);
     /* After the last piece of a version of which one was taken, now or before. */
     gboolean (*end)(const char *name, const VagrantVersion *version, gpointer user, GError **error);
+    /* No image can be made of the file, whenever it comes. */
+    void (*refuse)(const BoxPiece *piece, const char *why, gpointer user);
     /* What is left out, and why: whether that is to be told, since it was not before. */
     gboolean (*leave)(const char *name, const char *what, const char *why, gpointer user);
     void (*tell)(const char *line, gpointer user);

@@ -1,6 +1,7 @@
 #include "server/boxes/ingest.h"
 
 #include <ingot/error.h>
+#include <ingot/format.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -22,6 +23,7 @@ typedef struct {
     const char *folder;      /* for its work */
     IngotBundle *bundle;
     IngotManifest *manifest;
+    GPtrArray *indexes; /* of IngotIndex: of its disks */
     json_t *config;
 } Ingest;
 
@@ -66,6 +68,7 @@ static gboolean add_disk(Ingest *ingest, guint number, GError **error)
         return FALSE;
     }
     ingot_progress_end(progress, NULL);
+    g_ptr_array_add(ingest->indexes, ingot_index_ref(packed->index));
     pair.disk = (IngotDescriptor){packed->digest, packed->size};
     ingot_manifest_add_disk(ingest->manifest, &pair.index, &pair.disk);
     describe_disk(ingest, number, packed->index->disk_size);
@@ -84,9 +87,37 @@ static gboolean add_disks(Ingest *ingest, GError **error)
 
 /* --- the image --- */
 
+static gboolean read_nothing(gpointer blob, guint64 offset, void *buffer, gsize size, GError **error)
+{
+    (void)blob, (void)offset, (void)buffer, (void)size;
+    g_set_error(error, INGOT_ERROR, INGOT_ERROR_FAILED, "the disk is not read to know what it can be");
+    return FALSE;
+}
+
+/* Nobody is served by an image that the catalogue could never give as that box. */
+static gboolean check_form(const Ingest *ingest, GError **error)
+{
+    const IngotFormat *format = ingot_format_find(box_image_form(ingest->box.provider, NULL)->format, error);
+    GPtrArray *disks = g_ptr_array_new();
+    for (guint i = 0; i < ingest->indexes->len; i++) {
+        IngotIndex *index = g_ptr_array_index(ingest->indexes, i);
+        g_ptr_array_add(disks, ingot_disk_new(read_nothing, NULL, NULL, ingest->box.what, index));
+    }
+    g_autoptr(IngotDisk) disk = ingot_disk_join(disks);
+    const IngotFormatInput input = {.disk = disk, .config = ingest->config, .name = ingest->target.name};
+    if (!ingot_format_can(format, &input, error)) {
+        g_prefix_error(error, "%s: the registry could not give it as a box again: ", ingest->box.what);
+        return FALSE;
+    }
+    return TRUE;
+}
+
 static gboolean add_config(Ingest *ingest, GError **error)
 {
     box_image_describe(&ingest->box, ingest->bundle, ingest->config);
+    if (!check_form(ingest, error)) {
+        return FALSE;
+    }
     g_autofree char *text = ingot_json_canonical(ingest->config);
     ingest->manifest->config.size = strlen(text);
     return ingest_bytes(&ingest->target, text, strlen(text), &ingest->manifest->config.digest, error);
@@ -113,8 +144,10 @@ static gboolean take_in(Ingest *ingest, const char *path, IngotDescriptor *manif
     const IngotDescriptor none = {0};
     g_autoptr(IngotBundle) bundle = box_image_open(&ingest->box, path, ingest->progress, error);
     g_autoptr(IngotManifest) image = ingot_manifest_new(&none, NULL);
+    g_autoptr(GPtrArray) indexes = g_ptr_array_new_with_free_func((GDestroyNotify)ingot_index_unref);
     ingest->bundle = bundle;
     ingest->manifest = image;
+    ingest->indexes = indexes;
     return bundle != NULL && add_disks(ingest, error) && add_config(ingest, error) &&
            put_manifest(ingest, manifest, error);
 }

@@ -25,7 +25,7 @@ static json_t *run(const char *data, const Job *job, FILE *out, GError **error)
     }
     g_clear_error(&problem);
     /* A mirror may begin with nothing; what else is done is done to what is there. */
-    if (job->kind != JOB_MIRROR && !verb_finds_data(data, error)) {
+    if (job->kind != JOB_MIRROR && job->kind != JOB_BOXES && !verb_finds_data(data, error)) {
         return NULL;
     }
     g_autoptr(Storage) storage = owner_assume(data, error) ? storage_open(data, error) : NULL;

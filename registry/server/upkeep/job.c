@@ -6,6 +6,7 @@
 #include "base/process.h"
 #include "remote/environment.h"
 #include "remote/relay.h"
+#include "server/boxes/boxmirror.h"
 #include "server/mirror/mirror.h"
 #include "server/storage/collect.h"
 #include "server/storage/keep.h"
@@ -15,22 +16,45 @@ void job_clear(Job *job)
     g_clear_pointer(&job->keeps, g_strfreev);
     g_clear_pointer(&job->from, g_free);
     g_clear_pointer(&job->pattern, g_free);
+    g_clear_pointer(&job->boxes, g_strfreev);
 }
 
-static const char *const kinds[] = {[JOB_COLLECT] = "collect", [JOB_SWEEP] = "sweep", [JOB_SCRUB] = "scrub",
-                                    [JOB_MIRROR] = "mirror",   [JOB_MERGE] = "merge", NULL};
+static const char *const kinds[] = {[JOB_COLLECT] = "collect",
+                                    [JOB_SWEEP] = "sweep",
+                                    [JOB_SCRUB] = "scrub",
+                                    [JOB_MIRROR] = "mirror",
+                                    [JOB_MERGE] = "merge",
+                                    [JOB_BOXES] = "boxes",
+                                    NULL};
+
+static json_t *list_of(char *const *texts)
+{
+    json_t *list = json_array();
+    for (guint i = 0; texts != NULL && texts[i] != NULL; i++) {
+        json_array_append_new(list, ingot_json_text(texts[i]));
+    }
+    return list;
+}
+
+static char **texts_of(const json_t *list)
+{
+    g_autoptr(GStrvBuilder) builder = g_strv_builder_new();
+    for (size_t i = 0; i < json_array_size(list); i++) {
+        const char *text = json_string_value(json_array_get(list, i));
+        g_strv_builder_add(builder, text == NULL ? "" : text);
+    }
+    return g_strv_builder_end(builder);
+}
 
 json_t *job_to_json(const Job *job)
 {
-    json_t *keeps = json_array();
-    for (guint i = 0; job->keeps != NULL && job->keeps[i] != NULL; i++) {
-        json_array_append_new(keeps, ingot_json_text(job->keeps[i]));
-    }
+    json_t *keeps = list_of(job->keeps);
     json_t *object = json_pack("{s:s, s:b, s:I, s:I, s:o, s:I}", "kind", kinds[job->kind], "dry-run", (int)job->dry_run,
                                "grace", (json_int_t)job->grace, "untagged", (json_int_t)job->untagged, "keep", keeps,
                                "rate", (json_int_t)job->rate);
     ingot_json_set_string(object, "from", job->from);
     ingot_json_set_string(object, "pattern", job->pattern);
+    json_object_set_new(object, "boxes", list_of(job->boxes));
     return object;
 }
 
@@ -43,19 +67,16 @@ gboolean job_from_json(const json_t *object, Job *job, GError **error)
         !ingot_json_get_size(object, "rate", "job", &job->rate, error)) {
         return FALSE;
     }
-    g_autoptr(GStrvBuilder) builder = g_strv_builder_new();
-    for (size_t i = 0; i < json_array_size(keeps); i++) {
-        const char *keep = json_string_value(json_array_get(keeps, i));
-        g_strv_builder_add(builder, keep == NULL ? "" : keep);
-    }
     while (kinds[job->kind] != NULL && !g_str_equal(kinds[job->kind], kind)) {
         job->kind++;
     }
     job->dry_run = json_is_true(json_object_get(object, "dry-run"));
-    job->keeps = g_strv_builder_end(builder);
+    job->keeps = texts_of(keeps);
+    job->boxes = texts_of(json_object_get(object, "boxes"));
     job->from = g_strdup(json_string_value(json_object_get(object, "from")));
     job->pattern = g_strdup(json_string_value(json_object_get(object, "pattern")));
-    if (kinds[job->kind] == NULL || (job->kind == JOB_MIRROR && (job->from == NULL || job->pattern == NULL))) {
+    if (kinds[job->kind] == NULL || (job->kind == JOB_BOXES && job->from == NULL) ||
+        (job->kind == JOB_MIRROR && (job->from == NULL || job->pattern == NULL))) {
         g_set_error(error, INGOT_ERROR, INGOT_ERROR_INVALID, "no job that is known here");
         return FALSE;
     }
@@ -197,6 +218,24 @@ static json_t *mirror(Storage *storage, Work *work, GError **error)
                      (json_int_t)report.failed, "left", (json_int_t)report.left, "kept", (json_int_t)report.kept);
 }
 
+static json_t *mirror_boxes(Storage *storage, Work *work, GError **error)
+{
+    const BoxMirror mirror = {.from = work->job->from,
+                              .names = (const char *const *)work->job->boxes,
+                              .tell = work_tell,
+                              .goes_on = work_goes_on,
+                              .user = work};
+    BoxReport report;
+    guint64 released;
+    if (!box_mirror(storage, &mirror, &report, &released, error)) {
+        return NULL;
+    }
+    return json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "boxes", (json_int_t)report.boxes, "versions",
+                     (json_int_t)released, "files", (json_int_t)report.files, "received", (json_int_t)report.received,
+                     "failed", (json_int_t)report.failed, "left", (json_int_t)report.left, "kept",
+                     (json_int_t)report.kept);
+}
+
 json_t *job_run(Storage *storage, const Job *job, JobTell tell, gpointer user, GError **error)
 {
     Work work = {.job = job, .tell = tell, .user = user};
@@ -209,6 +248,8 @@ json_t *job_run(Storage *storage, const Job *job, JobTell tell, gpointer user, G
         return scrub(storage, &work, error);
     case JOB_MIRROR:
         return mirror(storage, &work, error);
+    case JOB_BOXES:
+        return mirror_boxes(storage, &work, error);
     }
     g_assert_not_reached();
 }

@@ -1,5 +1,6 @@
-/* A job: one collection of garbage, one sweep of what collections had to leave, one scrub, one mirroring or one merging
- * of small packs, described so that it can be handed to the process that serves.
+/* A job: one collection of garbage, one sweep of what collections had to leave, one scrub, one mirroring of
+ * repositories or of Vagrant's boxes, or one merging of small packs, described so that it can be handed to the process
+ * that serves.
  *
  * The verbs `ingotd gc`, `ingotd scrub` and `ingotd mirror` run it themselves when nobody serves the folder, else the
  * server does (control.h). Its outcome is a JSON object: what was done, in numbers; lines tell of each thing on the
@@ -12,7 +13,7 @@
 #include "server/storage/storage.h"
 
 typedef struct {
-    enum { JOB_COLLECT, JOB_SWEEP, JOB_SCRUB, JOB_MIRROR, JOB_MERGE } kind;
+    enum { JOB_COLLECT, JOB_SWEEP, JOB_SCRUB, JOB_MIRROR, JOB_MERGE, JOB_BOXES } kind;
     gboolean dry_run; /* of a collection */
     /* Of a collection (collect.h): seconds, and policies (keep.h; NULL: none). */
     guint64 grace, untagged;
@@ -21,6 +22,7 @@ typedef struct {
     /* HOST[:PORT] or a URL (remote.h), from where a scrub repairs (NULL: it does not), or what is mirrored. */
     char *from;
     char *pattern; /* of the names that are mirrored */
+    char **boxes;  /* that are mirrored from a catalogue of Vagrant's (boxmirror.h); NULL or none: all that it has */
     /* Of a scrub by the timer: seconds that it may take (0: as long as it takes), and where it goes on. */
     guint64 slice;
     ScrubPlace place;

@@ -4,6 +4,7 @@
 
 #include "base/crew.h"
 #include "base/json.h"
+#include "base/text.h"
 #include "server/http/log.h"
 #include "server/storage/agenda.h"
 #include "server/storage/bases.h"
@@ -132,7 +133,8 @@ static gboolean mirror_begin(Upkeep *upkeep, const char *key, GError **error)
 
 static json_t *run_mirror(Upkeep *upkeep, const Job *job, JobTell tell, gpointer to, GError **error)
 {
-    g_autofree char *key = g_strdup_printf("%s of %s", job->pattern, job->from);
+    g_autofree char *from = ingot_text_url(job->from);
+    g_autofree char *key = g_strdup_printf("%s of %s", job->kind == JOB_BOXES ? "boxes" : job->pattern, from);
     if (!mirror_begin(upkeep, key, error)) {
         return NULL;
     }
@@ -146,7 +148,7 @@ static json_t *run_mirror(Upkeep *upkeep, const Job *job, JobTell tell, gpointer
 static json_t *run(const Job *job, JobTell tell, gpointer to, gpointer user, GError **error)
 {
     Upkeep *upkeep = user;
-    if (job->kind == JOB_MIRROR) {
+    if (job->kind == JOB_MIRROR || job->kind == JOB_BOXES) {
         return run_mirror(upkeep, job, tell, to, error);
     }
     GMutex *lock = lock_of(upkeep, job);

@@ -1,0 +1,126 @@
+#!/bin/bash
+# A catalogue of Vagrant boxes is mirrored: its boxes, versions and descriptions are served here to Vagrant, once and again.
+set -eu
+cd "$(dirname "$0")/../.."
+# shellcheck source=tests/system/lib.sh
+. tests/system/lib.sh
+# shellcheck source=tests/system/boxsite.sh
+. tests/system/boxsite.sh
+export VAGRANT_HOME=$TMP/vagrant VAGRANT_CHECKPOINT_DISABLE=1 VAGRANT_NO_COLOR=1
+
+# Disks of 4 MiB that are alike.
+head -c 4194304 /dev/urandom >"$TMP/v1.raw"
+cp "$TMP/v1.raw" "$TMP/v2.raw"
+head -c 300000 /dev/urandom | dd of="$TMP/v2.raw" bs=64K seek=20 conv=notrunc status=none
+for version in 1 2; do
+    make_box "$TMP/libvirt$version.box" "$TMP/v$version.raw" libvirt
+done
+make_box "$TMP/vmware.box" "$TMP/v1.raw" vmware_desktop
+start_site
+site_set "
+box('Team/Web', '1.0.0', 'libvirt', '$TMP/libvirt1.box', architecture='amd64', default=True)
+box('Team/Web', '1.0.0', 'libvirt', '$TMP/libvirt2.box', architecture='arm64')
+box('Team/Web', '1.0.0', 'vmware_desktop', '$TMP/vmware.box', architecture='amd64', default=True)
+box('Team/Web', '1.0.0', 'docker', '$TMP/vmware.box')
+box('Team/Web', '1.0-?', 'libvirt', '$TMP/libvirt1.box')
+box('team/db', '20240101.0.0', 'libvirt', '$TMP/libvirt1.box')"
+data=$TMP/mirror
+mirror() { ingotd mirror --data "$data" --vagrant "$@"; }
+# told KEY: a number of the last outcome, which was JSON.
+told() { jq ".$1" "$TMP/out"; }
+
+expect 0 mirror "$site"
+grep -q '^team/web 1.0.0 libvirt arm64$' "$TMP/out" && grep -q '^2 boxes: 2 versions released, 4 files taken' "$TMP/out" || fail "a mirror says: $(cat "$TMP/out")"
+grep -q '^left out: team/web 1.0.0, the box for docker: no image can be a box for docker' "$TMP/out" || fail "what is left out: $(cat "$TMP/out")"
+grep -q '^left out: team/web 1.0-?: a registry cannot have a tag of that name' "$TMP/out" || fail "what has no name here: $(cat "$TMP/out")"
+: >"$asked"
+expect 0 mirror --json "$site"
+[ "$(told files) $(told versions) $(told failed)" = "0 0 0" ] && [ "$(downloads)" = 0 ] || fail "again: $(cat "$TMP/out" "$asked")"
+grep -q 'left out' "$TMP/err" && fail "it is told again: $(cat "$TMP/err")"
+ok "a site's boxes are mirrored by a folder's own process, and come once"
+
+start_ingotd "$data"
+# listed BOX: "VERSION PROVIDER ARCHITECTURE DEFAULT" of each, as the catalogue has it.
+listed() { curl -sf "http://$REGISTRY/api/v2/vagrant/$1" | jq -r '.versions[] | .version as $v | .providers[] | [$v, .name, .architecture, .default_architecture] | join(" ")' | sort; }
+[ "$(listed team/web)" = "1.0.0 libvirt amd64 true
+1.0.0 libvirt arm64 false
+1.0.0 vmware_desktop amd64 true" ] || fail "the catalogue: $(listed team/web)"
+curl -sf "http://$REGISTRY/api/v2/box/team/web" | jq -e '.short_description == "short" and (.description_markdown | startswith("about Team/Web")) and .versions[0].description_markdown == "notes of 1.0.0"' >/dev/null || fail "descriptions: $(curl -s "http://$REGISTRY/api/v2/box/team/web")"
+for pair in libvirt:amd64:v1 libvirt:arm64:v2; do
+    IFS=: read -r provider arch disk <<<"$pair"
+    url=$(curl -sf "http://$REGISTRY/api/v2/vagrant/team/web" | jq -r ".versions[].providers[] | select(.name == \"$provider\" and .architecture == \"$arch\").url")
+    view -o "$TMP/got.box" "$url"
+    tar -xOf "$TMP/got.box" box.img >"$TMP/got.qcow2"
+    qemu-img compare -q "$TMP/got.qcow2" "$TMP/$disk.raw" || fail "another disk: $pair"
+done
+box_catalogue "http://$REGISTRY/team/web" >/dev/null
+VAGRANT_SERVER_URL=http://$REGISTRY vagrant box add --provider libvirt team/web >"$TMP/out" 2>&1 || fail "box add: $(cat "$TMP/out")"
+vagrant box list | grep -qi '^team/web *(libvirt, 1\.0\.0' || fail "box list: $(vagrant box list)"
+grep -rq 'config.ssh.username = "libvirt"' "$VAGRANT_HOME/boxes" || fail "its Vagrantfile: $(find "$VAGRANT_HOME/boxes" -name Vagrantfile -exec cat {} +)"
+ok "Vagrant adds a box that was mirrored, with its own Vagrantfile"
+
+# By the process that serves, from here on. A version that was released gets what comes later, and keeps what it has.
+site_set "
+box('Team/Web', '2.0.0', 'libvirt', '$TMP/libvirt2.box', architecture='amd64', default=True)
+s['boxes']['Team/Web']['versions'][0]['description'] = 'other notes'
+first = s['boxes']['Team/Web']['versions'][0]['providers']
+second = [p for p in first if p['name'] != 'libvirt']
+s['boxes']['Team/Web']['versions'][0]['providers'] = second
+box('Team/Web', '1.0.0', 'libvirt', '$TMP/libvirt2.box', architecture='amd64', default=True)
+box('Team/Web', '1.0.0', 'vmware_fusion', '$TMP/vmware.box', architecture='arm64')"
+expect 0 mirror --json "$site" 'Team/*'
+[ "$(told files) $(told versions) $(told kept)" = "2 2 1" ] || fail "what is new: $(cat "$TMP/out" "$TMP/err")"
+grep -q '^kept: team/web 1.0.0, the box for libvirt (amd64): the catalogue has another file under it now' "$TMP/err" || fail "what changed: $(cat "$TMP/err")"
+curl -sf "http://$REGISTRY/api/v2/box/team/web" | jq -e '[.versions[] | .description_markdown] | sort == ["notes of 2.0.0", "other notes"]' >/dev/null || fail "the new description: $(curl -s "http://$REGISTRY/api/v2/box/team/web")"
+[ "$(listed team/web | grep -c '^1.0.0')" -ge 3 ] && listed team/web | grep -q '^2.0.0 libvirt amd64 true' || fail "the catalogue: $(listed team/web)"
+url=$(curl -sf "http://$REGISTRY/api/v2/vagrant/team/web" | jq -r '.versions[] | select(.version == "1.0.0").providers[] | select(.name == "libvirt" and .architecture == "amd64").url')
+view -o "$TMP/got.box" "$url"
+tar -xOf "$TMP/got.box" box.img >"$TMP/got.qcow2"
+qemu-img compare -q "$TMP/got.qcow2" "$TMP/v1.raw" || fail "what was released changes"
+box_catalogue "http://$REGISTRY/team/web" >/dev/null
+(cd "$TMP" && VAGRANT_SERVER_URL=http://$REGISTRY vagrant box outdated --global) >"$TMP/out" 2>&1 || true
+grep -qi "team/web.*is outdated.*2.0.0" "$TMP/out" || fail "outdated: $(cat "$TMP/out")"
+ok "what the site has later comes later, and what was released stays"
+
+# Another ingotd mirrors this one: by search, with what is said of the boxes.
+first=$REGISTRY
+ingotd mirror --data "$TMP/second" --vagrant "http://$first" >"$TMP/out" 2>&1 || fail "from another ingotd: $(cat "$TMP/out")"
+start_ingotd "$TMP/second"
+[ "$(listed team/web)" = "$(REGISTRY=$first listed team/web)" ] || fail "from another ingotd: $(listed team/web)"
+curl -sf "http://$REGISTRY/api/v2/box/team/web" | jq -e '.short_description == "short"' >/dev/null || fail "descriptions of it"
+ok "another ingotd's catalogue is mirrored"
+
+# Killed while it works, at several moments: the next run ends it, nothing is there twice, and no half version.
+rm -rf "$data.k"
+site_set "s['cut'] = 100000; s['boxes'].pop('team/db')"
+for _ in 1 2 3 4 5; do
+    ingotd mirror --data "$data.k" --vagrant "$site" team/web >"$TMP/out" 2>"$TMP/err" &
+    pid=$!
+    sleep 0.$((RANDOM % 5 + 2))
+    kill -9 $pid 2>/dev/null || true
+    wait $pid 2>/dev/null || true
+done
+expect 0 ingotd mirror --data "$data.k" --vagrant "$site" Team/Web
+left=$(find "$data.k/imports" "$data.k/work" -type f ! -name .lock)
+[ -z "$left" ] || fail "left behind: $left"
+expect 0 ingotd scrub --data "$data.k"
+start_ingotd "$data.k"
+[ "$(listed team/web | wc -l)" = 4 ] || fail "after kills: $(listed team/web)"
+ingot ls "$REGISTRY/team/web" | grep -q unreleased && fail "drafts are left: $(ingot ls "$REGISTRY/team/web")"
+ok "a mirror that was killed is gone on with"
+
+# A site that fails in parts; a wish that ends.
+site_set "del s['cut']
+s['boxes'] = {}
+box('team/bad', '1.0.0', 'libvirt', '$TMP/libvirt1.box', checksum='$(printf 0%.0s {1..64})', checksum_type='sha256')
+box('team/bad', '1.0.0', 'vmware_desktop', '$TMP/vmware.box')"
+expect 1 mirror "$site"
+grep -q '^failed: team/bad 1.0.0, the box for libvirt: .*where the catalogue says 0000' "$TMP/out" && grep -q '1 boxes could not be had' "$TMP/err" || fail "a checksum: $(cat "$TMP/out" "$TMP/err")"
+site_set "s['boxes']['team/bad']['versions'][0]['providers'] = []
+box('team/bad', '1.0.0', 'vmware_desktop', '$TMP/vmware.box')
+box('team/bad', '1.0.0', 'libvirt', '$TMP/libvirt1.box')"
+expect 0 mirror --json "$site"
+[ "$(told files) $(told versions)" = "1 1" ] || fail "the rest, later: $(cat "$TMP/out")"
+expect 2 mirror gopher://example.org
+expect 2 ingotd mirror --data "$data" "http://$first"
+ok "what could not be had comes the next time"
