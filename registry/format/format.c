@@ -3,6 +3,7 @@
 
 #include "base/text.h"
 #include "format/all.h"
+#include "format/guest.h"
 #include "format/input.h"
 #include "format/segments.h"
 
@@ -106,17 +107,27 @@ char *ingot_format_tag(const IngotFormat *format, const char *file, const IngotD
     return g_strdup_printf("\"%s/%s\"", digest, edition);
 }
 
-static char *digest_name(const IngotFormat *format, const IngotFormatFile *file)
+/* Whether the files have the image's name in them. */
+static gboolean tells_name(const IngotFormat *format)
+{
+    return format == &format_ova || format == &format_vmx || format == &format_vagrant_virtualbox ||
+           format == &format_vagrant_vmware;
+}
+
+/* One image may be in several repositories, by several names. */
+static char *digest_name(const IngotFormat *format, const IngotFormatInput *input, const IngotFormatFile *file)
 {
     g_autofree char *edition = edition_of(format, file->name);
-    return g_strdup_printf("sha256 of %s", edition);
+    g_autofree char *name = tells_name(format) ? guest_name(input) : NULL;
+    return name == NULL ? g_strdup_printf("sha256 of %s", edition)
+                        : g_strdup_printf("sha256 of %s as %s", edition, name);
 }
 
 gboolean ingot_format_digest_kept(const IngotFormat *format, const IngotFormatInput *input, const IngotFormatFile *file,
                                   IngotDigest *digest)
 {
     const IngotFormatKeeper *keeper = input->keeper;
-    g_autofree char *what = digest_name(format, file);
+    g_autofree char *what = digest_name(format, input, file);
     g_autoptr(GBytes) kept = keeper == NULL ? NULL : keeper->find(what, keeper->user);
     if (kept == NULL || g_bytes_get_size(kept) != sizeof digest->bytes) {
         return FALSE;
@@ -151,7 +162,7 @@ gboolean ingot_format_digest(const IngotFormat *format, const IngotFormatInput *
         return FALSE;
     }
     if (input->keeper != NULL) {
-        g_autofree char *what = digest_name(format, file);
+        g_autofree char *what = digest_name(format, input, file);
         g_autoptr(GBytes) value = g_bytes_new(digest->bytes, sizeof digest->bytes);
         input->keeper->keep(what, value, input->keeper->user);
     }

@@ -148,6 +148,36 @@ static void files_have_the_same_bytes(void **state)
     check_files("uefi", FALSE);
 }
 
+/* Those whose files have the image's name in them. */
+static gboolean tells_name(const char *format)
+{
+    static const char *const those[] = {"ova", "vmx", "vagrant-virtualbox", "vagrant-vmware", NULL};
+    return g_strv_contains(those, format);
+}
+
+/* Of an image that two repositories have, each has the sum of its own file. */
+static void sums_are_kept_by_name(void **state)
+{
+    (void)state;
+    for (guint i = 0; i < G_N_ELEMENTS(kept_files); i++) {
+        const IngotFormat *format = ingot_format_find(kept_files[i].format, NULL);
+        const IngotFormatInput web = {.disk = disk, .name = "team/web"}, db = {.disk = disk, .name = "team/db"};
+        g_autoptr(GPtrArray) files = NULL, others = NULL;
+        const IngotFormatFile *file = file_of(&web, &kept_files[i], &files), *other;
+        g_autoptr(GPtrArray) of_db = ingot_format_files(format, &db, NULL);
+        IngotDigest one, two;
+        other = g_ptr_array_index(of_db, 0);
+        if (files->len != 1 || strcmp(file->name, other->name) != 0) {
+            continue; /* its file's name tells it */
+        }
+        assert_true(ingot_format_digest(format, &web, file, &one, NULL));
+        assert_true(ingot_format_digest(format, &db, other, &two, NULL));
+        if (ingot_digest_equal(&one, &two) == tells_name(format->name)) {
+            fail_msg("%s: the name is in the file, or is not", format->name);
+        }
+    }
+}
+
 /* A registry that is upgraded has sums and measures under these names, and clients have the tags. */
 static void what_is_kept_has_the_same_name(void **state)
 {
@@ -164,7 +194,7 @@ static void what_is_kept_has_the_same_name(void **state)
         g_autoptr(GPtrArray) files = NULL;
         const IngotFormatFile *file = file_of(&input, &kept_files[i], &files);
         g_autofree char *edition = g_strjoin("/", format->name, file->name, INGOT_VERSION, codec, NULL);
-        g_autofree char *sum = g_strdup_printf("sha256 of %s", edition);
+        g_autofree char *sum = g_strdup_printf("sha256 of %s%s", edition, tells_name(format->name) ? " as web" : "");
         g_autofree char *tag = ingot_format_tag(format, file->name, &digest);
         g_autofree char *of = ingot_digest_to_text(&digest), *wanted = g_strdup_printf("\"%s/%s\"", of, edition);
         g_autofree char *blocks = codec == NULL ? NULL : g_strdup_printf("blocks of 65536 by %s", codec);
@@ -182,6 +212,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(files_have_the_same_bytes),
         cmocka_unit_test(what_is_kept_has_the_same_name),
+        cmocka_unit_test(sums_are_kept_by_name),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }
