@@ -15,6 +15,7 @@
 #include "bundle/refuse.h"
 
 #define READ_SIZE (1u << 18)
+#define ASIDE_MIN (1u << 20) /* bytes: what is smaller is hardly a disk, and read again in no time */
 
 typedef struct archive Reader;
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Reader, archive_read_free)
@@ -97,12 +98,19 @@ static int next_member(Reader *reader, struct archive_entry **entry)
 typedef struct {
     const Parcel *parcel;
     Reader *reader;
+    IngotProgress *progress; /* of the archive's own bytes, or NULL */
+    guint64 told;            /* of those */
 } Source;
 
 static gssize read_data(gpointer data, void *buffer, gsize size, GError **error)
 {
-    const Source *source = data;
+    Source *source = data;
     la_ssize_t got = archive_read_data(source->reader, buffer, size);
+    guint64 at = (guint64)MAX(archive_filter_bytes(source->reader, -1), 0);
+    if (at > source->told) {
+        ingot_progress_add(source->progress, at - source->told);
+        source->told = at;
+    }
     if (got < 0) {
         broken(source->parcel, source->reader, error);
     }
@@ -154,13 +162,45 @@ static gboolean add_member(Parcel *parcel, Reader *reader, struct archive_entry 
     return TRUE;
 }
 
-static gboolean look(Parcel *parcel, Reader *reader, guint64 own, GError **error)
+/* A disk of a machine's, or an extent of one, for all that is known yet. */
+static gboolean may_be_disk(const ParcelMember *member)
+{
+    g_autofree char *lower = g_ascii_strdown(member->name, -1);
+    return member->file && member->offset == 0 && member->size >= ASIDE_MIN && !g_str_has_suffix(lower, ".iso");
+}
+
+static gboolean put_aside(Parcel *parcel, Source *source, ParcelMember *member, GError **error)
+{
+    if (parcel->workdir == NULL && (parcel->workdir = ingot_workdir_new(error)) == NULL) {
+        return FALSE;
+    }
+    g_autofree char *name = g_strdup_printf("%u", parcel->members->len);
+    g_autofree char *path = ingot_workdir_file(parcel->workdir, name);
+    g_auto(IngotFd) fd = ingot_file_open(path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0600, error);
+    const ParcelTake take = {.member = member, .fd = fd};
+    if (fd < 0 || !members_take(parcel, member, read_data, source, &take, 1, NULL, error)) {
+        return FALSE;
+    }
+    if (ftruncate(fd, (off_t)member->size) != 0) {
+        return ingot_error_set_errno(error, errno, "%s: unpacking %s", parcel->name, member->name);
+    }
+    member->aside = g_steal_pointer(&path);
+    return ingot_fd_close(&fd, member->name, error);
+}
+
+static gboolean look_at(Parcel *parcel, Source *source, ParcelMember *member, GError **error)
+{
+    return members_read_text(parcel, member, read_data, source, error) &&
+           (member->text != NULL || !may_be_disk(member) || put_aside(parcel, source, member, error));
+}
+
+static gboolean look(Parcel *parcel, Source *source, guint64 own, GError **error)
 {
     g_autoptr(GHashTable) seen = g_hash_table_new(g_str_hash, g_str_equal);
     struct archive_entry *entry;
     guint64 total = 0;
     int status;
-    while ((status = next_member(reader, &entry)) == ARCHIVE_OK) {
+    while ((status = next_member(source->reader, &entry)) == ARCHIVE_OK) {
         g_autofree char *name = read_name(parcel, entry, error);
         if (name == NULL || !ingot_interrupt_check(error)) {
             return FALSE;
@@ -171,21 +211,20 @@ static gboolean look(Parcel *parcel, Reader *reader, guint64 own, GError **error
         if (g_hash_table_contains(seen, name)) {
             return bundle_refuse(parcel->name, error, "it holds '%s' twice", name);
         }
-        if (!add_member(parcel, reader, entry, g_steal_pointer(&name), error)) {
+        if (!add_member(parcel, source->reader, entry, g_steal_pointer(&name), error)) {
             return FALSE;
         }
         ParcelMember *member = g_ptr_array_index(parcel->members, parcel->members->len - 1);
         g_hash_table_add(seen, member->name);
         total = member->size > G_MAXUINT64 - total ? G_MAXUINT64 : total + member->size;
-        if (!check_bounds(parcel, total, own, error) ||
-            !members_read_text(parcel, member, read_data, &(Source){parcel, reader}, error)) {
+        if (!check_bounds(parcel, total, own, error) || !look_at(parcel, source, member, error)) {
             return FALSE;
         }
     }
-    return status == ARCHIVE_EOF || broken(parcel, reader, error);
+    return status == ARCHIVE_EOF || broken(parcel, source->reader, error);
 }
 
-Parcel *parcel_open(const char *path, const char *name, GError **error)
+Parcel *parcel_open(const char *path, const char *name, IngotProgress *progress, GError **error)
 {
     struct stat info;
     if (stat(path, &info) != 0) {
@@ -195,9 +234,12 @@ Parcel *parcel_open(const char *path, const char *name, GError **error)
     g_autoptr(Parcel) parcel = members_new(path, name, FALSE);
     parcel->listed = TRUE;
     g_autoptr(Reader) reader = open_reader(parcel, error);
-    if (reader == NULL || !look(parcel, reader, (guint64)info.st_size, error)) {
+    Source source = {.parcel = parcel, .reader = reader, .progress = progress};
+    ingot_progress_begin(progress, (guint64)info.st_size, "read %s", parcel->name);
+    if (reader == NULL || !look(parcel, &source, (guint64)info.st_size, error)) {
         return NULL;
     }
+    ingot_progress_end(progress, NULL);
     return g_steal_pointer(&parcel);
 }
 
@@ -223,8 +265,9 @@ static gboolean take_all(const Parcel *parcel, Reader *reader, const ParcelTake 
         if (strcmp(name, member->name) != 0) {
             return bundle_refuse(parcel->name, error, "it changes while it is read ('%s')", name);
         }
-        if (members_wanted(member, takes, count) &&
-            !members_take(parcel, member, read_data, &(Source){parcel, reader}, takes, count, progress, error)) {
+        if (member->aside == NULL && members_wanted(member, takes, count) &&
+            !members_take(parcel, member, read_data, &(Source){.parcel = parcel, .reader = reader}, takes, count,
+                          progress, error)) {
             return FALSE;
         }
         i++;
@@ -232,9 +275,42 @@ static gboolean take_all(const Parcel *parcel, Reader *reader, const ParcelTake 
     return TRUE;
 }
 
+static gssize read_aside(gpointer source, void *buffer, gsize size, GError **error)
+{
+    const int *fd = source;
+    gssize got = read(*fd, buffer, size);
+    if (got < 0) {
+        ingot_error_set_errno(error, errno, "reading what was unpacked");
+    }
+    return got;
+}
+
+/* Those that were put aside; *rest: whether others are wanted. */
+static gboolean take_aside(const Parcel *parcel, const ParcelTake *takes, guint count, gboolean *rest,
+                           IngotProgress *progress, GError **error)
+{
+    for (guint i = 0; i < parcel->members->len; i++) {
+        const ParcelMember *member = g_ptr_array_index(parcel->members, i);
+        gboolean wanted = members_wanted(member, takes, count);
+        *rest = *rest || (wanted && member->aside == NULL);
+        if (!wanted || member->aside == NULL) {
+            continue;
+        }
+        g_auto(IngotFd) fd = ingot_file_open(member->aside, O_RDONLY, 0, error);
+        if (fd < 0 || !members_take(parcel, member, read_aside, &fd, takes, count, progress, error)) {
+            return FALSE;
+        }
+    }
+    return TRUE;
+}
+
 gboolean archive_take(const Parcel *parcel, const ParcelTake *takes, guint count, IngotProgress *progress,
                       GError **error)
 {
-    g_autoptr(Reader) reader = open_reader(parcel, error);
-    return reader != NULL && take_all(parcel, reader, takes, count, progress, error);
+    gboolean rest = FALSE;
+    if (!take_aside(parcel, takes, count, &rest, progress, error)) {
+        return FALSE;
+    }
+    g_autoptr(Reader) reader = rest ? open_reader(parcel, error) : NULL;
+    return !rest || (reader != NULL && take_all(parcel, reader, takes, count, progress, error));
 }

@@ -71,7 +71,8 @@ static gboolean probe_descriptor(const char *path, gboolean *is, GError **error)
 }
 
 /* A folder, an archive, or a descriptor with its files beside it; *parcel stays NULL where it is a disk. */
-static gboolean open_parcel(const char *path, const char *name, Parcel **parcel, GError **error)
+static gboolean open_parcel(const char *path, const char *name, Parcel **parcel, IngotProgress *progress,
+                            GError **error)
 {
     gboolean is_archive = FALSE, is_descriptor = FALSE;
     if (g_file_test(path, G_FILE_TEST_IS_DIR)) {
@@ -82,7 +83,7 @@ static gboolean open_parcel(const char *path, const char *name, Parcel **parcel,
         return FALSE;
     }
     if (is_archive || is_descriptor) {
-        *parcel = is_archive ? parcel_open(path, name, error) : parcel_open_beside(path, name, error);
+        *parcel = is_archive ? parcel_open(path, name, progress, error) : parcel_open_beside(path, name, error);
         return *parcel != NULL;
     }
     return TRUE;
@@ -179,7 +180,7 @@ IngotBundle *ingot_bundle_open(const char *path, const char *name, Unchanged *fi
 {
     g_autoptr(IngotBundle) bundle = bundle_new(name, files);
     g_autoptr(Parcel) parcel = NULL;
-    if (!unchanged_add(bundle->files, path, error) || !open_parcel(path, name, &parcel, error)) {
+    if (!unchanged_add(bundle->files, path, error) || !open_parcel(path, name, &parcel, progress, error)) {
         return NULL;
     }
     gboolean ok = parcel != NULL ? open_machine(bundle, parcel, progress, error) : open_disk(bundle, path, NULL, error);

@@ -6,7 +6,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "base/file.h"
 #include "base/process.h"
 #include "bundle/refuse.h"
 #include "bundle/sparse.h"
@@ -19,6 +18,7 @@ static void member_free(gpointer data)
     ParcelMember *member = data;
     g_free(member->name);
     g_free(member->text);
+    g_free(member->aside);
     g_free(member);
 }
 
@@ -36,6 +36,7 @@ void parcel_free(Parcel *parcel)
 {
     if (parcel != NULL) {
         g_ptr_array_unref(parcel->members);
+        ingot_workdir_free(parcel->workdir);
         g_free(parcel->path);
         g_free(parcel->name);
         g_free(parcel);

@@ -1,5 +1,6 @@
 /* A parcel: what comes from elsewhere as several files. It is an archive (tar, compressed or not; zip) or a folder, of
- * which nothing is made but what is asked for.
+ * which nothing is made but what is asked for, and what a disk may be within an archive that is compressed: that is put
+ * aside while the archive is looked through, so that it is unpacked once.
  *
  * Its names are compared; no name of an archive's is opened, and no link of a folder's is followed. What it says is
  * bounded before it is believed: the number of members, the size of texts, and all sizes of an archive together by its
@@ -7,9 +8,10 @@
  * with it is INVALID. */
 #pragma once
 
-#include <glib.h>
 #include <ingot/blocks.h>
 #include <ingot/progress.h>
+
+#include "base/file.h"
 
 #define PARCEL_MEMBERS_MAX 1000u
 #define PARCEL_TEXT_MAX (1u << 20)   /* bytes of a text that describes */
@@ -23,23 +25,25 @@ typedef struct {
     gboolean file;  /* a regular file, else a link or a device */
     guint64 size;   /* bytes */
     guint64 offset; /* where its bytes lie in the archive just as they are; 0: nowhere */
+    char *aside;    /* the file that has them, in the parcel's work folder; or NULL */
     char *text;     /* of a small one that describes: metadata.json, *.ovf, *.mf, *.vmx, ...; else NULL */
     gsize text_size;
 } ParcelMember;
 
 typedef struct {
-    char *path, *name;  /* name: what errors call it */
-    gboolean folder;    /* else an archive */
-    gboolean listed;    /* members are all of it; else only those that were asked for */
-    GPtrArray *members; /* of ParcelMember, in order; folders are left out */
-    gsize texts;        /* bytes of their texts */
+    char *path, *name;     /* name: what errors call it */
+    gboolean folder;       /* else an archive */
+    gboolean listed;       /* members are all of it; else only those that were asked for */
+    GPtrArray *members;    /* of ParcelMember, in order; folders are left out */
+    gsize texts;           /* bytes of their texts */
+    IngotWorkdir *workdir; /* of what was put aside; or NULL */
 } Parcel;
 
 /* Whether the file's first bytes are those of an archive. */
 gboolean parcel_probe(const char *path, gboolean *is_archive, GError **error);
 
 /* Looks at every member and reads the texts. A name that leads outside, or comes twice, is refused. */
-Parcel *parcel_open(const char *path, const char *name, GError **error);
+Parcel *parcel_open(const char *path, const char *name, IngotProgress *progress, GError **error);
 /* The same of a folder, and of all that is in it. */
 Parcel *parcel_open_folder(const char *path, const char *name, GError **error);
 /* The folder that the file at path lies in, of which that file is the one member at first; what else is asked for by

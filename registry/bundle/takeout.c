@@ -124,9 +124,13 @@ static int create(const char *path, GError **error)
     return ingot_file_open(path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0600, error);
 }
 
-/* The file at path will be the members, one after another. */
+/* The file at path will be the members, one after another; the very file that was put aside, where it is one alone. */
 static gboolean add_takes(const char *path, const GPtrArray *members, guint64 piece, GArray *takes, GError **error)
 {
+    const ParcelMember *first = g_ptr_array_index(members, 0);
+    if (members->len == 1 && first->aside != NULL && link(first->aside, path) == 0) {
+        return TRUE;
+    }
     g_auto(IngotFd) fd = create(path, error);
     if (fd < 0) {
         return FALSE;
@@ -144,6 +148,13 @@ static gboolean add_takes(const char *path, const GPtrArray *members, guint64 pi
 
 /* --- digests --- */
 
+/* What has a digest in a folder is to stay as it was when that was looked at. */
+static gboolean watch(const TakeOut *out, const ParcelMember *member, GError **error)
+{
+    g_autofree char *path = g_build_filename(out->parcel->path, member->name, NULL);
+    return !out->parcel->folder || unchanged_add(out->files, path, error);
+}
+
 /* What the manifests (one, as a rule) say of the members, in their order; each is taken to be summed up. */
 static gboolean add_manifest(const TakeOut *out, const ParcelMember *manifest, GPtrArray *all, GArray *takes,
                              GError **error)
@@ -158,6 +169,9 @@ static gboolean add_manifest(const TakeOut *out, const ParcelMember *manifest, G
         if (one.member == NULL || !one.member->file) {
             g_ptr_array_add(missing, checksum->file);
             continue;
+        }
+        if (!watch(out, one.member, error)) {
+            return FALSE;
         }
         one.sum = g_checksum_new(checksum->type);
         g_array_append_val(takes, one);

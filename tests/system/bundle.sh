@@ -410,7 +410,7 @@ rm "$TMP/slow/box.img"
 pack_and_kill() {
     ingot pack -q "$TMP/slow.box" team/none:1.0.0 2>"$TMP/err" &
     local pid=$!
-    until compgen -G "$TMPDIR/ingot-work-*/*/.disk" >/dev/null; do kill -0 $pid || fail "$(cat "$TMP/err")"; sleep 0.01; done
+    until compgen -G "$TMPDIR/ingot-work-*/[0-9]*" >/dev/null; do kill -0 $pid || fail "$(cat "$TMP/err")"; sleep 0.01; done
     [ "$(stat -c %a "$TMPDIR"/ingot-work-*)" = 700 ] || fail "others may look into the work folder"
     kill "-$1" $pid
     status=0
