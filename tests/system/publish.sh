@@ -94,6 +94,41 @@ grep -q 'team/web:newest' "$www/oci/index.json" || fail "a tag that is no versio
 catalogue_is 1.1.0 1.0.0
 ok "the layout is a store: skopeo reads it, signatures come along, tags that are no versions are there alone"
 
+# --- a version of several images ---
+
+start_ingotd
+# call METHOD PATH [JSON]: Vagrant Cloud's API.
+call() { curl -sf -o "$TMP/answer" -X "$1" ${3+-d "$3"} "http://$REGISTRY/api/v2$2" || fail "$1 $2"; }
+call POST /boxes '{"username": "team", "name": "both"}'
+call POST /box/team/both/versions '{"version": {"version": "1.0.0"}}'
+for architecture in amd64 arm64; do
+    call POST /box/team/both/version/1.0.0/providers "{\"provider\": {\"name\": \"qemu\", \"architecture\": \"$architecture\"}}"
+    call GET "/box/team/both/version/1.0.0/provider/qemu/$architecture/upload"
+    [ $architecture = amd64 ] && box=1.0.0 || box=1.1.0
+    curl -sf -T "$www/boxes/team/web/$box/qemu/amd64.box" "$(python3 -c 'import json,sys; print(json.load(open(sys.argv[1]))["upload_path"])' "$TMP/answer")" >/dev/null || fail "an upload"
+done
+call PUT /box/team/both/version/1.0.0/release
+both=$TMP/both
+expect 0 ingot publish -q --static "$both" --base "$base" --all "$REGISTRY/team/both"
+python3 - "$both" <<'PY' || fail "of both architectures: $(cat "$both/team/both.json")"
+import json, os, sys
+[version] = json.load(open(sys.argv[1] + "/team/both.json"))["versions"]
+assert [(p["name"], p["architecture"], p["default_architecture"]) for p in version["providers"]] == [("qemu", "amd64", True), ("qemu", "arm64", False)], version
+rows = json.load(open(sys.argv[1] + "/oci/index.json"))["manifests"]
+assert [(r["platform"]["architecture"], r["annotations"]["org.opencontainers.image.ref.name"]) for r in rows] == [("amd64", "team/both:1.0.0"), ("arm64", "team/both:1.0.0")], rows
+PY
+for pair in amd64=v1 arm64=v2; do
+    tar -C "$TMP" -xf "$both/boxes/team/both/1.0.0/qemu/${pair%=*}.box" box.img
+    qemu-img compare -q "$TMP/box.img" "$TMP/${pair#*=}.raw" || fail "the disk for ${pair%=*}"
+done
+rm -r "$both"
+expect 0 ingot publish -q --static "$both" --base "$base" --arch arm64 "$REGISTRY/team/both:1.0.0"
+[ "$(grep -c '"url"' "$both/team/both.json")" = 1 ] && grep -q '"arm64"' "$both/team/both.json" || fail "of one architecture: $(cat "$both/team/both.json")"
+kill "$SERVER"
+expect 1 ingot publish -q --static "$both" --base "$base" "$REGISTRY/team/both:1.0.0"
+expect 0 ingot publish -q --static "$both" --base "$base" --pull=never --name team/none:1.0.0 "$(ingot images --json | python3 -c 'import json,sys; print(next(i["name"] + "@" + i["digest"] for i in json.load(sys.stdin) if i["name"].endswith("team/both")))')"
+ok "a tag that names images of several architectures is published with all of them, or with the one that is asked for"
+
 # --- what is refused ---
 
 refused() {

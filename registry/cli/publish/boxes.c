@@ -225,25 +225,24 @@ static gboolean add_box(Listing *listing, const VagrantForm *form, const IngotFo
 
 /* --- all of them --- */
 
-/* Whether the image becomes a box for that; FALSE without an error: it was not asked for, or can't. */
-static gboolean is_for(const Publication *publication, const VagrantForm *form, const IngotFormatInput *input,
-                       GError **error)
+/* Whether the image becomes a box for that provider. Where it was asked for by name and the image can't, that is said.
+ */
+static gboolean is_for(const Publication *publication, const VagrantForm *form, const IngotFormatInput *input)
 {
     const json_t *outputs = json_object_get(publication->image->config, "outputs");
-    const IngotFormat *format = ingot_format_find(form->format, error);
+    const IngotFormat *format = ingot_format_find(form->format, NULL);
     gboolean named = publication->providers != NULL && g_strv_contains(publication->providers, form->provider);
-    if (format == NULL || (publication->providers != NULL && !named)) {
+    g_autoptr(GError) problem = NULL;
+    if ((publication->providers != NULL && !named) ||
+        (json_array_size(outputs) > 0 && !ingot_json_has_text(outputs, form->format))) {
         return FALSE;
     }
-    if (json_array_size(outputs) > 0 && !ingot_json_has_text(outputs, form->format)) {
-        if (named) {
-            g_set_error(error, INGOT_ERROR, INGOT_ERROR_INVALID,
-                        "%s:%s: made for other formats than %s (its recipe's outputs)", publication->name,
-                        publication->tag, form->format);
-        }
-        return FALSE;
+    gboolean can = format != NULL && ingot_format_can(format, input, &problem);
+    if (!can && named && problem != NULL) {
+        ingot_progress_warning(publication->progress, "%s:%s: no box for %s: %s", publication->name, publication->tag,
+                               form->provider, problem->message);
     }
-    return ingot_format_can(format, input, named ? error : NULL);
+    return can;
 }
 
 static gboolean add_boxes(Listing *listing, GError **error)
@@ -252,13 +251,7 @@ static gboolean add_boxes(Listing *listing, GError **error)
     g_autoptr(IngotDisk) disk = ingot_image_disk(publication->image, error);
     const IngotFormatInput input = {.disk = disk, .config = publication->image->config, .name = publication->name};
     for (guint i = 0; disk != NULL && i < VAGRANT_FORMS; i++) {
-        GError *problem = NULL;
-        if (is_for(publication, &vagrant_forms[i], &input, &problem)
-                ? !add_box(listing, &vagrant_forms[i], &input, error)
-                : problem != NULL) {
-            if (problem != NULL) {
-                g_propagate_error(error, problem);
-            }
+        if (is_for(publication, &vagrant_forms[i], &input) && !add_box(listing, &vagrant_forms[i], &input, error)) {
             return FALSE;
         }
     }
@@ -293,8 +286,8 @@ gboolean publish_boxes(const Publication *publication, gboolean again, GError **
     }
     if (version->providers->len == 0) {
         ingot_progress_message(publication->progress,
-                               "%s:%s: no provider of Vagrant's can have it: the OCI layout alone has it",
-                               publication->name, publication->tag);
+                               "%s:%s: a box for none of the providers: the OCI layout alone has it", publication->name,
+                               publication->tag);
         return TRUE;
     }
     return write_catalogue(&listing, error);

@@ -18,6 +18,8 @@
 #define LAYOUT_TEXT "{\"imageLayoutVersion\":\"1.0.0\"}"
 #define INDEX_MAX (32u << 20) /* bytes */
 #define INDEX_VALUES (1u << 19)
+/* The formats that an image was made for, where its config says: a version may have an image for each provider. */
+#define OUTPUTS "vnd.ingot.outputs"
 #define LEVELS_MOST 8u /* of things attached to things attached */
 
 /* What goes into a layout: blobs, and rows of its index. */
@@ -47,26 +49,44 @@ static const char *own_platform(const Publication *publication)
     return json_string_value(json_object_get(publication->image->config, "architecture"));
 }
 
+/* NULL: it is for all. Free it. */
+static char *own_outputs(const Publication *publication)
+{
+    const json_t *outputs = json_object_get(publication->image->config, "outputs");
+    g_autoptr(GStrvBuilder) words = g_strv_builder_new();
+    for (size_t i = 0; i < json_array_size(outputs); i++) {
+        const char *word = json_string_value(json_array_get(outputs, i));
+        g_strv_builder_add(words, word == NULL ? "" : word);
+    }
+    g_auto(GStrv) list = g_strv_builder_end(words);
+    return *list == NULL ? NULL : g_strjoinv(",", list);
+}
+
 static json_t *image_row(const Publication *publication)
 {
     json_t *row = layout_new_row(INGOT_TYPE_MANIFEST, INGOT_TYPE_IMAGE, &publication->image->entry->manifest);
     g_autofree char *name = ingot_name_to_text(publication->name, publication->tag);
+    g_autofree char *outputs = own_outputs(publication);
     const char *platform = own_platform(publication);
     layout_annotate(row, LAYOUT_NAME, name);
+    if (outputs != NULL) {
+        layout_annotate(row, OUTPUTS, outputs);
+    }
     if (platform != NULL) {
         json_object_set_new(row, "platform", ingot_json_pack("{s:s, s:s}", "architecture", platform, "os", "linux"));
     }
     return row;
 }
 
-/* Whether two rows stand for one thing, of which an index has one: an image by its name and architecture, what is
- * attached by itself and what it is attached to; of a tag beside an image, by the tag. */
+/* Whether two rows stand for one thing, of which an index has one: an image by its name, its architecture and
+ * what it is for, what is attached by itself and what it is attached to; of a tag beside an image, by the tag. */
 static gboolean same_place(const json_t *a, const json_t *b)
 {
     const char *name = layout_annotation(a, LAYOUT_NAME), *beside = layout_annotation(a, LAYOUT_BESIDE);
     if (name != NULL || layout_annotation(b, LAYOUT_NAME) != NULL) {
         return g_strcmp0(name, layout_annotation(b, LAYOUT_NAME)) == 0 &&
-               g_strcmp0(platform_of(a), platform_of(b)) == 0;
+               g_strcmp0(platform_of(a), platform_of(b)) == 0 &&
+               g_strcmp0(layout_annotation(a, OUTPUTS), layout_annotation(b, OUTPUTS)) == 0;
     }
     return g_strcmp0(layout_annotation(a, LAYOUT_SUBJECT), layout_annotation(b, LAYOUT_SUBJECT)) == 0 &&
            g_strcmp0(beside, layout_annotation(b, LAYOUT_BESIDE)) == 0 &&

@@ -1,12 +1,12 @@
 #include <ingot/error.h>
 #include <ingot/transfer.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "base/text.h"
 #include "cli/common.h"
 #include "cli/publish/awsaccess.h"
 #include "cli/publish/publication.h"
+#include "cli/publish/wanted.h"
 #include "cli/verbs.h"
 #include "remote/environment.h"
 #include "transfer/asks.h"
@@ -16,7 +16,7 @@
 
 /* As given; free them. */
 typedef struct {
-    char *place, *base, *max_size, *name, *endpoint, *policy;
+    char *place, *base, *max_size, *name, *endpoint, *policy, *architecture;
     char **providers;
     char *when; /* --pull */
     gboolean all, allow;
@@ -30,6 +30,7 @@ static void options_clear(PublishOptions *options)
     g_free(options->name);
     g_free(options->endpoint);
     g_free(options->policy);
+    g_free(options->architecture);
     g_free(options->when);
     g_strfreev(options->providers);
 }
@@ -106,76 +107,6 @@ static Site *open_site(const PublishOptions *options, const IngotRemoteOptions *
         return NULL;
     }
     return site_is_s3(options->place) && !aws_access_find(&access, error) ? NULL : site_open(&site, error);
-}
-
-/* --- which images --- */
-
-static int by_tag(const void *a, const void *b)
-{
-    return ingot_tag_compare(*(char *const *)a, *(char *const *)b);
-}
-
-static char **tags_in_store(IngotStore *store, const char *name, GError **error)
-{
-    g_autoptr(GPtrArray) entries = ingot_store_list(store, error);
-    g_autoptr(GStrvBuilder) tags = g_strv_builder_new();
-    for (guint i = 0; entries != NULL && i < entries->len; i++) {
-        const IngotStoreEntry *entry = g_ptr_array_index(entries, i);
-        if (entry->tag != NULL && strcmp(entry->name, name) == 0) {
-            g_strv_builder_add(tags, entry->tag);
-        }
-    }
-    return entries == NULL ? NULL : g_strv_builder_end(tags);
-}
-
-static char **tags_of(IngotStore *store, const IngotReference *reference, GError **error)
-{
-    g_autoptr(IngotRemote) remote = reference->host == NULL ? NULL : environment_remote(reference->host, error);
-    return reference->host == NULL ? tags_in_store(store, reference->name, error)
-           : remote == NULL        ? NULL
-                                   : ingot_remote_list_tags(remote, reference->name, error);
-}
-
-/* Its versions, the lowest first: a GPtrArray of IngotReference is added to. */
-static gboolean add_all(IngotStore *store, const IngotReference *of, GPtrArray *images, GError **error)
-{
-    g_autofree char *text = ingot_reference_to_text(of);
-    if (of->tag != NULL || of->digest != NULL) {
-        g_set_error(error, INGOT_ERROR, INGOT_ERROR_INVALID, "%s: --all takes names without a tag", text);
-        return FALSE;
-    }
-    g_auto(GStrv) tags = tags_of(store, of, error);
-    if (tags == NULL) {
-        return FALSE;
-    }
-    guint before = images->len;
-    qsort(tags, g_strv_length(tags), sizeof *tags, by_tag);
-    for (guint i = 0; tags[i] != NULL; i++) {
-        if (ingot_tag_is_version(tags[i])) {
-            g_ptr_array_add(images, ingot_reference_new(of->host, of->name, tags[i], NULL));
-        }
-    }
-    if (images->len == before) {
-        g_set_error(error, INGOT_ERROR, INGOT_ERROR_NOT_FOUND, "%s: %s has no version of it", text,
-                    of->host == NULL ? "the store" : "the registry");
-    }
-    return images->len > before;
-}
-
-/* GPtrArray of IngotReference. */
-static GPtrArray *find_images(IngotStore *store, const PublishOptions *options, char **texts, GError **error)
-{
-    g_autoptr(GPtrArray) images = g_ptr_array_new_with_free_func((GDestroyNotify)ingot_reference_free);
-    for (; *texts != NULL; texts++) {
-        g_autoptr(IngotReference) reference = ingot_reference_parse(*texts, error);
-        if (reference == NULL || (options->all && !add_all(store, reference, images, error))) {
-            return NULL;
-        }
-        if (!options->all) {
-            g_ptr_array_add(images, g_steal_pointer(&reference));
-        }
-    }
-    return g_steal_pointer(&images);
 }
 
 /* --- one image --- */
@@ -277,7 +208,11 @@ static gboolean publish(const PublishOptions *options, char **texts, GError **er
     g_autoptr(Site) site = open_site(options, remote, error);
     g_autofree char *base = site == NULL ? NULL : find_base(options, site, error);
     g_autoptr(IngotStore) store = base == NULL ? NULL : cli_store_to_read();
-    g_autoptr(GPtrArray) images = store == NULL ? NULL : find_images(store, options, texts, error);
+    const WantedOptions wanted = {.all = options->all,
+                                  .ask = g_strcmp0(options->when, "never") != 0,
+                                  .texts = (const char *const *)texts,
+                                  .remote = remote};
+    g_autoptr(GPtrArray) images = store == NULL ? NULL : wanted_find(store, &wanted, error);
     g_autoptr(IngotWorkdir) work = images == NULL ? NULL : ingot_workdir_new(error);
     Publication publication = {.site = site,
                                .store = store,
@@ -306,11 +241,13 @@ static gboolean run(int argc, char **argv, GError **error)
         CLI_PULL_OPTION(options.when),
         CLI_ALLOW_OPTION(options.allow),
         CLI_POLICY_OPTION(options.policy),
+        CLI_ARCH_OPTION(options.architecture),
         G_OPTION_ENTRY_NULL};
     if (!ingot_command_options(&verb_publish, entries, 1, -1, &argc, &argv, error)) {
         return FALSE;
     }
     environment_use_policy(options.policy);
+    environment_use_architecture(options.architecture);
     return publish(&options, argv + 1, error);
 }
 
