@@ -20,7 +20,7 @@
 
 typedef struct {
     char **ports;
-    char *accel, *memory, *pull, *policy;
+    char *accel, *memory, *pull, *policy, *architecture;
     int cpus;
     gboolean uefi, wait;
 } RunArguments;
@@ -29,6 +29,7 @@ static void arguments_clear(RunArguments *arguments)
 {
     g_strfreev(arguments->ports);
     g_free(arguments->accel);
+    g_free(arguments->architecture);
     g_free(arguments->memory);
     g_free(arguments->policy);
     g_free(arguments->pull);
@@ -233,6 +234,8 @@ static gboolean run(int argc, char **argv, GError **error)
          NULL},
         {"policy", 0, 0, G_OPTION_ARG_FILENAME, &arguments.policy,
          "Which images may be used, signed by whom (policy.json)", "FILE"},
+        {"arch", 0, 0, G_OPTION_ARG_STRING, &arguments.architecture,
+         "Of a name that stands for images of several architectures, the one for this (this machine's)", "ARCH"},
         {"uefi", 0, 0, G_OPTION_ARG_NONE, &arguments.uefi, "Boot by UEFI", NULL},
         {"wait", 0, 0, G_OPTION_ARG_NONE, &arguments.wait,
          "Print how to get in only when root can log in by ssh (10 minutes at most)", NULL},
@@ -242,6 +245,7 @@ static gboolean run(int argc, char **argv, GError **error)
         return FALSE;
     }
     environment_use_policy(arguments.policy);
+    environment_use_architecture(arguments.architecture);
     const IngotCommon *common = ingot_command_common();
     if (arguments.cpus != NOT_GIVEN && (arguments.cpus < 1 || arguments.cpus > CPUS_MAX)) {
         g_set_error(error, INGOT_ERROR, INGOT_ERROR_INVALID, "--cpus %d: 1 to %d are possible", arguments.cpus,
@@ -274,5 +278,6 @@ const IngotVerb verb_run = {
     "\n"
     "Examples:\n"
     "  ingot run web:1.0.0 --port 80\n"
-    "  ingot run web:1.0.0 --wait --memory 2G\n",
+    "  ingot run web:1.0.0 --wait --memory 2G\n"
+    "  ingot run registry.example/team/web:1.0.0 --arch arm64\n",
     run};

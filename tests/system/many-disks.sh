@@ -226,6 +226,10 @@ ok "what takes one disk, or another architecture, says so"
 # A cache tells the boxes of an index: of each image what describes it comes, of each disk its index, and no disk.
 ingot pack -q --arch arm64 "$TMP/boot.raw" "$TMP/text.raw" two-arm64:1.0.0 >/dev/null
 ingot push -q boots:1.0.0 two-arm64:1.0.0 "$REGISTRY/team/boots:1.0.0" >/dev/null
+if [ "$(uname -m)" = x86_64 ]; then
+    refused "kvm: this machine's processor does not run arm64\|qemu-system-aarch64, a machine for the architecture arm64, is not installed" \
+        ingot run --accel kvm --arch arm64 --store "$TMP/none" "$REGISTRY/team/boots:1.0.0"
+fi
 start_cache cache "$upstream"
 : >"$TMP/asked"
 curl -sf "http://$cache/vagrant/team/boots" >"$TMP/box-catalogue" || fail "the catalogue of a cache: $(cat "$LOG")"

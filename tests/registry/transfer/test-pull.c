@@ -82,6 +82,7 @@ typedef struct {
     guint wrong;                /* ...of this number */
     guint asked;                /* for the disk: requests */
     guint64 sent;               /* bytes of it */
+    const char *second;         /* the index of a second disk; NULL: there is none */
 } Image;
 
 /* whole FALSE: the manifest gives another digest than the frames make. */
@@ -116,6 +117,26 @@ static void image_init(Image *image, gboolean whole)
     ingot_digest_of(image->disk->data, image->disk->len - (whole ? 0 : 1), &parts.disk.digest);
     image->manifest = one_disk_text(&parts, NULL);
     image->blob = parts.disk;
+}
+
+/* One more disk, of one byte, whose index is that. */
+static void image_add_disk(Image *image, const char *index)
+{
+    g_autoptr(IngotManifest) one = ingot_manifest_parse(image->manifest, strlen(image->manifest), "a test", NULL);
+    g_autoptr(json_t) config = ingot_config_new("amd64", FRAMES * CHUNK);
+    ingot_config_add_disk(config, 4096);
+    g_free(image->config);
+    image->config = ingot_json_canonical(config);
+    IngotDescriptor parts[] = {{.size = strlen(image->config)}, {.size = strlen(index)}, {.size = 1}};
+    ingot_digest_of(image->config, strlen(image->config), &parts[0].digest);
+    ingot_digest_of(index, strlen(index), &parts[1].digest);
+    ingot_digest_of("x", 1, &parts[2].digest);
+    g_autoptr(IngotManifest) two = ingot_manifest_new(&parts[0], NULL);
+    ingot_manifest_add_disk(two, &ingot_manifest_disk(one, 0)->index, &ingot_manifest_disk(one, 0)->disk);
+    ingot_manifest_add_disk(two, &parts[1], &parts[2]);
+    g_free(image->manifest);
+    image->manifest = ingot_manifest_to_text(two);
+    image->second = index;
 }
 
 static void image_clear(Image *image)
@@ -170,8 +191,14 @@ static GBytes *answer_image(const char *request, gpointer user)
         return answer_head(g_string_new("HTTP/1.1 200 OK\r\nContent-Type: " INGOT_TYPE_MANIFEST "\r\n"),
                            strlen(image->manifest), image->manifest, strlen(image->manifest));
     }
-    gsize size = strlen(image->config);
-    const void *body = strstr(request, config) != NULL ? image->config : g_bytes_get_data(image->index, &size);
+    char second[INGOT_DIGEST_TEXT_SIZE];
+    const char *index = image->second == NULL ? "" : image->second;
+    ingot_digest_of(index, strlen(index), &digest);
+    ingot_digest_write_text(&digest, second);
+    gsize size = strstr(request, second) != NULL ? strlen(index) : strlen(image->config);
+    const void *body = strstr(request, second) != NULL   ? index
+                       : strstr(request, config) != NULL ? image->config
+                                                         : g_bytes_get_data(image->index, &size);
     return answer_head(g_string_new("HTTP/1.1 200 OK\r\n"), size, body, size);
 }
 
@@ -267,6 +294,19 @@ static void what_cannot_be_mended_is_thrown_away(void **state)
     image_clear(&image);
 }
 
+/* What is wrong with the index of a later disk is known before any disk comes. */
+static void all_indexes_come_first(void **state)
+{
+    (void)state;
+    Image image;
+    image_init(&image, TRUE);
+    image_add_disk(&image, "this is no index");
+    g_autoptr(IngotWorkdir) folder = ingot_workdir_new(NULL);
+    assert_false(pull_image(&image, ingot_workdir_path(folder)));
+    assert_int_equal(image.asked, 0);
+    image_clear(&image);
+}
+
 /* An image whose index is of more chunks than are taken. */
 typedef struct {
     char *manifest, *config;
@@ -329,11 +369,10 @@ static void an_index_of_an_older_release_is_not_damaged(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(sizes_are_what_the_manifest_gives),
-                                       cmocka_unit_test(what_has_come_stays_as_it_is),
-                                       cmocka_unit_test(one_wrong_frame_is_fetched_again),
-                                       cmocka_unit_test(the_frames_that_are_right_stay),
-                                       cmocka_unit_test(what_cannot_be_mended_is_thrown_away),
-                                       cmocka_unit_test(an_index_of_an_older_release_is_not_damaged)};
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(sizes_are_what_the_manifest_gives),          cmocka_unit_test(what_has_come_stays_as_it_is),
+        cmocka_unit_test(one_wrong_frame_is_fetched_again),           cmocka_unit_test(the_frames_that_are_right_stay),
+        cmocka_unit_test(what_cannot_be_mended_is_thrown_away),       cmocka_unit_test(all_indexes_come_first),
+        cmocka_unit_test(an_index_of_an_older_release_is_not_damaged)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
