@@ -99,7 +99,7 @@ complete_at() {
     _ingot
     echo "${COMPREPLY[*]}"
 }
-[ "$(complete_at ingot pu)" = "pull push" ] || fail "verbs: $(complete_at ingot pu)"
+[ "$(complete_at ingot pu)" = "publish pull push" ] || fail "verbs: $(complete_at ingot pu)"
 for verb in $verbs; do [[ " $(complete_at ingot '') " = *" $verb "* ]] || fail "the completion lacks '$verb'"; done
 [ "$(complete_at ingot pack --sh)" = --sha256 ] || fail "options: $(complete_at ingot pack --sh)"
 [[ " $(complete_at ingot pull --f) " = *" --format "* ]] || fail "options: $(complete_at ingot pull --f)"
