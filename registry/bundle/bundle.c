@@ -53,9 +53,13 @@ static BundleDisk *disk_of(const IngotBundle *bundle, guint number)
 
 /* --- opening --- */
 
-/* Text that begins as an OVF descriptor does, whatever the file is called. */
+/* Text that begins as an OVF descriptor or VMware's *.vmx does, whatever the file is called. */
 static gboolean probe_descriptor(const char *path, gboolean *is, GError **error)
 {
+    static const char *const beginnings[] = {
+        "^(\xef\xbb\xbf)?\\s*<(\\?xml|!--|([A-Za-z]+:)?Envelope).*Envelope",
+        "^(#![^\n]*\n)?(\\.encoding|config\\.version|virtualHW\\.version)\\s*=\\s*\"",
+    };
     g_autofree char *text = g_malloc0(TEXT_PROBED + 1);
     g_auto(IngotFd) fd = ingot_file_open(path, O_RDONLY, 0, error);
     if (fd < 0) {
@@ -65,8 +69,9 @@ static gboolean probe_descriptor(const char *path, gboolean *is, GError **error)
     if (got < 0) {
         return ingot_error_set_errno(error, errno, "%s", path);
     }
-    *is = g_regex_match_simple("^(\xef\xbb\xbf)?\\s*<(\\?xml|!--|([A-Za-z]+:)?Envelope).*Envelope", text,
-                               G_REGEX_RAW | G_REGEX_DOTALL, 0);
+    for (guint i = 0; i < G_N_ELEMENTS(beginnings); i++) {
+        *is = *is || g_regex_match_simple(beginnings[i], text, G_REGEX_RAW | G_REGEX_DOTALL, 0);
+    }
     return TRUE;
 }
 

@@ -69,10 +69,17 @@ static gboolean refuse_unknown(const Parcel *parcel, GError **error)
                                                    : list);
 }
 
+/* The one file that was given is what describes the machine. */
+static gboolean look_beside(const Parcel *parcel, const ParcelMember *file, Found *found, GError **error)
+{
+    gboolean is_xml = strchr("\xef< \t\r\n", file->text[0]) != NULL;
+    return (is_xml ? find_in_ovf : find_in_vmx)(parcel, file, found, error);
+}
+
 static gboolean look(const Parcel *parcel, Found *found, GError **error)
 {
     if (!parcel->listed) {
-        return find_in_ovf(parcel, g_ptr_array_index(parcel->members, 0), found, error);
+        return look_beside(parcel, g_ptr_array_index(parcel->members, 0), found, error);
     }
     const ParcelMember *metadata = find_metadata(parcel);
     g_autoptr(GPtrArray) descriptors = parcel_texts(parcel, ".ovf"), machines = parcel_texts(parcel, ".vmx");

@@ -1,0 +1,79 @@
+/* What partitions say of the machine that a disk is for, and the names of its processor. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+/* cmocka wants the four above */
+#include <cmocka.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "image/architecture.h"
+#include "image/bootable.h"
+
+/* The disk of tests/fuzz/seeds/bootable, with one byte changed. */
+static Bootable look(const char *seed, gsize offset, guint8 byte)
+{
+    g_autofree char *file = g_build_filename("tests/fuzz/seeds/bootable", seed, NULL), *bytes = NULL;
+    gsize size;
+    assert_true(g_file_get_contents(file, &bytes, &size, NULL));
+    bytes[offset] = (char)byte;
+    int fd = memfd_create("disk", MFD_CLOEXEC);
+    assert_int_equal(write(fd, bytes, size), size);
+    g_autofree char *path = g_strdup_printf("/proc/self/fd/%d", fd);
+    g_autoptr(IngotBlocks) blocks = ingot_blocks_open(path, "raw", NULL);
+    Bootable bootable;
+    assert_true(bootable_look(blocks, &bootable, NULL));
+    close(fd);
+    return bootable;
+}
+
+#define FIRST_ENTRY 1024 /* of the GPT */
+
+static void test_disks(void **state)
+{
+    static const struct {
+        const char *seed;
+        gsize offset;
+        guint8 byte;
+        gboolean uefi, bios;
+        const char *architecture;
+    } disks[] = {
+        {"gpt", 511, 0xaa, TRUE, FALSE, "amd64"},
+        {"gpt", 511, 0, FALSE, FALSE, NULL},                 /* no table */
+        {"gpt", 512, 'X', FALSE, FALSE, NULL},               /* no GPT */
+        {"gpt", FIRST_ENTRY, 0, FALSE, FALSE, NULL},         /* another type */
+        {"gpt", FIRST_ENTRY + 48, 4, TRUE, TRUE, "amd64"},   /* a BIOS starts it, too */
+        {"gpt", 512 + 84, 0, FALSE, FALSE, NULL},            /* entries of no size */
+        {"gpt", FIRST_ENTRY + 47, 0x7f, FALSE, FALSE, NULL}, /* an end beyond all disks */
+        {"mbr", 511, 0xaa, TRUE, FALSE, "arm64"},
+        {"mbr", 0, 0xeb, TRUE, TRUE, "arm64"},  /* code for a BIOS */
+        {"mbr", 450, 0x83, FALSE, FALSE, NULL}, /* another type */
+    };
+    (void)state;
+    for (guint i = 0; i < G_N_ELEMENTS(disks); i++) {
+        Bootable found = look(disks[i].seed, disks[i].offset, disks[i].byte);
+        assert_int_equal(found.uefi, disks[i].uefi);
+        assert_int_equal(found.bios, disks[i].bios);
+        assert_int_equal(g_strcmp0(found.architecture, disks[i].architecture), 0);
+    }
+}
+
+static void test_architectures(void **state)
+{
+    static const char *const words[][2] = {
+        {"x86_64", "amd64"}, {"AMD64", "amd64"}, {"aarch64", "arm64"}, {"i686", "i386"},
+        {"386", "i386"},     {"z80", NULL},      {"", NULL},           {"ppc64el", "ppc64le"},
+    };
+    (void)state;
+    for (guint i = 0; i < G_N_ELEMENTS(words); i++) {
+        assert_int_equal(g_strcmp0(architecture_word(words[i][0]), words[i][1]), 0);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_disks), cmocka_unit_test(test_architectures)};
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
