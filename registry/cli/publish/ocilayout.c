@@ -107,10 +107,11 @@ static gboolean refuse_other(const Publication *publication, const json_t *other
 {
     g_autofree char *where = site_name(publication->site, INDEX_PATH),
                     *own = ingot_digest_to_text(&publication->image->entry->manifest.digest);
+    const char *digest = json_string_value(json_object_get(other, "digest"));
     g_set_error(
         error, INGOT_ERROR, INGOT_ERROR_EXISTS,
         "%s:%s is another image in %s, %s: a version never changes; publish %s as a new one (--name NAME:VERSION)",
-        publication->name, publication->tag, where, json_string_value(json_object_get(other, "digest")), own);
+        publication->name, publication->tag, where, digest == NULL ? "without a digest" : digest, own);
     return FALSE;
 }
 

@@ -3,6 +3,7 @@
 #include <ingot/error.h>
 #include <string.h>
 
+#include "base/text.h"
 #include "remote/patience.h"
 
 #define S3_SCHEME "s3://"
@@ -60,6 +61,18 @@ gboolean site_put(Site *site, const char *path, const SiteObject *object, GError
     return site->kind->put(site, path, object, error);
 }
 
+/* What is written must be read again. */
+static gboolean check_limit(const Site *site, const char *path, GBytes *bytes, gsize limit, GError **error)
+{
+    if (g_bytes_get_size(bytes) <= limit) {
+        return TRUE;
+    }
+    g_autofree char *name = site_name(site, path), *most = ingot_text_size(limit);
+    g_set_error(error, INGOT_ERROR, INGOT_ERROR_LIMIT, "%s: would have more than %s, which is all that is read of it",
+                name, most);
+    return FALSE;
+}
+
 /* One try; *moved: another publisher was ahead. */
 static gboolean change_once(Site *site, const char *path, const char *type, gsize limit, SiteChange change,
                             gpointer user, gboolean *moved, GError **error)
@@ -75,7 +88,8 @@ static gboolean change_once(Site *site, const char *path, const char *type, gsiz
         return FALSE;
     }
     return (before != NULL && g_bytes_equal(before, after)) ||
-           site->kind->replace(site, path, type, after, version, moved, error);
+           (check_limit(site, path, after, limit, error) &&
+            site->kind->replace(site, path, type, after, version, moved, error));
 }
 
 gboolean site_change(Site *site, const char *path, const char *type, gsize limit, SiteChange change, gpointer user,

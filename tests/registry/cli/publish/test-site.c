@@ -211,6 +211,23 @@ static void test_changes(void **state)
     assert_int_equal(size, 25 * G_N_ELEMENTS(threads) * strlen("word\n"));
 }
 
+/* What is too large to be read again is not written. */
+static void test_limit(void **state)
+{
+    (void)state;
+    g_autofree char *place = g_build_filename(folder, "small", NULL);
+    const SiteOptions options = {.place = place};
+    g_autoptr(Site) site = site_open(&options, NULL);
+    g_autoptr(GBytes) bytes = NULL;
+    g_autoptr(GError) error = NULL;
+    assert_true(site_change(site, "list", "text/plain", 10, add_word, (gpointer) "word", NULL));
+    assert_true(site_change(site, "list", "text/plain", 10, add_word, (gpointer) "word", NULL));
+    assert_false(site_change(site, "list", "text/plain", 10, add_word, (gpointer) "word", &error));
+    assert_true(g_error_matches(error, INGOT_ERROR, INGOT_ERROR_LIMIT));
+    assert_true(site_read(site, "list", 10, &bytes, NULL));
+    assert_int_equal(g_bytes_get_size(bytes), 10);
+}
+
 static void test_in_the_way(void **state)
 {
     (void)state;
@@ -244,7 +261,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_found),   cmocka_unit_test(test_endpoint),   cmocka_unit_test(test_places),
-        cmocka_unit_test(test_changes), cmocka_unit_test(test_in_the_way),
+        cmocka_unit_test(test_changes), cmocka_unit_test(test_in_the_way), cmocka_unit_test(test_limit),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }
