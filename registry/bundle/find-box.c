@@ -105,6 +105,13 @@ static gboolean find_hyperv(const Box *box, Found *found, GError **error)
     return find_in_hyperv(box->parcel, found, error);
 }
 
+static gboolean find_utm(const Box *box, Found *found, GError **error)
+{
+    g_autoptr(GPtrArray) configs = parcel_texts(box->parcel, "config.plist");
+    const ParcelMember *config = only(box, configs, "a config.plist", error);
+    return config != NULL && find_in_utm(box->parcel, config, found, error);
+}
+
 static const struct {
     const char *name;
     gboolean (*find)(const Box *box, Found *found, GError **error);
@@ -118,6 +125,7 @@ static const struct {
     {"vmware_fusion", find_vmware, "vmware_desktop"},
     {"vmware_workstation", find_vmware, "vmware_desktop"},
     {"hyperv", find_hyperv, NULL},
+    {"utm", find_utm, NULL},
 };
 
 static gboolean refuse_provider(const Box *box, GError **error)

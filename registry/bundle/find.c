@@ -64,7 +64,7 @@ static gboolean refuse_unknown(const Parcel *parcel, GError **error)
     g_autofree char *list = parcel_list_members(parcel->members);
     return bundle_refuse(parcel->name, error,
                          "neither an OVA (it has no *.ovf) nor a Vagrant box (it has no metadata.json), nor a machine "
-                         "of VMware's (*.vmx) or Hyper-V's (*.vmcx): it holds %s",
+                         "of VMware's (*.vmx), Hyper-V's (*.vmcx) or UTM's (*.utm/config.plist): it holds %s",
                          parcel->members->len == 0 ? "nothing (a disk that is compressed is to be unpacked first)"
                                                    : list);
 }
@@ -84,6 +84,7 @@ static gboolean look(const Parcel *parcel, Found *found, GError **error)
     const ParcelMember *metadata = find_metadata(parcel);
     g_autoptr(GPtrArray) descriptors = parcel_texts(parcel, ".ovf"), machines = parcel_texts(parcel, ".vmx");
     g_autoptr(GPtrArray) exported = parcel_with_suffix(parcel, ".vmcx"), old = parcel_texts(parcel, ".xml");
+    g_autoptr(GPtrArray) lists = parcel_texts(parcel, "config.plist");
     if (metadata != NULL) {
         return find_in_box(parcel, metadata, found, error);
     }
@@ -95,6 +96,9 @@ static gboolean look(const Parcel *parcel, Found *found, GError **error)
     }
     if (machines->len == 1) {
         return find_in_vmx(parcel, g_ptr_array_index(machines, 0), found, error);
+    }
+    if (lists->len == 1) {
+        return find_in_utm(parcel, g_ptr_array_index(lists, 0), found, error);
     }
     return exported->len + old->len > 0 ? find_in_hyperv(parcel, found, error) : refuse_unknown(parcel, error);
 }

@@ -30,7 +30,7 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(Found, found_free)
 /* A disk in that file (NULL: in none yet), at the end of the list; it stays the list's, up to the next one. */
 FoundDisk *found_add(Found *found, const char *name, const ParcelMember *file);
 
-/* Whatever the parcel is: a Vagrant box, an OVA, a machine of VMware's or Hyper-V's. */
+/* Whatever the parcel is: a Vagrant box, an OVA, a machine of VMware's, Hyper-V's or UTM's. */
 Found *find_machine(const Parcel *parcel, GError **error);
 
 /* An OVA, or the *.ovf in a box. */
@@ -39,5 +39,7 @@ gboolean find_in_ovf(const Parcel *parcel, const ParcelMember *descriptor, Found
 gboolean find_in_vmx(const Parcel *parcel, const ParcelMember *machine, Found *found, GError **error);
 /* The machine that Hyper-V exported. */
 gboolean find_in_hyperv(const Parcel *parcel, Found *found, GError **error);
+/* The machine of UTM's whose config.plist it is. */
+gboolean find_in_utm(const Parcel *parcel, const ParcelMember *config, Found *found, GError **error);
 /* A Vagrant box, by its metadata.json. */
 gboolean find_in_box(const Parcel *parcel, const ParcelMember *metadata, Found *found, GError **error);

@@ -127,6 +127,7 @@ static gboolean describes(const char *name)
         is = is || ends_with(name, suffixes[i]);
     }
     is = is || (ends_with(name, ".xml") && ends_with(folder, "Virtual Machines"));
+    is = is || (strcmp(base, "config.plist") == 0 && ends_with(folder, ".utm"));
     /* macOS puts files of its own, "._NAME", beside every one. */
     return is && !g_str_has_prefix(base, "._");
 }

@@ -347,7 +347,8 @@ const IngotVerb verb_pack = {
     "pack", "DISK... NAME:VERSION", "make an image from disks, an OVA or a Vagrant box",
     "DISK is a file or a URL (http, https; with --sha256): raw, qcow2, vmdk, vhd, vhdx or vdi, an OVA, or a Vagrant "
     "box\n"
-    "for libvirt, qemu, virtualbox, vmware or hyperv. Its content tells which. It may be the folder, too, in which an "
+    "for libvirt, qemu, virtualbox, vmware, hyperv or utm. Its content tells which. It may be the folder, too, in "
+    "which an "
     "OVF,\n"
     "VMware's or Hyper-V's machine lies with its files, or the *.ovf or *.vmx there. A machine's disks, and those "
     "given one "

@@ -1,5 +1,5 @@
-/* The texts of a bundle: the input is an OVF descriptor, the manifest of its package, a *.vmx, Hyper-V's XML and a
- * Vagrantfile, all at once. */
+/* The texts of a bundle: the input is an OVF descriptor, the manifest of its package, a *.vmx, Hyper-V's XML, UTM's
+ * property list and a Vagrantfile, all at once. */
 #include <ingot/error.h>
 #include <string.h>
 
@@ -7,6 +7,7 @@
 #include "bundle/checksums.h"
 #include "bundle/hyperv.h"
 #include "bundle/ovf.h"
+#include "bundle/utm.h"
 #include "bundle/vmx.h"
 #include "fuzz.h"
 
@@ -71,11 +72,26 @@ static void try_hyperv(const char *text, gsize size)
     }
 }
 
+static void try_utm(const char *text, gsize size)
+{
+    g_autoptr(GError) error = NULL;
+    g_autoptr(Utm) utm = utm_parse(text, size, "input", &error);
+    g_assert((utm == NULL) == (error != NULL));
+    if (utm == NULL) {
+        check_error(error);
+        return;
+    }
+    for (guint i = 0; i < utm->disks->len; i++) {
+        g_assert(((const UtmDisk *)g_ptr_array_index(utm->disks, i))->file != NULL);
+    }
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     try_ovf((const char *)data, size);
     try_checksums((const char *)data, size);
     try_hyperv((const char *)data, size);
+    try_utm((const char *)data, size);
     g_autofree char *text = g_strndup((const char *)data, size);
     (void)boxfile_read(text);
     g_autoptr(Vmx) vmx = vmx_parse((const char *)data, size);

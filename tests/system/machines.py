@@ -311,6 +311,13 @@ def boxes():
     yield "Hyper-V, generation 2", {"provider": "hyperv"}, hyperv(2), "ab", None, {"firmware": "uefi"}
     yield "Hyper-V, generation 1", {"provider": "hyperv"}, hyperv(1), "ab", None, {}
     yield "Hyper-V without XML, by names", {"provider": "hyperv"}, hyperv(0, ("d", "z")), "ab", None, {}
+    drives = "".join(f"<dict><key>ImageName</key><string>{name}</string><key>ImageType</key><string>{kind}</string><key>Interface</key><string>{bus}</string></dict>"
+                     for name, kind, bus in (("b.qcow2", "Disk", "NVMe"), ("tools.iso", "CD", "USB"), ("a.qcow2", "Disk", "VirtIO")))
+    plist = ('<?xml version="1.0" encoding="UTF-8"?><!DOCTYPE plist PUBLIC "-//Apple//DTD PLIST 1.0//EN" "http://www.apple.com/DTDs/PropertyList-1.0.dtd">'
+             f'<plist version="1.0"><dict><key>Drive</key><array>{drives}</array><key>QEMU</key><dict><key>UEFIBoot</key><true/></dict>'
+             '<key>System</key><dict><key>Architecture</key><string>aarch64</string></dict></dict></plist>')
+    yield ("UTM", {"provider": "utm"}, {"box.utm/config.plist": plist.encode(), **{f"box.utm/Data/{n}.qcow2": disk(n, "qcow2") for n in "ab"}, "box.utm/Data/efi_vars.fd": b"x"},
+           "ba", ["nvme", "virtio"], {"architecture": "arm64", "firmware": "uefi"})
     yield "Hyper-V, VHD", {"provider": "hyperv"}, hyperv(0, ("d", "z"), "vhd"), "ab", None, {}
 
 

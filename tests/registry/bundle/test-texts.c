@@ -1,4 +1,5 @@
-/* The other texts of a bundle: an OVF package's manifest, VMware's *.vmx, Hyper-V's XML, a box's Vagrantfile. */
+/* The other texts of a bundle: an OVF package's manifest, VMware's *.vmx, Hyper-V's XML, UTM's property list, a
+ * box's Vagrantfile. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -11,6 +12,7 @@
 #include "bundle/boxfile.h"
 #include "bundle/checksums.h"
 #include "bundle/hyperv.h"
+#include "bundle/utm.h"
 #include "bundle/vmx.h"
 
 #define SHA1 "0123456789abcdef0123456789abcdef01234567"
@@ -170,6 +172,41 @@ static void test_no_hyperv(void **state)
     }
 }
 
+/* --- UTM --- */
+
+static void test_utm(void **state)
+{
+    static const char text[] =
+        "<?xml version='1.0'?><!DOCTYPE plist PUBLIC '-//Apple//DTD PLIST 1.0//EN' 'x'><plist><dict>"
+        "<key>Drive</key><array><dict><key>ImageName</key><string>a.qcow2</string><key>Interface</key>"
+        "<string>VirtIO</string></dict><dict><key>ImageName</key><string>b.iso</string><key>ImageType</key>"
+        "<string>CD</string></dict><dict><key>ImageType</key><string>Disk</string><key>ImageName</key>"
+        "<string>c.qcow2</string><key>Interface</key><string>USB</string></dict></array>"
+        "<key>Other</key><dict><key>Drive</key><dict><key>ImageName</key><string>no</string></dict></dict>"
+        "<key>QEMU</key><dict><key>UEFIBoot</key><false/></dict>"
+        "<key>System</key><dict><key>Architecture</key><string>x86_64</string></dict></dict></plist>";
+    static const char *const wrong[] = {"", "<dict/>", "bplist00", "<plist><dict>", "<plist></dict></plist>"};
+    g_autoptr(GError) error = NULL;
+    (void)state;
+    g_autoptr(Utm) utm = utm_parse(text, strlen(text), "config.plist", &error);
+    assert_null(error);
+    assert_int_equal(utm->disks->len, 2);
+    const UtmDisk *first = g_ptr_array_index(utm->disks, 0), *second = g_ptr_array_index(utm->disks, 1);
+    assert_string_equal(first->file, "a.qcow2");
+    assert_string_equal(first->bus, "virtio");
+    assert_string_equal(second->file, "c.qcow2");
+    assert_null(second->bus);
+    assert_true(utm->bios);
+    assert_false(utm->uefi);
+    assert_string_equal(utm->architecture, "amd64");
+    for (guint i = 0; i < G_N_ELEMENTS(wrong); i++) {
+        g_autoptr(GError) problem = NULL;
+        assert_null(utm_parse(wrong[i], strlen(wrong[i]), "config.plist", &problem));
+        assert_true(g_error_matches(problem, INGOT_ERROR, INGOT_ERROR_INVALID));
+        assert_true(g_str_has_prefix(problem->message, "config.plist: "));
+    }
+}
+
 /* --- a box's Vagrantfile --- */
 
 static void test_boxfile(void **state)
@@ -202,7 +239,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_checksums), cmocka_unit_test(test_no_checksums), cmocka_unit_test(test_spellings),
         cmocka_unit_test(test_vmx),       cmocka_unit_test(test_hyperv),       cmocka_unit_test(test_no_hyperv),
-        cmocka_unit_test(test_boxfile),
+        cmocka_unit_test(test_utm),       cmocka_unit_test(test_boxfile),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
