@@ -7,6 +7,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -15,9 +16,10 @@
 #include "base/crew.h"
 #include "base/file.h"
 
-#define TAIL_MAX 2048          /* of a failed program's words are worth showing */
-#define OUTPUT_MAX (16u << 20) /* more than any tool whose output is read as a text has to say */
-#define GRACE_MS 10000         /* between SIGTERM and SIGKILL */
+#define TAIL_MAX 2048            /* of a failed program's words are worth showing */
+#define OUTPUT_MAX (16u << 20)   /* more than any tool whose output is read as a text has to say */
+#define GRACE_MS 10000           /* between SIGTERM and SIGKILL */
+#define BOUNDED_STACK (1u << 20) /* of each thread of a child whose memory is bounded, which counts to it */
 
 /* A child's output stream on its way into a buffer. */
 typedef struct {
@@ -35,7 +37,13 @@ G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Stream, close_stream)
 typedef struct {
     pid_t parent;
     sigset_t signals; /* that are blocked in it */
+    guint64 memory;   /* that it may allocate, bytes; 0: any */
 } Setup;
+
+static void set_limit(int what, guint64 most)
+{
+    setrlimit(what, &(struct rlimit){most, most});
+}
 
 /* In the child, between fork and exec. */
 static void tie_to_parent(gpointer user)
@@ -47,6 +55,11 @@ static void tie_to_parent(gpointer user)
         _exit(127);
     setsid();
     pthread_sigmask(SIG_SETMASK, &setup->signals, NULL);
+    if (setup->memory > 0) {
+        set_limit(RLIMIT_DATA, setup->memory);
+        set_limit(RLIMIT_STACK, BOUNDED_STACK);
+        set_limit(RLIMIT_CORE, 0);
+    }
 }
 
 static GSubprocess *spawn(GSubprocessLauncher *launcher, const char *const *argv, Setup *setup, GError **error)
@@ -95,10 +108,12 @@ static gpointer start_and_wait(gpointer user)
 }
 
 /* The thread takes no signals: they are for those of the program. The child has the caller's mask. */
-static GSubprocess *spawn_in_thread(GSubprocessLauncher *launcher, const char *const *argv, GError **error)
+static GSubprocess *spawn_in_thread(GSubprocessLauncher *launcher, const char *const *argv, guint64 memory,
+                                    GError **error)
 {
     g_autoptr(GAsyncQueue) started = g_async_queue_new();
-    Start start = {.launcher = launcher, .argv = argv, .setup.parent = getpid(), .started = started};
+    Start start = {
+        .launcher = launcher, .argv = argv, .setup = {.parent = getpid(), .memory = memory}, .started = started};
     sigset_t all;
 
     sigfillset(&all);
@@ -114,7 +129,7 @@ static GSubprocess *spawn_in_thread(GSubprocessLauncher *launcher, const char *c
     return start.child;
 }
 
-GSubprocess *ingot_process_start(const char *const *argv, int log_fd, GError **error)
+GSubprocess *ingot_process_start_bounded(const char *const *argv, int log_fd, guint64 memory, GError **error)
 {
     GSubprocessFlags flags = log_fd < 0 ? G_SUBPROCESS_FLAGS_STDOUT_SILENCE | G_SUBPROCESS_FLAGS_STDERR_SILENCE : 0;
     g_autoptr(GSubprocessLauncher) launcher = g_subprocess_launcher_new(flags);
@@ -123,7 +138,12 @@ GSubprocess *ingot_process_start(const char *const *argv, int log_fd, GError **e
         g_subprocess_launcher_take_stdout_fd(launcher, duplicate(log_fd));
         g_subprocess_launcher_take_stderr_fd(launcher, duplicate(log_fd));
     }
-    return spawn_in_thread(launcher, argv, error);
+    return spawn_in_thread(launcher, argv, memory, error);
+}
+
+GSubprocess *ingot_process_start(const char *const *argv, int log_fd, GError **error)
+{
+    return ingot_process_start_bounded(argv, log_fd, 0, error);
 }
 
 /* Ties the child's stderr to words, and its stdout to output, or to words as well where output has no text. */
@@ -272,10 +292,15 @@ static gboolean give_input(GSubprocessLauncher *launcher, const char *input, GEr
     return ingot_file_pwrite(fd, input, strlen(input), 0, "input", error);
 }
 
+typedef struct {
+    guint seconds;  /* 0: for ever */
+    guint64 memory; /* bytes; 0: any */
+} Limits;
+
 /* input NULL: the child has none. output NULL: what the child prints on stdout is kept like its stderr, for the error
  * message. */
-static gboolean run(const char *const *argv, const char *const *environment, const char *folder, guint seconds,
-                    const char *input, GString *output, GError **error)
+static gboolean run_child(const char *const *argv, const char *const *environment, const char *folder,
+                          const Limits *limits, const char *input, GString *output, GError **error)
 {
     g_autoptr(GSubprocessLauncher) launcher = g_subprocess_launcher_new(G_SUBPROCESS_FLAGS_NONE);
     g_autoptr(GString) text = g_string_new(NULL);
@@ -288,13 +313,13 @@ static gboolean run(const char *const *argv, const char *const *environment, con
     set_environment(launcher, environment);
     if (folder)
         g_subprocess_launcher_set_cwd(launcher, folder);
-    Setup setup = {.parent = getpid()};
+    Setup setup = {.parent = getpid(), .memory = limits->memory};
     pthread_sigmask(SIG_SETMASK, NULL, &setup.signals);
     g_autoptr(GSubprocess) child = spawn(launcher, argv, &setup, error);
     g_clear_object(&launcher); /* closes our copies of the child's ends */
     if (!child)
         return FALSE;
-    if (!collect(&words, &out, argv[0], seconds, error)) {
+    if (!collect(&words, &out, argv[0], limits->seconds, error)) {
         end_child(child, &words, &out);
         return FALSE;
     }
@@ -303,18 +328,23 @@ static gboolean run(const char *const *argv, const char *const *environment, con
 
 gboolean ingot_process_run(const char *const *argv, const char *const *environment, const char *folder, GError **error)
 {
-    return run(argv, environment, folder, 0, NULL, NULL, error);
+    return run_child(argv, environment, folder, &(Limits){0}, NULL, NULL, error);
 }
 
 gboolean ingot_process_run_within(const char *const *argv, guint seconds, GError **error)
 {
-    return run(argv, NULL, NULL, seconds, NULL, NULL, error);
+    return run_child(argv, NULL, NULL, &(Limits){.seconds = seconds}, NULL, NULL, error);
+}
+
+gboolean ingot_process_run_bounded(const char *const *argv, guint64 memory, GError **error)
+{
+    return run_child(argv, NULL, NULL, &(Limits){.memory = memory}, NULL, NULL, error);
 }
 
 gboolean ingot_process_ask(const char *const *argv, const char *input, guint seconds, char **output, GError **error)
 {
     GString *text = g_string_new(NULL);
-    gboolean ok = run(argv, NULL, NULL, seconds, input, text, error);
+    gboolean ok = run_child(argv, NULL, NULL, &(Limits){.seconds = seconds}, input, text, error);
     *output = g_string_free(text, FALSE);
     return ok;
 }
@@ -323,7 +353,7 @@ char *ingot_process_output(const char *const *argv, GError **error)
 {
     g_autoptr(GString) output = g_string_new(NULL);
 
-    if (!run(argv, NULL, NULL, 0, NULL, output, error))
+    if (!run_child(argv, NULL, NULL, &(Limits){0}, NULL, output, error))
         return NULL;
     if (g_str_has_suffix(output->str, "\n"))
         g_string_truncate(output, output->len - 1);

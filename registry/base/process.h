@@ -13,6 +13,8 @@ G_BEGIN_DECLS
 /* Starts argv (searched in PATH) in its own session; the calling thread may end before it. stdin is /dev/null. stdout
  * and stderr go to log_fd (which stays the caller's), or to /dev/null where it is -1. */
 GSubprocess *ingot_process_start(const char *const *argv, int log_fd, GError **error);
+/* The same for a program that reads what a stranger wrote: it may allocate so many bytes, and leaves no core file. */
+GSubprocess *ingot_process_start_bounded(const char *const *argv, int log_fd, guint64 memory, GError **error);
 
 /* Runs argv until it and all that hold its output have ended. A failure names the program, its status and the last
  * lines it printed. environment: NULL or NULL-terminated "K=V" to add; folder: NULL or where to run. Ends the child
@@ -21,6 +23,8 @@ gboolean ingot_process_run(const char *const *argv, const char *const *environme
 
 /* The same with a limit: what still runs after so many seconds is ended, and an error. */
 gboolean ingot_process_run_within(const char *const *argv, guint seconds, GError **error);
+/* The same with a bound for what it allocates, as ingot_process_start_bounded. */
+gboolean ingot_process_run_bounded(const char *const *argv, guint64 memory, GError **error);
 
 /* The same with input (a secret, say) as its stdin. *output: what it printed on stdout, also where it failed. Free it.
  */

@@ -72,7 +72,7 @@ static gboolean replay_log(const Reader *reader, const char *folder, AsMeant *me
         return FALSE;
     }
     const char *const argv[] = {"qemu-img", "check", "-q", "-f", "vhdx", "-r", "all", meant->copy, NULL};
-    if (!ingot_process_run(argv, NULL, NULL, error)) {
+    if (!ingot_process_run_bounded(argv, AS_MEANT_MEMORY, error)) {
         g_prefix_error(error, "%s: its log cannot be replayed: ", reader->name);
         return FALSE;
     }
@@ -103,15 +103,26 @@ static gboolean prepare_vmdk(const Reader *reader, AsMeant *meant, GError **erro
     return extents != NULL;
 }
 
+/* Each layer of a chain has a cache of its own. One from elsewhere is refused before (ties.h). */
+static gboolean qcow2_is_layer(const Reader *reader)
+{
+    guint8 head[16];
+    reader_bytes(reader, 0, head, sizeof head);
+    return be64(head + 8) != 0;
+}
+
 gboolean as_meant_prepare(const IngotPart *part, const char *name, const char *format, const char *folder,
                           AsMeant *meant, GError **error)
 {
-    *meant = (AsMeant){.part = *part, .options = g_strdup("")};
+    *meant = (AsMeant){.part = *part, .options = g_strdup(""), .memory = AS_MEANT_MEMORY};
     g_auto(IngotFd) fd = ingot_file_open(part->path, O_RDONLY, 0, error);
     if (fd < 0) {
         return FALSE;
     }
     const Reader reader = reader_of(part, name, fd);
+    if (strcmp(format, "qcow2") == 0 && qcow2_is_layer(&reader)) {
+        meant->memory = 0;
+    }
     if (strcmp(format, "vhdx") == 0) {
         return !vhdx_has_log(&reader) || replay_log(&reader, folder, meant, error);
     }

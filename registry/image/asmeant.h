@@ -9,11 +9,16 @@
 
 G_BEGIN_DECLS
 
+/* Bytes that QEMU may allocate for a file from elsewhere, which stands on no other: the largest tables of a disk that
+ * an image can have take some 160 MB. */
+#define AS_MEANT_MEMORY (256u << 20)
+
 typedef struct {
     IngotPart part;
-    char *options; /* to follow the driver's name, each after a comma; or "" */
-    char *copy;    /* whose path the part then has; or NULL */
-    guint64 size;  /* bytes that the disk has; 0: QEMU knows */
+    char *options;  /* to follow the driver's name, each after a comma; or "" */
+    char *copy;     /* whose path the part then has; or NULL */
+    guint64 size;   /* bytes that the disk has; 0: QEMU knows */
+    guint64 memory; /* AS_MEANT_MEMORY; 0 for layers of our own, which are bounded by nothing */
 } AsMeant;
 
 /* folder: of the copy, if there is one; it stays the caller's to remove. */

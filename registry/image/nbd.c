@@ -76,6 +76,17 @@ static char *read_log(const IngotNbd *nbd)
     return g_file_get_contents(path, &text, NULL, NULL) ? g_strstrip(text) : g_strdup("no reason given");
 }
 
+/* Why the server has ended, or does not listen. */
+static gboolean refuse_file(const IngotNbd *nbd, gboolean running, GError **error)
+{
+    g_autofree char *log = read_log(nbd);
+    gboolean memory = strstr(log, "allocate") != NULL || (!running && g_subprocess_get_if_signaled(nbd->server));
+    g_autofree char *within =
+        memory ? g_strdup_printf(" within %u MiB of memory", AS_MEANT_MEMORY >> 20) : g_strdup("");
+    g_set_error(error, INGOT_ERROR, INGOT_ERROR_INVALID, "%s: qemu-nbd cannot open it%s: %s", nbd->path, within, log);
+    return FALSE;
+}
+
 /* Connects as soon as the server listens; ends when it ends. */
 static gboolean connect_handle(IngotNbd *nbd, GError **error)
 {
@@ -92,9 +103,7 @@ static gboolean connect_handle(IngotNbd *nbd, GError **error)
         nbd->handle = NULL;
         gboolean running = g_subprocess_get_identifier(nbd->server) != NULL;
         if (!running || g_get_monotonic_time() > end) {
-            g_autofree char *log = read_log(nbd);
-            g_set_error(error, INGOT_ERROR, INGOT_ERROR_INVALID, "%s: qemu-nbd cannot open it: %s", nbd->path, log);
-            return FALSE;
+            return refuse_file(nbd, running, error);
         }
         if (!ingot_interrupt_check(error)) {
             return FALSE;
@@ -140,7 +149,7 @@ static gboolean start_server(IngotNbd *nbd, const AsMeant *meant, const char *fo
     g_autofree char *image = describe(&meant->part, format, meant->options);
     const char *const argv[] = {"qemu-nbd", access, "--persistent", "--shared=2", cache,
                                 "--socket", socket, "--image-opts", image,        NULL};
-    nbd->server = ingot_process_start(argv, log, error);
+    nbd->server = ingot_process_start_bounded(argv, log, meant->memory, error);
     return nbd->server != NULL;
 }
 

@@ -8,6 +8,7 @@
     diskfiles.py log VHDX OFFSET HEXBYTE   its log says that 4096 such bytes are to be written at OFFSET of the disk
     diskfiles.py cowd RAW FILE             a sparse file of ESX (COWD) with the raw disk's content
     diskfiles.py sesparse RAW FILE         a sparse file of ESXi 6.5 and later (seSparse)
+    diskfiles.py tables FILE               a VMDK or VDI of qemu-img's says that its tables take as much as QEMU allows
     diskfiles.py words RAW FILE WORDS      FILE begins with the words (\\xNN for a byte), and goes on as RAW
 """
 import struct
@@ -161,6 +162,18 @@ def sesparse(raw, path):
         file.seek(grains_at * SECTOR)
         file.write(b"".join(content))
         file.truncate((grains_at + len(content) * 8) * SECTOR)
+
+
+def tables(path):
+    with open(path, "r+b") as file:
+        if file.read(4) == b"KDMV":
+            file.seek(12)
+            file.write(struct.pack("<Q", (32 << 20) * 512 * 128 - 1))
+        else:
+            file.seek(368)
+            file.write(struct.pack("<Q", 0x1FFFFF00 << 20))
+            file.seek(384)
+            file.write(struct.pack("<I", 0x1FFFFF00))
 
 
 def words(raw, path, text):

@@ -257,8 +257,16 @@ grep -q 'disk.raw: not a VHD' "$TMP/err" || fail "$(cat "$TMP/err")"
 qemu-img create -q -f qcow2 -F raw -b /etc/passwd over.qcow2 1M
 expect 2 ingot pack --format qcow2 over.qcow2 team/none:1.0.0
 grep -q '/etc/passwd' "$TMP/err" || fail "$(cat "$TMP/err")"
-qemu-img create -q -f qcow2 -o cluster_size=2M huge.qcow2 1P
-(ulimit -v 1000000; began=$SECONDS; expect 1 ingot pack huge.qcow2 team/none:1.0.0; [ $((SECONDS - began)) -lt 10 ]) || fail "a disk of 1 PiB is read through"
 ! ingot images | grep -q team/none || fail "what was refused became an image"
 nothing_left
 ok "--format counts whatever a file looks like, and what it names is looked at all the same"
+
+# --- bombs ---
+qemu-img create -q -f qcow2 -o cluster_size=2M huge.qcow2 1P
+(ulimit -v 1000000; began=$SECONDS; expect 1 ingot pack huge.qcow2 team/none:1.0.0; [ $((SECONDS - began)) -lt 10 ]) || fail "a disk of 1 PiB is read through"
+for format in vmdk vdi; do
+    qemu-img create -q -f $format tables.$format 8M
+    diskfiles tables tables.$format
+    refused tables.$format 'MiB of memory'
+done
+ok "a disk that no image holds, or whose tables no disk needs, is refused before it is read"

@@ -57,6 +57,23 @@ static void test_limit(void **state)
     assert_string_equal(error->message, "sh: still running after 1 s: ended");
 }
 
+/* What a child may allocate, and that it leaves no core file where it may not. */
+static void test_bounded(void **state)
+{
+    static const char *const takes[] = {"python3", "-c", "bytearray(100 << 20)", NULL};
+    g_autoptr(GError) error = NULL;
+
+    (void)state;
+    assert_true(ingot_process_run_bounded(takes, 0, &error));
+    assert_true(ingot_process_run_bounded(takes, 400u << 20, &error));
+    assert_false(ingot_process_run_bounded(takes, 64u << 20, &error));
+    assert_non_null(strstr(error->message, "MemoryError"));
+    assert_true(ingot_process_run_bounded(SHELL("[ \"$(ulimit -c)\" = 0 ]"), 64u << 20, NULL));
+    g_autoptr(GSubprocess) child = ingot_process_start_bounded(takes, -1, 64u << 20, NULL);
+    g_subprocess_wait(child, NULL, NULL);
+    assert_false(g_subprocess_get_successful(child));
+}
+
 static void test_failure(void **state)
 {
     g_autoptr(GError) status = NULL, killed = NULL, missing = NULL;
@@ -315,6 +332,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_output),
         cmocka_unit_test(test_run),
         cmocka_unit_test(test_limit),
+        cmocka_unit_test(test_bounded),
         cmocka_unit_test(test_failure),
         cmocka_unit_test(test_too_much),
         cmocka_unit_test(test_log),

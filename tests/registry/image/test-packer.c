@@ -437,6 +437,26 @@ static void a_disk_of_too_many_runs_is_refused(void **state)
     }
 }
 
+/* What a disk from elsewhere may take of memory does not bind layers of our own, each of which has a cache. */
+static void many_layers_are_opened(void **state)
+{
+    g_autofree char *below = ingot_workdir_file(workdir, "layer-0.qcow2");
+    const char *const first[] = {"qemu-img", "create", "-q", "-f", "qcow2", below, "400G", NULL};
+    (void)state;
+    assert_true(ingot_process_run(first, NULL, NULL, NULL));
+    for (guint i = 1; i < 12; i++) {
+        g_autofree char *name = g_strdup_printf("layer-%u.qcow2", i), *path = ingot_workdir_file(workdir, name);
+        const char *const argv[] = {"qemu-img", "create", "-q", "-f", "qcow2", "-b", below, "-F", "qcow2", path, NULL};
+        assert_true(ingot_process_run(argv, NULL, NULL, NULL));
+        g_free(below);
+        below = g_steal_pointer(&path);
+    }
+    g_autoptr(GError) error = NULL;
+    g_autoptr(IngotBlocks) blocks = ingot_blocks_open(below, "qcow2", &error);
+    assert_null(error);
+    assert_int_equal(ingot_blocks_size(blocks), 400ull << 30);
+}
+
 /* What QEMU makes of the exported file is the disk. */
 static void an_exported_qcow2_is_the_disk(void **state)
 {
@@ -469,6 +489,7 @@ int main(void)
         cmocka_unit_test(an_exported_qcow2_is_the_disk),
         cmocka_unit_test(a_huge_disk_is_cut_into_larger_chunks),
         cmocka_unit_test(a_disk_of_too_many_runs_is_refused),
+        cmocka_unit_test(many_layers_are_opened),
         cmocka_unit_test(a_reader_outlives_the_thread_that_opened_it),
         cmocka_unit_test(a_server_ends_with_its_process),
     };
