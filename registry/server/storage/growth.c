@@ -15,7 +15,7 @@ static const char *get(const json_t *object, const char *key)
     return json_string_value(json_object_get(object, key));
 }
 
-static gboolean is_index(const char *type)
+gboolean growth_is_index(const char *type)
 {
     return strcmp(type, GROWTH_TYPE) == 0 ||
            strcmp(type, "application/vnd.docker.distribution.manifest.list.v2+json") == 0;
@@ -83,7 +83,7 @@ gboolean growth_is_of(const json_t *index, const Grown *before)
     if (!has_only(index, keys)) {
         return FALSE;
     }
-    if (is_index(before->type)) {
+    if (growth_is_index(before->type)) {
         return begins_with(entries, json_object_get(before->root, "manifests"));
     }
     return json_array_size(entries) > 1 && is_entry_of(json_array_get(entries, 0), before);

@@ -19,6 +19,8 @@ typedef struct {
     const json_t *config; /* of an image; NULL: it has none that is JSON, or is an index */
 } Grown;
 
+/* Whether a media type is an index's, of OCI or Docker. */
+gboolean growth_is_index(const char *type);
 /* Whether an index is a growth of that. */
 gboolean growth_is_of(const json_t *index, const Grown *before);
 /* Whether a manifest that is put grows from one of the repository; FALSE, too, where that can't be read. */

@@ -159,6 +159,34 @@ static gboolean put_index(Storage *storage, const char *const tags[], const char
     return ok;
 }
 
+static void assert_version(Storage *storage, const char *entry, const char *version)
+{
+    g_autoptr(json_t) parsed = parse(entry);
+    IngotDigest digest;
+    assert_true(ingot_digest_parse(json_string_value(json_object_get(parsed, "digest")), &digest, NULL));
+    g_autofree char *found = storage_version_of(storage, "a", &digest);
+    assert_string_equal(found == NULL ? "none" : found, version);
+}
+
+/* A channel that names what the version did shows the version still. */
+static void what_a_version_named_is_of_it_still(void **state)
+{
+    g_autoptr(Storage) storage = open_storage(state);
+    const char *const first[] = {"1.0.0", NULL}, *const second[] = {"0.9.0", NULL};
+    g_autofree char *amd64 = put_image(storage, "1.0.0", "amd64"), *arm64 = put_image(storage, "edge", "arm64"),
+                    *s390x = put_image(storage, "0.9.0", "s390x");
+    assert_version(storage, amd64, "1.0.0");
+    assert_version(storage, arm64, "none");
+    assert_true(put_index(storage, first, amd64, arm64, NULL));
+    assert_true(put_index(storage, second, s390x, arm64, NULL));
+    assert_version(storage, amd64, "1.0.0");
+    assert_version(storage, arm64, "1.0.0");
+    assert_version(storage, s390x, "0.9.0");
+    assert_true(storage_remove_tag(storage, NULL, "a", "1.0.0", NULL));
+    assert_version(storage, amd64, "none");
+    assert_version(storage, arm64, "0.9.0");
+}
+
 static void a_version_grows_and_does_nothing_else(void **state)
 {
     g_autoptr(Storage) storage = open_storage(state);
@@ -183,6 +211,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(an_index_grows_from_what_it_begins_with),
         cmocka_unit_test_setup_teardown(a_version_grows_and_does_nothing_else, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(what_a_version_named_is_of_it_still, set_up, tear_down),
     };
     return cmocka_run_group_tests_name("growth", tests, NULL, NULL);
 }
