@@ -28,7 +28,8 @@ typedef struct {
     int fd;
     guint64 offset;    /* where the next byte goes */
     guint64 *received; /* or NULL */
-    gboolean shown;    /* the progress has begun */
+    char *entity;   /* a header by which the rest comes of the same file alone; NULL: the server tells no tag of it */
+    gboolean shown; /* the progress has begun */
     Patience patience;
     gboolean waits;   /* the last attempt was told to come again */
     gboolean is_told; /* and the user knows */
@@ -96,9 +97,20 @@ static void configure(Download *download, char *reason)
     curl_easy_setopt(curl, CURLOPT_ERRORBUFFER, reason);
 }
 
+/* A weak tag does not say that the bytes are the same. */
+static void note_entity(Download *download)
+{
+    struct curl_header *tag;
+    if (download->entity == NULL && curl_easy_header(download->curl, "ETag", 0, CURLH_HEADER, -1, &tag) == CURLHE_OK &&
+        tag->value[0] == '"') {
+        download->entity = g_strconcat("If-Range: ", tag->value, NULL);
+    }
+}
+
 static gboolean start_over(Download *download, GError **error)
 {
     download->offset = 0;
+    g_clear_pointer(&download->entity, g_free);
     return ftruncate(download->fd, 0) == 0 || ingot_error_set_errno(error, errno, "%s", download->part);
 }
 
@@ -134,7 +146,11 @@ static gboolean attempt(Download *download, gboolean *complete, GError **error)
     download->waits = FALSE;
     configure(download, reason);
     curl_easy_setopt(curl, CURLOPT_RESUME_FROM_LARGE, (curl_off_t)download->offset);
+    struct curl_slist *headers = download->entity == NULL ? NULL : curl_slist_append(NULL, download->entity);
+    curl_easy_setopt(curl, CURLOPT_HTTPHEADER, headers);
     CURLcode code = curl_easy_perform(curl);
+    curl_slist_free_all(headers);
+    note_entity(download);
     curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, &status);
     if (download->error != NULL) {
         g_propagate_error(error, g_steal_pointer(&download->error));
@@ -226,14 +242,13 @@ gboolean ingot_download_as(const IngotDownloadWish *wish, const char *path, guin
                          .received = received,
                          .progress = progress,
                          .patience = patience_of(PATIENCE_SECONDS)};
-    if (!fetch_and_check(&download, error) || !ingot_file_publish(fd, part, path, error)) {
-        return FALSE;
-    }
-    if (download.shown) {
+    gboolean ok = fetch_and_check(&download, error) && ingot_file_publish(fd, part, path, error);
+    g_free(download.entity);
+    if (ok && download.shown) {
         g_autofree char *size = ingot_text_size(download.offset);
         ingot_progress_end(progress, "%s", size);
     }
-    return TRUE;
+    return ok;
 }
 
 static gboolean check_digest(const char *path, const char *name, gpointer user, GError **error)

@@ -3,6 +3,7 @@
 #include <ingot/digest.h>
 #include <ingot/error.h>
 #include <ingot/reference.h>
+#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -122,18 +123,25 @@ static gboolean take_file(const Walk *walk, const BoxPiece *piece, const char *p
 
 static gboolean take_download(Walk *walk, const BoxPiece *piece, const char *url, BoxSum *sum, GError **error)
 {
-    g_autofree char *path = piece_path(walk, piece);
+    GError *problem = NULL;
+    g_autofree char *path = piece_path(walk, piece), *part = g_strconcat(path, ".part", NULL);
     const IngotDownloadWish wish = {.url = url,
                                     .token = box_site_token(walk->site, url),
                                     .most = smaller(walk->import->most, piece->provider->size),
                                     .anew = sum->type == NULL,
                                     .check = check_sum,
                                     .user = sum};
+    rename(path, part); /* of a run that ended while it was taken */
     if (!ingot_download_as(&wish, path, &walk->report->received, walk->import->progress, error)) {
         return FALSE;
     }
-    gboolean ok = take_file(walk, piece, path, error);
-    unlink(path);
+    gboolean ok = take_file(walk, piece, path, &problem);
+    if (!g_error_matches(problem, INGOT_ERROR, INGOT_ERROR_INTERRUPTED)) {
+        unlink(path);
+    }
+    if (!ok) {
+        g_propagate_error(error, problem);
+    }
     return ok;
 }
 

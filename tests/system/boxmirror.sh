@@ -109,7 +109,23 @@ start_ingotd "$data.k"
 ingot ls "$REGISTRY/team/web" | grep -q unreleased && fail "drafts are left: $(ingot ls "$REGISTRY/team/web")"
 ok "a mirror that was killed is gone on with"
 
-# A site that fails in parts; a wish that ends.
+# The server's work ends with the verb that wants it, whatever it waits for.
+site_set "s['slow'] = 30"
+site_set "box('team/db', '3.0.0', 'libvirt', '$TMP/libvirt1.box')"
+: >"$asked"
+is_asked() { grep -q 'GET /dl/' "$asked"; }
+ingotd mirror --data "$data.k" --vagrant "$site" team/db >"$TMP/out" 2>"$TMP/err" &
+pid=$!
+until_true is_asked
+kill $pid
+wait $pid || true
+before=$SECONDS
+expect 0 ingotd mirror --data "$data.k" --vagrant "$site" Team/Web
+[ $((SECONDS - before)) -lt 20 ] || fail "the server goes on with what nobody wants"
+site_set "del s['slow']"
+ok "the server's work ends with the verb that wants it"
+
+# A site that fails in parts.
 site_set "del s['cut']
 s['boxes'] = {}
 box('team/bad', '1.0.0', 'libvirt', '$TMP/libvirt1.box', checksum='$(printf 0%.0s {1..64})', checksum_type='sha256')
@@ -124,3 +140,19 @@ expect 0 mirror --json "$site"
 expect 2 mirror gopher://example.org
 expect 2 ingotd mirror --data "$data" "http://$first"
 ok "what could not be had comes the next time"
+
+# A disk that gets full: told, nothing half, and with more room it goes on.
+mkdir "$TMP/small"
+if mount -t tmpfs -o size=14m tmpfs "$TMP/small" 2>/dev/null; then
+    trap 'status=$?; umount -l "$TMP/small"; set +e; (exit $status); finish' EXIT
+    site_set "s['boxes'] = {}
+box('team/web', '1.0.0', 'libvirt', '$TMP/libvirt1.box')"
+    expect 1 ingotd mirror --data "$TMP/small/data" --vagrant "$site"
+    grep -q 'No space left on device' "$TMP/err" || fail "a full disk: $(cat "$TMP/err")"
+    left=$(find "$TMP/small/data/work" -type f)
+    [ -z "$left" ] || fail "a full disk leaves $left"
+    mount -o remount,size=64m "$TMP/small"
+    expect 0 ingotd mirror --data "$TMP/small/data" --vagrant "$site"
+    expect 0 ingotd scrub --data "$TMP/small/data"
+    ok "a full disk is told, and gone on with when there is room"
+fi

@@ -9,6 +9,7 @@ STATE is a JSON file, read anew for each request, so that a test changes the sit
   boxes: {ORG/BOX: {description, short_description, versions: [{version, description, status, providers:
          [{name, architecture, default, file, checksum, checksum_type}]}]}}
   page: entries of a page              busy: so many requests are answered 429, Retry-After: 1
+  slow: seconds before each download
   cut: bytes after which a download breaks off                       lives: downloads that a signed URL is good for
   then: {AFTER: STATE}: once so many downloads have begun, another state counts
 A line of LOG is written for each request: METHOD PATH STATUS BYTES. The port is printed."""
@@ -19,6 +20,7 @@ import re
 import socketserver
 import sys
 import threading
+import time
 import urllib.parse
 
 STATE, LOG = sys.argv[1:3]
@@ -168,6 +170,7 @@ class Site(http.server.BaseHTTPRequestHandler):
             return self.answer(400, b"a token was shown to the place of the files")
         with open(file, "rb") as opened:
             data = opened.read()
+        time.sleep(now.get("slow", 0))
         begin = int(re.match(r"bytes=(\d+)-", self.headers.get("Range", "bytes=0-"))[1])
         if begin >= len(data) > 0:
             return self.answer(416)

@@ -175,6 +175,9 @@ catalogue "file://$TMP/libvirt1.box" >"$TMP/files/team/web"
 site_set "s['apis'] = ['document']; s['document'] = open('$TMP/files/team/web').read()"
 expect 1 ingot import vagrant "$site/web.json"
 grep -q "a box by the network is at an http or https URL" "$TMP/err" || fail "a file of this machine by the network: $(cat "$TMP/err")"
+site_set "s['document'] = ' ' * 20000000"
+expect 1 ingot import vagrant "$site/web.json"
+grep -q 'the answer has more than 16 MiB' "$TMP/err" || fail "an endless answer: $(cat "$TMP/err")"
 expect 2 ingot import vagrant ftp://example.org/x
 expect 2 ingot import docker x
 [ "$(images)" = "" ] || fail "taken: $(images)"

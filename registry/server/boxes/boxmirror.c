@@ -6,7 +6,6 @@
 #include "base/file.h"
 #include "base/json.h"
 #include "import/boximage.h"
-#include "server/boxes/boxentries.h"
 #include "server/boxes/boxrelease.h"
 #include "server/boxes/ingest.h"
 #include "server/boxes/watcher.h"
@@ -21,6 +20,7 @@ typedef struct {
     Storage *storage;
     const BoxMirror *mirror;
     guint64 *released;
+    gboolean unfinished; /* the version has a box that is not released with it */
 } Mirroring;
 
 static const StorageActor mirror_actor = {.name = "mirror", .reason = "a box of a catalogue is mirrored"};
@@ -101,7 +101,7 @@ static gboolean was_refused(const Mirroring *own, const BoxPiece *piece)
 
 static gboolean mirror_state(const BoxPiece *piece, BoxState *state, gpointer user, GError **error)
 {
-    const Mirroring *own = user;
+    Mirroring *own = user;
     const BoxProviderKey key = key_of(piece);
     GError *problem = NULL;
     g_autofree char *text = box_provider_key(key.version, key.provider, key.architecture);
@@ -115,6 +115,7 @@ static gboolean mirror_state(const BoxPiece *piece, BoxState *state, gpointer us
              : is_of_source(record, piece->provider)                          ? BOX_HAS
              : ours && !is_released(own, piece)                               ? BOX_LACKS
                                                                               : BOX_DIFFERS;
+    own->unfinished = own->unfinished || (*state == BOX_HAS && box_is_draft(own->storage, piece->name, &key));
     if (*state == BOX_LACKS && was_refused(own, piece)) {
         *state = BOX_REFUSED;
     }
@@ -166,7 +167,7 @@ static void tell_taken(const Mirroring *own, const BoxPiece *piece)
 /* A tag of its own keeps the image until its version is released. */
 static gboolean mirror_take(const BoxPiece *piece, const char *path, gpointer user, GError **error)
 {
-    const Mirroring *own = user;
+    Mirroring *own = user;
     const BoxProviderKey key = key_of(piece);
     const IngestFacts facts = {.version = key.version,
                                .provider = key.provider,
@@ -178,57 +179,30 @@ static gboolean mirror_take(const BoxPiece *piece, const char *path, gpointer us
         !note_version(own, piece->name, piece->version, error) || !note_image(own, piece, &image.digest, error)) {
         return FALSE;
     }
+    own->unfinished = TRUE;
     tell_taken(own, piece);
     return TRUE;
 }
 
 /* --- the release --- */
 
-static gboolean has_digest(const GArray *images, const char *text)
+static gboolean status_is(const Mirroring *own, const char *name, const char *version, const char *status)
 {
-    IngotDigest digest;
-    if (!ingot_digest_parse(text, &digest, NULL)) {
-        return FALSE;
-    }
-    for (guint i = 0; i < images->len; i++) {
-        if (ingot_digest_equal(&g_array_index(images, IngotDigest, i), &digest)) {
-            return TRUE;
-        }
-    }
-    return FALSE;
-}
-
-/* Whether its tag names all that its boxes became. */
-static gboolean is_whole(const Mirroring *own, const char *name, const char *version, const BoxRecords *records)
-{
-    IngotDigest tagged;
-    const GPtrArray *providers = box_records_providers(records, version);
-    if (!box_has_status(records, version, "active") || !storage_find_tag(own->storage, name, version, &tagged, NULL)) {
-        return FALSE;
-    }
-    g_autoptr(GArray) images = box_entries(own->storage, name, &tagged);
-    for (guint i = 0; providers != NULL && i < providers->len; i++) {
-        const BoxProviderRecord *one = g_ptr_array_index(providers, i);
-        const char *image = text_of(one->body, "image");
-        if (image != NULL && !has_digest(images, image)) {
-            return FALSE;
-        }
-    }
-    return TRUE;
+    g_autoptr(json_t) record = storage_record(own->storage, BOX_VERSION_RECORD, name, version, NULL);
+    return g_strcmp0(text_of(record, "status"), status) == 0;
 }
 
 /* A version that was taken back here stays so. */
 static gboolean mirror_end(const char *name, const VagrantVersion *version, gpointer user, GError **error)
 {
-    const Mirroring *own = user;
+    Mirroring *own = user;
+    gboolean unfinished = own->unfinished;
+    own->unfinished = FALSE;
     if (!note_version(own, name, version, error)) {
         return FALSE;
     }
-    g_autoptr(BoxRecords) records = box_records_read(own->storage, name, error);
-    if (records == NULL) {
-        return FALSE;
-    }
-    if (is_whole(own, name, version->version, records) || box_has_status(records, version->version, "revoked")) {
+    if ((!unfinished && status_is(own, name, version->version, "active")) ||
+        status_is(own, name, version->version, "revoked")) {
         return TRUE;
     }
     if (!box_release(own->storage, &mirror_actor, name, version->version, error)) {
@@ -288,7 +262,7 @@ static gboolean import_all(const Mirroring *own, const BoxSink *sink, const char
 
 gboolean box_mirror(Storage *storage, const BoxMirror *mirror, BoxReport *report, guint64 *released, GError **error)
 {
-    Mirroring own = {storage, mirror, released};
+    Mirroring own = {storage, mirror, released, FALSE};
     const BoxSink sink = {mirror_begin,  mirror_state, mirror_take, mirror_end,
                           mirror_refuse, mirror_leave, mirror_tell, &own};
     g_autofree char *folder = g_build_filename(storage_path(storage), FOLDER, NULL);

@@ -37,6 +37,13 @@ gboolean box_draft(Storage *storage, const StorageActor *actor, const char *name
     return set_tag(storage, actor, name, tag, image, error);
 }
 
+gboolean box_is_draft(Storage *storage, const char *name, const BoxProviderKey *key)
+{
+    IngotDigest image;
+    g_autofree char *tag = draft_tag(key);
+    return storage_find_tag(storage, name, tag, &image, NULL);
+}
+
 gboolean box_draft_drop(Storage *storage, const StorageActor *actor, const char *name, const BoxProviderKey *key,
                         GError **error)
 {

@@ -17,6 +17,8 @@ gboolean box_provider_is_coming(const json_t *body);
 /* Names the image by its box's tag until the release. */
 gboolean box_draft(Storage *storage, const StorageActor *actor, const char *name, const BoxProviderKey *key,
                    const IngotDigest *image, GError **error);
+/* Whether there is that tag. */
+gboolean box_is_draft(Storage *storage, const char *name, const BoxProviderKey *key);
 /* Takes that tag away; it need not be there. */
 gboolean box_draft_drop(Storage *storage, const StorageActor *actor, const char *name, const BoxProviderKey *key,
                         GError **error);

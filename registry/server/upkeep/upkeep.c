@@ -134,7 +134,9 @@ static gboolean mirror_begin(Upkeep *upkeep, const char *key, GError **error)
 static json_t *run_mirror(Upkeep *upkeep, const Job *job, JobTell tell, gpointer to, GError **error)
 {
     g_autofree char *from = ingot_text_url(job->from);
-    g_autofree char *key = g_strdup_printf("%s of %s", job->kind == JOB_BOXES ? "boxes" : job->pattern, from);
+    g_autofree char *boxes = job->kind == JOB_BOXES ? g_strjoinv(" ", job->boxes) : NULL;
+    const char *names = boxes == NULL ? job->pattern : *boxes == '\0' ? "all" : boxes;
+    g_autofree char *key = g_strdup_printf("%s of %s", names, from);
     if (!mirror_begin(upkeep, key, error)) {
         return NULL;
     }

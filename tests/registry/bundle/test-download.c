@@ -22,6 +22,7 @@
 typedef struct {
     char *bytes;
     gboolean ranges, breaks;
+    gboolean changes; /* from the second request on it has another file, and says so by its tag */
     guint requests;
     guint64 sent; /* bytes of bodies */
     struct MHD_Daemon *daemon;
@@ -58,7 +59,18 @@ static enum MHD_Result answer(void *user, struct MHD_Connection *connection, con
     }
     const char *range = MHD_lookup_connection_value(connection, MHD_HEADER_KIND, "Range");
     guint64 start = range == NULL || !server->ranges ? 0 : g_ascii_strtoull(range + strlen("bytes="), NULL, 10);
-    unsigned status = strcmp(url, "/disk") != 0 ? 404 : start >= SIZE ? 416 : start > 0 ? 206 : 200;
+    g_autofree char *tag = g_strdup_printf("\"%u\"", server->changes ? MIN(server->requests, 1) : 0);
+    const char *same = MHD_lookup_connection_value(connection, MHD_HEADER_KIND, "If-Range");
+    if (server->changes && server->requests == 1) {
+        memset(server->bytes, 'n', SIZE);
+    }
+    start = same == NULL || strcmp(same, tag) == 0 ? start : 0;
+    guint refusal = (guint)g_ascii_strtoull(url + 1, NULL, 10); /* "/410" */
+    unsigned status = refusal > 0                 ? refusal
+                      : strcmp(url, "/disk") != 0 ? 404
+                      : start >= SIZE             ? 416
+                      : start > 0                 ? 206
+                                                  : 200;
     struct MHD_Response *response;
     if (status >= 400) {
         response = MHD_create_response_from_buffer(0, NULL, MHD_RESPMEM_PERSISTENT);
@@ -70,6 +82,9 @@ static enum MHD_Result answer(void *user, struct MHD_Connection *connection, con
     if (status == 206) {
         g_autofree char *value = g_strdup_printf("bytes %" G_GUINT64_FORMAT "-%d/%d", start, SIZE - 1, SIZE);
         MHD_add_response_header(response, "Content-Range", value);
+    }
+    if (status < 400) {
+        MHD_add_response_header(response, "ETag", tag);
     }
     server->requests++;
     enum MHD_Result result = MHD_queue_response(connection, status, response);
@@ -181,6 +196,58 @@ static void test_stale_part(void **state)
     expect_whole(fixture);
 }
 
+static gboolean take_any(const char *path, const char *name, gpointer user, GError **error)
+{
+    (void)path, (void)name, (void)user, (void)error;
+    return TRUE;
+}
+
+/* Nothing else would tell that its halves are of two files. */
+static void test_changes(void **state)
+{
+    Fixture *fixture = *state;
+    const IngotDownloadWish wish = {.url = fixture->server.url, .check = take_any};
+    g_autofree char *got = NULL;
+    gsize size;
+    fixture->server.breaks = fixture->server.changes = TRUE;
+    assert_true(ingot_download_as(&wish, fixture->path, NULL, NULL, NULL));
+    assert_true(g_file_get_contents(fixture->path, &got, &size, NULL));
+    assert_int_equal(size, SIZE);
+    assert_memory_equal(got, fixture->server.bytes, SIZE);
+}
+
+static void test_what_another_run_received(void **state)
+{
+    Fixture *fixture = *state;
+    IngotDownloadWish wish = {.url = fixture->server.url, .anew = TRUE, .check = take_any};
+    guint64 received = 7;
+    put_part(fixture, fixture->server.bytes, 100000);
+    assert_true(ingot_download_as(&wish, fixture->path, &received, NULL, NULL));
+    assert_int_equal(received, 7 + SIZE);
+}
+
+static void test_refusals(void **state)
+{
+    Fixture *fixture = *state;
+    static const struct {
+        const char *status;
+        guint64 most;
+        IngotError code;
+    } cases[] = {{"401", 0, INGOT_ERROR_DENIED},    {"403", 0, INGOT_ERROR_DENIED},
+                 {"404", 0, INGOT_ERROR_NOT_FOUND}, {"410", 0, INGOT_ERROR_NOT_FOUND},
+                 {"500", 0, INGOT_ERROR_NETWORK},   {"disk", SIZE - 1, INGOT_ERROR_LIMIT},
+                 {"disk", 1, INGOT_ERROR_LIMIT}};
+    for (guint i = 0; i < G_N_ELEMENTS(cases); i++) {
+        g_autofree char *base = g_path_get_dirname(fixture->server.url);
+        g_autofree char *url = g_strconcat(base, "/", cases[i].status, NULL);
+        const IngotDownloadWish wish = {.url = url, .most = cases[i].most, .check = take_any};
+        g_autoptr(GError) error = NULL;
+        assert_false(ingot_download_as(&wish, fixture->path, NULL, NULL, &error));
+        assert_int_equal(error->code, cases[i].code);
+        assert_false(g_file_test(fixture->path, G_FILE_TEST_EXISTS));
+    }
+}
+
 static void test_wrong_digest(void **state)
 {
     const Fixture *fixture = *state;
@@ -255,9 +322,10 @@ static void test_refused(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(test_whole),         TEST(test_resumes),    TEST(test_breaks_off),   TEST(test_no_ranges),
-        TEST(test_complete_part), TEST(test_stale_part), TEST(test_wrong_digest), TEST(test_kept),
-        TEST(test_secret_url),    TEST(test_not_there),  TEST(test_refused),
+        TEST(test_whole),         TEST(test_resumes),      TEST(test_breaks_off), TEST(test_no_ranges),
+        TEST(test_complete_part), TEST(test_stale_part),   TEST(test_changes),    TEST(test_what_another_run_received),
+        TEST(test_refusals),      TEST(test_wrong_digest), TEST(test_kept),       TEST(test_secret_url),
+        TEST(test_not_there),     TEST(test_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
