@@ -46,18 +46,13 @@ static GByteArray *index_of_one_chunk(void)
     return g_byte_array_append(copy, g_bytes_get_data(bytes, NULL), (guint)g_bytes_get_size(bytes));
 }
 
-/* An image of these parts; the number makes it different from others. */
-static IngotDigest put_image(Storage *storage, const IngotDescriptor *config, const IngotDescriptor *index,
-                             const IngotDescriptor *disk, guint number)
+/* A manifest that names these blobs, which are there. */
+static IngotDigest put_image_manifest(Storage *storage, const char *json, const IngotDescriptor *const *blobs,
+                                      guint count)
 {
-    g_autofree char *text = g_strdup_printf("%u", number);
-    g_autoptr(json_t) annotations = ingot_json_pack("{s:s}", "number", text);
-    const OneDisk parts = {.config = *config, .index = *index, .disk = *disk};
-    g_autofree char *json = one_disk_text(&parts, annotations);
     g_autoptr(GArray) mentions = g_array_new(FALSE, FALSE, sizeof(Mention));
-    const IngotDescriptor *all[] = {config, index, disk};
-    for (guint i = 0; i < G_N_ELEMENTS(all); i++) {
-        const Mention mention = {.digest = all[i]->digest};
+    for (guint i = 0; i < count; i++) {
+        const Mention mention = {.digest = blobs[i]->digest};
         g_array_append_val(mentions, mention);
     }
     const StorageManifest manifest = {
@@ -68,6 +63,18 @@ static IngotDigest put_image(Storage *storage, const IngotDescriptor *config, co
         fail_msg("%s", error->message);
     }
     return digest;
+}
+
+/* An image of these parts; the number makes it different from others. */
+static IngotDigest put_image(Storage *storage, const IngotDescriptor *config, const IngotDescriptor *index,
+                             const IngotDescriptor *disk, guint number)
+{
+    g_autofree char *text = g_strdup_printf("%u", number);
+    g_autoptr(json_t) annotations = ingot_json_pack("{s:s}", "number", text);
+    const OneDisk parts = {.config = *config, .index = *index, .disk = *disk};
+    g_autofree char *json = one_disk_text(&parts, annotations);
+    const IngotDescriptor *const all[] = {config, index, disk};
+    return put_image_manifest(storage, json, all, G_N_ELEMENTS(all));
 }
 
 typedef struct {
@@ -190,6 +197,64 @@ static void an_index_of_an_older_release_is_not_damaged(void **state)
     fixture_clear(&all);
 }
 
+/* --- several disks --- */
+
+/* Two disks by one index, the second of which need not be there. */
+static IngotDigest put_two(const Fixture *all, guint disks_of_config, const IngotDescriptor *second)
+{
+    g_autoptr(json_t) description = ingot_config_new("amd64", INGOT_BLOCK_SIZE);
+    for (guint i = 1; i < disks_of_config; i++) {
+        ingot_config_add_disk(description, INGOT_BLOCK_SIZE);
+    }
+    char *text = ingot_json_canonical(description);
+    const IngotDescriptor config = push_part(all->storage, g_byte_array_new_take((guint8 *)text, strlen(text)));
+    g_autoptr(IngotManifest) manifest = ingot_manifest_new(&config, NULL);
+    ingot_manifest_add_disk(manifest, &all->index, &all->disk);
+    ingot_manifest_add_disk(manifest, &all->index, second);
+    g_autofree char *json = ingot_manifest_to_text(manifest);
+    const IngotDescriptor *const there[] = {&config, &all->index, &all->disk};
+    return put_image_manifest(all->storage, json, there, G_N_ELEMENTS(there));
+}
+
+/* As behind an upstream: what is described is laid out, and read only once all of its disks are here. */
+static void a_disk_may_come_later(void **state)
+{
+    Fixture all = fixture_new(state);
+    GByteArray *bytes = frame(2, INGOT_BLOCK_SIZE, TRUE);
+    const IngotDescriptor second = {.digest = digest_of(bytes), .size = bytes->len};
+    const IngotDigest digest = put_two(&all, 2, &second);
+    g_autoptr(GError) error = NULL;
+    assert_null(view_image_load(all.storage, all.unpacked, NAME, &digest, TRUE, &error));
+    assert_true(g_error_matches(error, INGOT_ERROR, INGOT_ERROR_NOT_FOUND));
+    g_clear_error(&error);
+    g_autoptr(ViewImage) image = view_image_load(all.storage, all.unpacked, NAME, &digest, FALSE, NULL);
+    g_autoptr(GPtrArray) files = view_image_files(image, ingot_format_find("qcow2", NULL), NULL);
+    assert_null(image->read);
+    assert_int_equal(files->len, 2);
+    assert_false(view_image_has_come(image, &error));
+    assert_true(g_error_matches(error, INGOT_ERROR, INGOT_ERROR_NOT_FOUND));
+    push_part(all.storage, bytes);
+    assert_true(view_image_has_come(image, NULL));
+    g_autoptr(ViewImage) whole = view_image_load(all.storage, all.unpacked, NAME, &digest, TRUE, NULL);
+    assert_int_equal(ingot_disk_count(whole->read), 2);
+    g_clear_pointer(&files, g_ptr_array_unref);
+    g_clear_pointer(&image, view_image_unref);
+    g_clear_pointer(&whole, view_image_unref);
+    fixture_clear(&all);
+}
+
+static void a_config_of_other_disks_is_refused(void **state)
+{
+    Fixture all = fixture_new(state);
+    for (guint disks = 1; disks <= 3; disks += 2) {
+        const IngotDigest digest = put_two(&all, disks, &all.disk);
+        g_autoptr(GError) error = NULL;
+        assert_null(view_image_load(all.storage, all.unpacked, NAME, &digest, FALSE, &error));
+        assert_true(g_error_matches(error, INGOT_ERROR, INGOT_ERROR_CORRUPT));
+    }
+    fixture_clear(&all);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -197,6 +262,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_config_has_a_bound, set_up, tear_down),
         cmocka_unit_test_setup_teardown(an_index_is_counted_before_it_is_read, set_up, tear_down),
         cmocka_unit_test_setup_teardown(an_index_of_an_older_release_is_not_damaged, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_disk_may_come_later, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_config_of_other_disks_is_refused, set_up, tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
