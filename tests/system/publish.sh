@@ -99,8 +99,8 @@ ok "the layout is a store: skopeo reads it, signatures come along, tags that are
 start_ingotd
 # call METHOD PATH [JSON]: Vagrant Cloud's API.
 call() { curl -sf -o "$TMP/answer" -X "$1" ${3+-d "$3"} "http://$REGISTRY/api/v2$2" || fail "$1 $2"; }
-call POST /boxes '{"username": "team", "name": "both"}'
-call POST /box/team/both/versions '{"version": {"version": "1.0.0"}}'
+call POST /boxes '{"username": "team", "name": "both", "short_description": "of both", "description": "For *both*."}'
+call POST /box/team/both/versions '{"version": {"version": "1.0.0", "description": "the first"}}'
 for architecture in amd64 arm64; do
     call POST /box/team/both/version/1.0.0/providers "{\"provider\": {\"name\": \"qemu\", \"architecture\": \"$architecture\"}}"
     call GET "/box/team/both/version/1.0.0/provider/qemu/$architecture/upload"
@@ -112,7 +112,9 @@ both=$TMP/both
 expect 0 ingot publish -q --static "$both" --base "$base" --all "$REGISTRY/team/both"
 python3 - "$both" <<'PY' || fail "of both architectures: $(cat "$both/team/both.json")"
 import json, os, sys
-[version] = json.load(open(sys.argv[1] + "/team/both.json"))["versions"]
+box = json.load(open(sys.argv[1] + "/team/both.json"))
+[version] = box["versions"]
+assert (box["short_description"], box["description"], version["description_markdown"]) == ("of both", "For *both*.", "the first"), box
 assert [(p["name"], p["architecture"], p["default_architecture"]) for p in version["providers"]] == [("qemu", "amd64", True), ("qemu", "arm64", False)], version
 rows = json.load(open(sys.argv[1] + "/oci/index.json"))["manifests"]
 assert [(r["platform"]["architecture"], r["annotations"]["org.opencontainers.image.ref.name"]) for r in rows] == [("amd64", "team/both:1.0.0"), ("arm64", "team/both:1.0.0")], rows

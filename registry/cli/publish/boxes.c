@@ -91,6 +91,25 @@ static gint newest_first(gconstpointer a, gconstpointer b)
     return reads && reads_other ? vagrant_version_compare(other, one) : (gint)reads_other - (gint)reads;
 }
 
+/* What people wrote of the box and of the version, where the image comes from. */
+static void take_words(const Publication *publication, VagrantBox *box, VagrantVersion *version)
+{
+    const VagrantBox *words = publication->words;
+    const VagrantVersion *there = find_version(words, publication->words_tag);
+    if (words != NULL && words->description != NULL) {
+        g_free(box->description);
+        box->description = g_strdup(words->description);
+    }
+    if (words != NULL && words->short_description != NULL) {
+        g_free(box->short_description);
+        box->short_description = g_strdup(words->short_description);
+    }
+    if (there != NULL && there->description != NULL) {
+        g_free(version->description);
+        version->description = g_strdup(there->description);
+    }
+}
+
 static GBytes *change_catalogue(GBytes *bytes, gpointer user, GError **error)
 {
     const Listing *listing = user;
@@ -111,6 +130,7 @@ static GBytes *change_catalogue(GBytes *bytes, gpointer user, GError **error)
     for (guint i = 0; i < listing->version->providers->len; i++) {
         set_provider(version, g_ptr_array_index(listing->version->providers, i));
     }
+    take_words(publication, box, version);
     g_ptr_array_sort(box->versions, newest_first);
     g_autoptr(json_t) json = vagrant_box_json(box, NULL, NULL);
     char *text = ingot_json_pretty(json);

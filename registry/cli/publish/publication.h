@@ -5,6 +5,7 @@
 
 #include "base/file.h"
 #include "cli/publish/site.h"
+#include "vagrant/catalogue.h"
 
 typedef struct {
     Site *site;
@@ -17,6 +18,8 @@ typedef struct {
     const IngotImage *image;
     const char *name, *tag;   /* as it is called there */
     const char *architecture; /* as Vagrant calls it; NULL: not known */
+    const VagrantBox *words;  /* what its registry's catalogue says of the name; NULL: nothing */
+    const char *words_tag;    /* the version there */
 } Publication;
 
 /* The image in the site's OCI layout, oci/, with all that is attached to it: blobs first, then index.json. A version

@@ -9,6 +9,7 @@
 #include "cli/publish/wanted.h"
 #include "cli/verbs.h"
 #include "remote/environment.h"
+#include "remote/ours.h"
 #include "transfer/asks.h"
 #include "vagrant/providers.h"
 
@@ -150,8 +151,36 @@ static IngotReference *name_there(const PublishOptions *options, const IngotRefe
     return g_steal_pointer(&there);
 }
 
+/* Of a name that has none, NULL is kept. */
+static void words_free(gpointer words)
+{
+    if (words != NULL) {
+        vagrant_box_free(words);
+    }
+}
+
+/* The catalogue of the name at its registry, which is asked once; NULL: it is no registry of Ingot's, say, or not
+ * asked. words: of the names that were looked up. */
+static const VagrantBox *words_of(GHashTable *words, const IngotReference *reference, IngotPull pull,
+                                  const IngotRemoteOptions *options)
+{
+    g_autofree char *name = ingot_reference_local_name(reference);
+    gpointer found = NULL;
+    if (reference->host == NULL || pull == INGOT_PULL_NEVER ||
+        g_hash_table_lookup_extended(words, name, NULL, &found)) {
+        return found;
+    }
+    g_autofree char *path = g_strdup_printf("/vagrant/%s", reference->name);
+    g_autoptr(IngotRemote) remote = ingot_remote_new(reference->host, options, NULL);
+    g_autoptr(GBytes) bytes = remote == NULL ? NULL : ingot_remote_get_path(remote, path, VAGRANT_CATALOGUE_MAX, NULL);
+    found = bytes == NULL ? NULL
+                          : vagrant_box_parse(g_bytes_get_data(bytes, NULL), g_bytes_get_size(bytes), NULL, name, NULL);
+    g_hash_table_insert(words, g_steal_pointer(&name), found);
+    return found;
+}
+
 static gboolean publish_image(Publication *publication, const PublishOptions *options, IngotReference *reference,
-                              IngotPull pull, const IngotPullOptions *how, GError **error)
+                              IngotPull pull, const IngotPullOptions *how, GHashTable *words, GError **error)
 {
     gboolean again;
     g_autoptr(IngotImage) image = ingot_transfer_image(publication->store, reference, pull, how, error);
@@ -163,6 +192,8 @@ static gboolean publish_image(Publication *publication, const PublishOptions *op
     publication->image = image;
     publication->name = there->name;
     publication->tag = there->tag;
+    publication->words = words_of(words, reference, pull, how->remote);
+    publication->words_tag = reference->tag;
     publication->architecture = architecture == NULL ? NULL : vagrant_architecture(architecture);
     if (!ingot_store_hold_image(publication->store, image)) {
         g_set_error(error, INGOT_ERROR, INGOT_ERROR_NOT_FOUND, "%s:%s: was removed meanwhile", there->name, there->tag);
@@ -181,12 +212,13 @@ static gboolean publish_image(Publication *publication, const PublishOptions *op
 static gboolean publish_all(Publication *publication, const PublishOptions *options, const GPtrArray *images,
                             const IngotRemoteOptions *remote, GError **error)
 {
+    g_autoptr(GHashTable) words = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, words_free);
     const IngotPullOptions how = {.progress = ingot_command_progress(), .remote = remote};
     for (guint i = 0; i < images->len; i++) {
         IngotReference *reference = g_ptr_array_index(images, i);
         IngotPull pull;
         if (!ingot_pull_parse(options->when, reference, &pull, error) ||
-            !publish_image(publication, options, reference, pull, &how, error)) {
+            !publish_image(publication, options, reference, pull, &how, words, error)) {
             return FALSE;
         }
     }
@@ -235,13 +267,14 @@ static gboolean run(int argc, char **argv, GError **error)
         {"name", 0, 0, G_OPTION_ARG_STRING, &options.name, "call it so there, as the version it is", "NAME[:VERSION]"},
         {"provider", 0, 0, G_OPTION_ARG_STRING_ARRAY, &options.providers,
          "make boxes for this provider alone (may be repeated)", "NAME"},
+        {"arch", 0, 0, G_OPTION_ARG_STRING, &options.architecture,
+         "of a name that stands for images of several architectures, the one for this alone", "ARCH"},
         {"max-size", 0, 0, G_OPTION_ARG_STRING, &options.max_size, "bytes that an object may have (" MAX_SIZE ")",
          "SIZE"},
         {"endpoint", 0, 0, G_OPTION_ARG_STRING, &options.endpoint, "of an S3 server that is not Amazon's", "URL"},
         CLI_PULL_OPTION(options.when),
         CLI_ALLOW_OPTION(options.allow),
         CLI_POLICY_OPTION(options.policy),
-        CLI_ARCH_OPTION(options.architecture),
         G_OPTION_ENTRY_NULL};
     if (!ingot_command_options(&verb_publish, entries, 1, -1, &argc, &argv, error)) {
         return FALSE;
