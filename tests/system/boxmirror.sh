@@ -23,6 +23,7 @@ box('Team/Web', '1.0.0', 'libvirt', '$TMP/libvirt2.box', architecture='arm64')
 box('Team/Web', '1.0.0', 'vmware_desktop', '$TMP/vmware.box', architecture='amd64', default=True)
 box('Team/Web', '1.0.0', 'docker', '$TMP/vmware.box')
 box('Team/Web', '1.0-?', 'libvirt', '$TMP/libvirt1.box')
+box('Team/Web', '1.0_x', 'libvirt', '$TMP/libvirt1.box')
 box('team/db', '20240101.0.0', 'libvirt', '$TMP/libvirt1.box')"
 data=$TMP/mirror
 mirror() { ingotd mirror --data "$data" --vagrant "$@"; }
@@ -30,9 +31,12 @@ mirror() { ingotd mirror --data "$data" --vagrant "$@"; }
 told() { jq ".$1" "$TMP/out"; }
 
 expect 0 mirror "$site"
-grep -q '^team/web 1.0.0 libvirt arm64$' "$TMP/out" && grep -q '^2 boxes: 2 versions released, 4 files taken' "$TMP/out" || fail "a mirror says: $(cat "$TMP/out")"
+grep -q '^team/web 1.0.0 libvirt arm64$' "$TMP/out" && grep -q '^2 boxes: 3 versions released, 5 files taken' "$TMP/out" || fail "a mirror says: $(cat "$TMP/out")"
 grep -q '^left out: team/web 1.0.0, the box for docker: no image can be a box for docker' "$TMP/out" || fail "what is left out: $(cat "$TMP/out")"
 grep -q '^left out: team/web 1.0-?: a registry cannot have a tag of that name' "$TMP/out" || fail "what has no name here: $(cat "$TMP/out")"
+grep -q '^left out: team/web 1.0_x: it is kept, but Vagrant cannot read that version' "$TMP/out" || fail "what Vagrant can't read: $(cat "$TMP/out")"
+fetched=$(came) stored=$(du -sb "$data/packs" | cut -f1)
+[ $((stored * 100)) -le $((fetched * 35)) ] || fail "$stored bytes are stored of boxes of $fetched bytes that are alike"
 : >"$asked"
 expect 0 mirror --json "$site"
 [ "$(told files) $(told versions) $(told failed)" = "0 0 0" ] && [ "$(downloads)" = 0 ] || fail "again: $(cat "$TMP/out" "$asked")"
@@ -89,6 +93,20 @@ start_ingotd "$TMP/second"
 [ "$(listed team/web)" = "$(REGISTRY=$first listed team/web)" ] || fail "from another ingotd: $(listed team/web)"
 curl -sf "http://$REGISTRY/api/v2/box/team/web" | jq -e '.short_description == "short"' >/dev/null || fail "descriptions of it"
 ok "another ingotd's catalogue is mirrored"
+
+# And other kinds of sites: HCP's, and plain files.
+mkdir -p "$TMP/files/team"
+jq '{name: "team/files", versions: [{version: "1.0.0", providers: [{name: "libvirt", url: "../libvirt1.box"}]}]}' <<<'{}' >"$TMP/files/team/files.json"
+cp "$TMP/libvirt1.box" "$TMP/files/"
+site_set "s['apis'] = ['hcp']; s['lives'] = 1"
+expect 0 ingotd mirror --data "$TMP/third" --vagrant "$site" 'Team/*'
+expect 0 ingotd mirror --data "$TMP/third" --vagrant "file://$TMP/files"
+site_set "s['apis'] = ['v2']; del s['lives']"
+start_ingotd "$TMP/third"
+[ "$(listed team/web | grep -c libvirt)" = 2 ] && [ "$(listed team/files)" = "1.0.0 libvirt unknown true" ] || fail "from HCP and from files: $(listed team/web; listed team/files)"
+box_catalogue "http://$REGISTRY/team/files" >/dev/null
+VAGRANT_SERVER_URL=http://$REGISTRY vagrant box add --provider libvirt team/files >"$TMP/out" 2>&1 || fail "box add: $(cat "$TMP/out")"
+ok "HCP's boxes and plain files are mirrored, and Vagrant adds them"
 
 # Killed while it works, at several moments: the next run ends it, nothing is there twice, and no half version.
 rm -rf "$data.k"

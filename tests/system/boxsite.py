@@ -195,7 +195,7 @@ class Site(http.server.BaseHTTPRequestHandler):
 
     def do_GET(self):
         now = state()
-        path = urllib.parse.urlparse(self.path).path
+        path = urllib.parse.unquote(urllib.parse.urlparse(self.path).path)
         with lock:
             counts["busy"] += 1
             busy = counts["busy"] <= now.get("busy", 0)
