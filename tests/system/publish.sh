@@ -160,19 +160,30 @@ cmp "$TMP/other/team/web.json" "$TMP/web.json" || fail "a catalogue that can't b
 find "$www" -type f -exec sha256sum {} + | sort | cmp - "$TMP/sums" || fail "what is refused changes the folder"
 ok "another image of a version, objects that are too large, and what is said wrongly are refused, and nothing changes"
 
-# Killed while the boxes come: no catalogue names what is not there, and the next goes on.
+# Killed at any moment: what is there is whole, and a catalogue names nothing that is not there. The next one ends it.
 killed=$TMP/killed
-ingot publish -q --static "$killed" --base "$base" team/web:1.0.0 >/dev/null 2>&1 &
-pid=$!
-until_true test -e "$killed/boxes/team/web/1.0.0/libvirt/amd64.box"
-kill -9 $pid 2>/dev/null || true
-wait $pid 2>/dev/null || true
-[ ! -e "$killed/team/web.json" ] || fail "it was not killed while half done"
-(cd "$killed/oci/blobs/sha256" && for blob in *; do [ "$blob" = "$(sha256sum <"$blob" | cut -d' ' -f1)" ] || exit 1; done) || fail "a blob that is not whole"
-cmp "$killed/boxes/team/web/1.0.0/libvirt/amd64.box" "$www/boxes/team/web/1.0.0/libvirt/amd64.box" || fail "a box that is not whole"
+for wait in 0.02 0.1 0.2 0.4; do
+    rm -rf "$killed"
+    ingot publish -q --static "$killed" --base "$base" team/web:1.0.0 >/dev/null 2>&1 &
+    pid=$!
+    sleep $wait
+    kill -9 $pid 2>/dev/null || true
+    wait $pid 2>/dev/null || true
+    for blob in "$killed"/oci/blobs/sha256/[0-9a-f]*; do
+        [ ! -e "$blob" ] || [ "$(basename "$blob")" = "$(sha256sum <"$blob" | cut -d' ' -f1)" ] || fail "a blob that is not whole: $blob"
+    done
+    for provider in libvirt qemu virtualbox vmware_desktop; do
+        box=boxes/team/web/1.0.0/$provider/amd64.box
+        if [ -e "$killed/$box" ]; then
+            cmp "$killed/$box" "$www/$box" || fail "a box that is not whole: $box"
+        else
+            [ ! -e "$killed/team/web.json" ] || fail "a catalogue of a box that is not there: $box"
+        fi
+    done
+done
 expect 0 ingot publish -q --static "$killed" --base "$base" team/web:1.0.0
 cmp <(python3 -c 'import json,sys; print(json.load(open(sys.argv[1]))["versions"])' "$killed/team/web.json") <(python3 -c 'import json,sys; print(json.load(open(sys.argv[1]))["versions"][1:])' "$www/team/web.json") || fail "after the kill: $(cat "$killed/team/web.json")"
-ok "killed in the middle: what is there is whole, and the next one ends it"
+ok "killed at any moment: what is there is whole, and the next one ends it"
 
 # --- S3 ---
 
@@ -221,6 +232,19 @@ expect 0 fresh team/web:1.0.0
 grep -q '^broken PUT' "$TMP/asked" && grep -q '^503 PUT' "$TMP/asked" && grep -q '^500 GET' "$TMP/asked" && grep -q '^412 PUT' "$TMP/asked" || fail "nothing broke: $(cat "$TMP/asked")"
 cmp "$TMP/s3/boxes/fresh%2Fboxes%2Fteam%2Fweb%2F1.0.0%2Flibvirt%2Famd64.box" "$www/boxes/team/web/1.0.0/libvirt/amd64.box" || fail "a box after breaks"
 : >"$TMP/rules"
+# Killed while the second box is sent: there is the first one, and no catalogue yet.
+: >"$TMP/asked"
+echo 'PUT half.*qemu/amd64.box$ hang 1' >"$TMP/rules"
+ingot publish -q --static s3://boxes/half --endpoint "$s3" --provider libvirt --provider qemu team/web:1.0.0 >/dev/null 2>&1 &
+pid=$!
+until_true grep -q '^hangs PUT' "$TMP/asked"
+kill -9 $pid
+wait $pid 2>/dev/null || true
+[ -e "$TMP/s3/boxes/half%2Fboxes%2Fteam%2Fweb%2F1.0.0%2Flibvirt%2Famd64.box" ] && [ ! -e "$TMP/s3/boxes/half%2Fteam%2Fweb.json" ] || fail "half done: $(ls "$TMP/s3/boxes")"
+: >"$TMP/asked"
+expect 0 ingot publish -q --static s3://boxes/half --endpoint "$s3" --provider libvirt --provider qemu team/web:1.0.0
+! grep -q 'PUT .*oci/blobs' "$TMP/asked" || fail "blobs that are there are sent again: $(cat "$TMP/asked")"
+[ "$(grep -c '"url"' "$TMP/s3/boxes/half%2Fteam%2Fweb.json")" = 2 ] || fail "after the kill: $(cat "$TMP/s3/boxes/half%2Fteam%2Fweb.json")"
 # Six at once: none loses what another has added.
 pids=()
 for number in 1 2 3 4 5 6; do

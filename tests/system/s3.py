@@ -5,7 +5,7 @@ Each request that writes, and each that is signed, must be signed as AWS Signatu
 out here from the request's own bytes. Whoever signs nothing may read. A body must have the SHA-256 that its header says.
 
 RULES is read at each request; its lines are `METHOD REGEX WHAT TIMES`, for keys that the expression matches: WHAT is a
-status (503), or `break`, which ends the connection in the middle of the body. LOG gets a line for each request: its status,
+status (503), `break`, which ends the connection in the middle of the body, or `hang`, which reads no more of it. LOG gets a line for each request: its status,
 method, path, bytes of its body, and type.
 """
 import hashlib
@@ -163,7 +163,10 @@ class Handler(http.server.BaseHTTPRequestHandler):
                 self.close_connection = True
                 self.connection.shutdown(2)
                 return
-            if rule:
+            if rule == "hang":
+                self.note("hangs")
+                time.sleep(60)
+            elif rule:
                 raise Refused(int(rule), "SlowDown", "Please reduce your request rate.")
             self.check()
             path = self.file()
