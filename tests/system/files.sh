@@ -72,6 +72,9 @@ two-flat.vmdk vmdk subformat=twoGbMaxExtentFlat
 stream.vmdk vmdk subformat=streamOptimized
 TABLE
 [ $made = 13 ] || fail "$made were made"
+cp sparse.vmdk third.vmdk # with changed block tracking, as VMware writes it
+printf '\3' | dd of=third.vmdk bs=1 seek=4 conv=notrunc status=none
+taken third.vmdk vmdk
 ok "every kind of disk that qemu-img makes gives the image of the raw one"
 
 # --- VHD: the size of each program that QEMU treats apart, and of others ---
