@@ -189,3 +189,17 @@ for odd in /api/v1/box/ /api/v1/box//version/1 /api/v1/box/team/web/version/ "/a
 done
 expect 200 GET /api/v1/authenticate
 ok "who may pull reads, who may push publishes, who may delete removes; a token ends when its user says so"
+
+# --- nothing is computed on a GET ---
+kill "$SERVER"
+wait "$SERVER" || true
+start_ingotd
+at=http://$REGISTRY
+opened() { find "/proc/$SERVER/fd" -lname "*/packs/*" | wc -l; }
+before=$(opened)
+[ "$(status -H "Authorization: Bearer $bob" "$at/team/web")" = 200 ] || fail "the catalogue"
+has 'all(p["checksum"] for v in a["versions"] for p in v["providers"])'
+[ "$(opened)" = "$before" ] || fail "an image was read for a catalogue: $(find "/proc/$SERVER/fd" -lname '*/packs/*')"
+[ "$(status -H "Authorization: Bearer $bob" "$at/formats/team/web/1.0.0/vagrant-libvirt/libvirt.box")" = 200 ] || fail "a box"
+[ "$(opened)" -gt "$before" ] || fail "reading a box opens no pack: this test sees nothing"
+ok "a catalogue is made of what is kept, and no image is read for it"

@@ -131,6 +131,15 @@ while read -r name architecture url; do
 done <"$TMP/urls"
 curl -sf -H "Authorization: Bearer $alice" -H 'Accept: application/vnd.oci.image.index.v1+json' "$at/v2/team/db/manifests/2.0.0" >"$TMP/body"
 has '[m["platform"]["architecture"] for m in a["manifests"]] == ["amd64", "i386", "amd64"]'
+# A file of the version is that of the image for the architecture, amd64 unless it is said.
+formats() { curl -s -o "$TMP/body" -w '%{http_code}' -H "Authorization: Bearer $alice" "$at/formats/team/db/2.0.0/$1"; }
+[ "$(formats vagrant-libvirt/libvirt.box)" = 200 ] || fail "a file of an index: $(cat "$TMP/body")"
+same "$TMP/body" "$TMP/v2.raw"
+[ "$(formats 'vagrant-libvirt/libvirt.box?arch=i386')" = 200 ] || fail "a file for an architecture: $(cat "$TMP/body")"
+same "$TMP/body" "$TMP/v1.raw"
+[ "$(formats vagrant-qemu/qemu.box)" = 200 ] || fail "a file of a further image: $(cat "$TMP/body")"
+{ [ "$(formats 'vagrant-libvirt/?arch=s390x')" = 404 ] && grep -q 's390x' "$TMP/body"; } || fail "an architecture that is not there: $(cat "$TMP/body")"
+{ [ "$(formats vagrant-vmware/vmware_desktop.box)" = 404 ] && grep -q 'vagrant-vmware' "$TMP/body"; } || fail "a format that none is for: $(cat "$TMP/body")"
 ok "direct uploads of several architectures become an index, to which a released version may get more"
 
 # --- the real clients ---

@@ -27,7 +27,7 @@ start_ingotd
 ingot push -q ingot-test-box:1.0.0 "$REGISTRY/test/ingot-test-box" >/dev/null
 kept=
 for _ in $(seq 600); do
-    kept=$(sqlite3 "$TMP/registry/catalogue.sqlite" 'SELECT what FROM measures')
+    kept=$(sqlite3 "$TMP/registry/catalogue.sqlite" "SELECT what FROM measures WHERE what LIKE 'sha256 %'")
     [ -z "$kept" ] || break
     sleep 0.1
 done
@@ -36,7 +36,7 @@ curl -sf "http://$REGISTRY/vagrant/test/ingot-test-box" | python3 -c '
 import json, sys
 version, = json.load(sys.stdin)["versions"]
 assert [p["name"] for p in version["providers"]] == ["libvirt"], version' || fail "the catalogue has other providers than the recipe's outputs"
-[ "$(sqlite3 "$TMP/registry/catalogue.sqlite" 'SELECT what FROM measures')" = "$kept" ] || fail "boxes were worked out that are not offered"
+[ "$(sqlite3 "$TMP/registry/catalogue.sqlite" "SELECT what FROM measures WHERE what LIKE 'sha256 %'")" = "$kept" ] || fail "boxes were worked out that are not offered"
 ok "an image with outputs is a box for those alone"
 
 # What runs already is used, and left as it is.

@@ -8,6 +8,6 @@ typedef struct Boxes {
     struct BoxFiles *files;
     struct BoxQueue *queue;
 } Boxes;
-/* data: the folder of all that the server keeps. The server has its storage, views and warm. */
+/* data: the folder of all that the server keeps. The server has its storage and warm. */
 Boxes *boxes_start(const Server *server, const char *data, GError **error);
 void boxes_stop(Boxes *boxes);

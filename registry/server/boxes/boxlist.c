@@ -4,9 +4,9 @@
 #include <string.h>
 
 #include "base/json.h"
-#include "server/boxes/boxentries.h"
 #include "server/server.h"
 #include "server/views/asboxes.h"
+#include "server/views/entries.h"
 #include "server/views/patience.h"
 #include "vagrant/version.h"
 
@@ -216,7 +216,7 @@ static void add_images(Making *making, VagrantVersion *version, const ListedVers
         add_image(making, version, digest, NULL);
         return;
     }
-    g_autoptr(GArray) images = box_entries(making->request->server->storage, making->source->name, digest);
+    g_autoptr(GArray) images = view_entries(making->request->server->storage, making->source->name, digest);
     for (guint i = 0; i < images->len; i++) {
         add_image(making, version, &g_array_index(images, IngotDigest, i), NULL);
     }

@@ -11,15 +11,12 @@
 #include "server/boxes/boxrelease.h"
 #include "server/boxes/ingest.h"
 #include "server/http/log.h"
-#include "server/views/view.h"
 #include "server/views/warm.h"
-#include "vagrant/providers.h"
 
 #define NICE 10
 
 struct BoxQueue {
     Storage *storage;
-    Views *views;
     Warm *warm;
     BoxFiles *files;
     GMutex lock; /* of what follows */
@@ -98,14 +95,6 @@ static void release_further(BoxQueue *queue, const Task *task)
     }
 }
 
-/* What can't be given out again is not taken. */
-static gboolean check_image(BoxQueue *queue, const Task *task, const IngotDigest *image, GError **error)
-{
-    const IngotFormat *format = ingot_format_find(vagrant_form_of(task->provider)->format, error);
-    g_autoptr(ViewImage) view = format == NULL ? NULL : views_described(queue->views, task->name, image, error);
-    return view != NULL && view_image_can(view, format, error);
-}
-
 static gboolean take_in(BoxQueue *queue, const Task *task, IngotDigest *image, GError **error)
 {
     g_autofree char *path = boxfiles_path(queue->files, task->upload);
@@ -118,7 +107,7 @@ static gboolean take_in(BoxQueue *queue, const Task *task, IngotDigest *image, G
         return FALSE;
     }
     *image = manifest.digest;
-    return check_image(queue, task, image, error) && box_draft(queue->storage, &actor, task->name, &key, image, error);
+    return box_draft(queue->storage, &actor, task->name, &key, image, error);
 }
 
 /* One that is broken off is done again by the next server. */
@@ -227,7 +216,6 @@ BoxQueue *boxqueue_start(const Server *server, BoxFiles *files, GError **error)
 {
     BoxQueue *queue = g_new0(BoxQueue, 1);
     queue->storage = server->storage;
-    queue->views = server->views;
     queue->warm = server->warm;
     queue->files = files;
     g_mutex_init(&queue->lock);

@@ -8,7 +8,7 @@
 #include "server/server.h"
 
 typedef struct BoxQueue BoxQueue;
-/* Begins with what was left; the server has its storage, views and warm. NULL: the system gives it no thread. */
+/* Begins with what was left; the server has its storage and warm. NULL: the system gives it no thread. */
 BoxQueue *boxqueue_start(const Server *server, BoxFiles *files, GError **error);
 /* Waits for the one that is being taken in. */
 void boxqueue_stop(BoxQueue *queue);

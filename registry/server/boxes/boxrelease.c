@@ -5,9 +5,9 @@
 #include <string.h>
 
 #include "base/json.h"
-#include "server/boxes/boxentries.h"
 #include "server/storage/mentions.h"
 #include "server/storage/movetag.h"
+#include "server/views/entries.h"
 
 #define INDEX_TYPE "application/vnd.oci.image.index.v1+json"
 #define CONFIG_MAX (1u << 20) /* bytes */
@@ -215,7 +215,7 @@ static gboolean put_index(Storage *storage, const StorageActor *actor, const cha
 static gboolean name_images(Storage *storage, const StorageActor *actor, const char *name, const char *version,
                             const GArray *images, const IngotDigest *current, GError **error)
 {
-    g_autoptr(GArray) there = current == NULL ? NULL : box_entries(storage, name, current);
+    g_autoptr(GArray) there = current == NULL ? NULL : view_entries(storage, name, current);
     g_autoptr(json_t) entries = current == NULL ? json_array() : first_entries(storage, name, current, error);
     gboolean ok = entries != NULL;
     size_t before = json_array_size(entries);

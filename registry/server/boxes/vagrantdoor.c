@@ -100,6 +100,7 @@ static enum MHD_Result vagrant_answer(Request *request, const RouteMatch *match)
     if (asked->list != NULL) {
         return answer_list(request, asked, asked->list);
     }
+    warm_list(request->server->warm, asked->source->name);
     g_autoptr(BoxList) list = boxlist_make(request, asked->source, patience_end());
     if (list == NULL) {
         return MHD_NO;

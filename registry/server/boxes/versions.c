@@ -4,9 +4,9 @@
 #include <ingot/reference.h>
 #include <string.h>
 
-#include "server/boxes/boxentries.h"
 #include "server/http/log.h"
 #include "server/storage/storage.h"
+#include "server/views/entries.h"
 #include "vagrant/version.h"
 
 #define TOLD_MAX 4096u /* versions that are known to be named in the log */
@@ -112,7 +112,7 @@ G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Channel, channel_clear)
 
 static void add_images(const Server *server, const char *name, const IngotDigest *digest, GHashTable *digests)
 {
-    g_autoptr(GArray) entries = box_entries(server->storage, name, digest);
+    g_autoptr(GArray) entries = view_entries(server->storage, name, digest);
     for (guint i = 0; i < entries->len; i++) {
         g_hash_table_add(digests, g_memdup2(&g_array_index(entries, IngotDigest, i), sizeof(IngotDigest)));
     }
@@ -157,7 +157,7 @@ static gboolean has_one(const Server *server, const char *name, const ListedVers
     if (!version->is_here || version->is_image || g_hash_table_contains(digests, &version->digest)) {
         return version->is_here && g_hash_table_contains(digests, &version->digest);
     }
-    g_autoptr(GArray) entries = box_entries(server->storage, name, &version->digest);
+    g_autoptr(GArray) entries = view_entries(server->storage, name, &version->digest);
     gboolean found = FALSE;
     for (guint i = 0; !found && i < entries->len; i++) {
         found = g_hash_table_contains(digests, &g_array_index(entries, IngotDigest, i));

@@ -9,17 +9,20 @@
 #include "server/http/serve.h"
 #include "server/mirror/wholes.h"
 #include "server/server.h"
+#include "server/views/entries.h"
 #include "server/views/pass.h"
 #include "server/views/patience.h"
 
 #define COLD_LOOK (G_TIME_SPAN_SECOND / 4) /* between two looks for what comes from an upstream */
+#define AT_ONCE 1                          /* microseconds */
 #define SUM ".sha256"
 
 /* "NAME/REFERENCE/FORMAT/FILE": a name has slashes too, the others have none. */
 typedef struct {
     char *name, *reference;
     char *format, *file; /* NULL: the folder above is asked for */
-    char *exact;         /* the digest that the reference names, of an image that comes from an upstream; NULL: none */
+    char *exact; /* the digest that is meant: of an image that comes from an upstream, or of one of those that an
+                    index names; NULL: what the reference says */
 } Place;
 
 /* An error: nothing was answered. */
@@ -221,6 +224,50 @@ static Pool choose_pool(const Request *request, const RouteMatch *match)
     return request->server->through != NULL ? POOL_UPSTREAM : pool_of_answer(request);
 }
 
+static gboolean look_up(Storage *storage, const Place *place, IngotDigest *digest)
+{
+    const char *reference = place_image(place);
+    return strchr(reference, ':') != NULL ? storage_digest(storage, reference, digest, NULL)
+                                          : storage_find_tag(storage, place->name, reference, digest, NULL);
+}
+
+/* What describes the images of an index may have to come first. */
+static gboolean choose_described(Request *request, const Place *place, const IngotDigest *digest, IngotDigest *image,
+                                 GError **error)
+{
+    const Server *server = request->server;
+    const char *architecture = request_query(request, "arch");
+    g_autoptr(GError) problem = NULL;
+    if (view_choose(server->views, place->name, digest, place->format, architecture, image, &problem)) {
+        return TRUE;
+    }
+    if (server->through == NULL) {
+        g_propagate_error(error, g_steal_pointer(&problem));
+        return FALSE;
+    }
+    through_description(server->through, server->storage, place->name, place_image(place));
+    return view_choose(server->views, place->name, digest, place->format, architecture, image, error);
+}
+
+/* Of an index the image is meant that is for the format and the architecture. */
+static void choose_image(Request *request, Place *place)
+{
+    g_autoptr(GError) error = NULL;
+    IngotDigest digest, image;
+    if (!look_up(request->server->storage, place, &digest)) {
+        return; /* the answer says so */
+    }
+    if (!choose_described(request, place, &digest, &image, &error)) {
+        fail(request, error);
+    } else if (!ingot_digest_equal(&image, &digest)) {
+        g_free(place->exact);
+        place->exact = ingot_digest_to_text(&image);
+        if (request->server->through != NULL) {
+            request_again(request, AT_ONCE); /* its disk may have to come */
+        }
+    }
+}
+
 /* The image may have to come first. */
 static Pool formats_move(Request *request, const RouteMatch *match)
 {
@@ -238,6 +285,9 @@ static Pool formats_move(Request *request, const RouteMatch *match)
         } else if (through_is_open(outcome)) {
             request_refuse_busy(request, through_reason(outcome));
         }
+    }
+    if (request->again == 0 && request->status == 0) {
+        choose_image(request, place);
     }
     return pool_of_answer(request);
 }

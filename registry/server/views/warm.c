@@ -1,17 +1,22 @@
 #include "server/views/warm.h"
 
 #include <ingot/error.h>
+#include <string.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
 #include "base/crew.h"
 #include "base/process.h"
 #include "server/auth/fairqueue.h"
+#include "server/views/asboxes.h"
+#include "server/views/entries.h"
+#include "vagrant/providers.h"
 
 #define NICE 10
 #define THREADS 2u       /* one of them at most is at work unasked */
 #define ASKED_MAX 64u    /* tasks in line that a client asked for */
 #define UNASKED_MAX 1024 /* tasks in line that nobody waits for: more are worked out when they are asked for */
+#define LISTED_MAX 4096u /* names of which a catalogue was asked for; of others boxes wait for the catalogue */
 #define FAILED_MAX 256u  /* failures that are remembered */
 #define WAITERS_MAX 2    /* requests that wait: half of the threads that serve such */
 
@@ -30,6 +35,7 @@ struct Warm {
     gboolean unasked_next;      /* what was taken last was asked for */
     Task *at_work[THREADS];     /* NULL: none */
     guint waiters, failures;
+    GHashTable *listed; /* a set of the names of which a catalogue was asked for */
     gboolean stops;
     GThread *threads[THREADS];
 };
@@ -232,7 +238,24 @@ static gboolean task_may_go_on(gpointer data, GError **error)
     return wanted;
 }
 
-/* The formats of a new version become tasks of their own. */
+static void add_format(Warm *warm, const char *name, const char *reference, const char *format)
+{
+    const WarmWish wish = {.name = name, .reference = reference, .format = format, .sums = TRUE};
+    task_find(warm, &wish, TRUE);
+}
+
+/* The boxes that a catalogue will have of it, where one is asked for. */
+static void add_boxes(Warm *warm, const char *name, const char *reference, const ViewImage *image)
+{
+    for (guint i = 0; i < VAGRANT_FORMS && g_hash_table_contains(warm->listed, name); i++) {
+        const IngotFormat *format = ingot_format_find(vagrant_forms[i].format, NULL);
+        if (view_image_is_for(image, format->name) && view_image_can(image, format, NULL)) {
+            add_format(warm, name, reference, format->name);
+        }
+    }
+}
+
+/* The formats of a new version's image become tasks of their own. */
 static void add_formats(Warm *warm, const Task *version, const ViewImage *image)
 {
     g_autofree char *reference = ingot_digest_to_text(&image->manifest);
@@ -241,11 +264,31 @@ static void add_formats(Warm *warm, const Task *version, const ViewImage *image)
     for (size_t i = 0; i < json_array_size(outputs); i++) {
         const char *format = json_string_value(json_array_get(outputs, i));
         if (format != NULL && ingot_format_find(format, NULL) != NULL) {
-            const WarmWish wish = {.name = version->name, .reference = reference, .format = format, .sums = TRUE};
-            task_find(warm, &wish, TRUE);
+            add_format(warm, version->name, reference, format);
         }
     }
+    add_boxes(warm, version->name, reference, image);
     g_mutex_unlock(&warm->lock);
+}
+
+/* A version is an image, or an index of several. */
+static void version_run(Warm *warm, const Task *task, GError **error)
+{
+    IngotDigest digest;
+    Storage *storage = views_storage(warm->views);
+    if (strchr(task->reference, ':') != NULL
+            ? !storage_digest(storage, task->reference, &digest, error)
+            : !storage_find_tag(storage, task->name, task->reference, &digest, error)) {
+        return;
+    }
+    g_autoptr(GArray) images = view_entries(storage, task->name, &digest);
+    for (guint i = 0; i < images->len; i++) {
+        g_autofree char *reference = ingot_digest_to_text(&g_array_index(images, IngotDigest, i));
+        g_autoptr(ViewImage) image = views_image(warm->views, task->name, reference, NULL);
+        if (image != NULL) {
+            add_formats(warm, task, image);
+        }
+    }
 }
 
 static void task_run(Warm *warm, Task *task, GError **error)
@@ -255,11 +298,14 @@ static void task_run(Warm *warm, Task *task, GError **error)
     if (task->format != NULL && format == NULL) {
         return;
     }
+    if (format == NULL) {
+        version_run(warm, task, error);
+        return;
+    }
     g_autoptr(ViewImage) image = views_image(warm->views, task->name, task->reference, error);
-    if (image != NULL && format == NULL) {
-        add_formats(warm, task, image);
-    } else if (image != NULL) {
-        view_image_measure(image, format, task->sums, task_may_go_on, &work, error);
+    if (image != NULL && view_image_measure(image, format, task->sums, task_may_go_on, &work, error) &&
+        vagrant_form_of_format(format->name) != NULL) {
+        g_autoptr(AsBoxes) kept = as_boxes(warm->views, task->name, &image->manifest, NULL); /* for catalogues */
     }
 }
 
@@ -378,6 +424,7 @@ Warm *warm_start(Views *views, GError **error)
     g_cond_init(&warm->ended);
     warm->asked = fairqueue_new(ASKED_MAX);
     warm->unasked = fairqueue_new(UNASKED_MAX);
+    warm->listed = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
     warm->tasks = g_hash_table_new_full(g_str_hash, g_str_equal, NULL, task_unref);
     for (guint i = 0; i < THREADS; i++) {
         warm->threads[i] = crew_thread("warm", work_thread, warm, error);
@@ -394,6 +441,15 @@ void warm_add(Warm *warm, const char *name, const char *reference)
     const WarmWish wish = {.name = name, .reference = reference};
     g_mutex_lock(&warm->lock);
     task_find(warm, &wish, TRUE);
+    g_mutex_unlock(&warm->lock);
+}
+
+void warm_list(Warm *warm, const char *name)
+{
+    g_mutex_lock(&warm->lock);
+    if (!g_hash_table_contains(warm->listed, name) && g_hash_table_size(warm->listed) < LISTED_MAX) {
+        g_hash_table_add(warm->listed, g_strdup(name));
+    }
     g_mutex_unlock(&warm->lock);
 }
 
@@ -420,6 +476,7 @@ void warm_stop(Warm *warm)
     line_free(warm->asked);
     line_free(warm->unasked);
     g_hash_table_unref(warm->tasks);
+    g_hash_table_unref(warm->listed);
     g_cond_clear(&warm->more);
     g_cond_clear(&warm->ended);
     g_mutex_clear(&warm->lock);
