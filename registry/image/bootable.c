@@ -4,6 +4,7 @@
 
 #include "image/fat.h"
 #include "image/reader.h"
+#include "image/smallreads.h"
 
 #define SECTOR 512u
 #define CODE_SIZE 440u /* of the first sector, before its disk's number */
@@ -14,7 +15,7 @@
 #define LEGACY_BOOT 4u   /* attribute of a partition: a BIOS starts it */
 
 typedef struct {
-    IngotBlocks *blocks;
+    SmallReads *disk;
     Bootable *found;
     gboolean amd64, arm64, other; /* what EFI programs there are for */
 } Look;
@@ -35,8 +36,8 @@ static void on_file(const char *path, gpointer user)
 
 static gboolean look_into(Look *look, guint64 start, guint64 size, GError **error)
 {
-    guint64 all = ingot_blocks_size(look->blocks);
-    return start >= all || fat_list_efi(look->blocks, start, MIN(size, all - start), on_file, look, error);
+    guint64 all = ingot_blocks_size(look->disk->blocks);
+    return start >= all || fat_list_efi(look->disk, start, MIN(size, all - start), on_file, look, error);
 }
 
 /* --- a table of the old kind --- */
@@ -82,18 +83,11 @@ static gboolean look_at_entry(Look *look, const guint8 *entry, guint64 sector, G
            look_into(look, first * sector, (last - first + 1) * sector, error);
 }
 
-static gboolean read_within(const Look *look, guint64 offset, void *buffer, gsize size, GError **error)
-{
-    guint64 all = ingot_blocks_size(look->blocks);
-    memset(buffer, 0, size);
-    return offset > all || size > all - offset || ingot_blocks_read(look->blocks, offset, buffer, size, error);
-}
-
 /* Of disks with sectors of 512 bytes and of 4096. */
 static gboolean look_at_gpt(Look *look, guint64 sector, GError **error)
 {
     guint8 header[SECTOR], entry[128];
-    if (!read_within(look, sector, header, sizeof header, error)) {
+    if (!small_read(look->disk, sector, header, sizeof header, error)) {
         return FALSE;
     }
     guint64 entries = le64(header + 72), step = le32(header + 84);
@@ -101,7 +95,7 @@ static gboolean look_at_gpt(Look *look, guint64 sector, GError **error)
         return TRUE;
     }
     for (guint i = 0; i < MIN(le32(header + 80), ENTRIES_MAX); i++) {
-        if (!read_within(look, entries * sector + i * step, entry, sizeof entry, error) ||
+        if (!small_read(look->disk, entries * sector + i * step, entry, sizeof entry, error) ||
             !look_at_entry(look, entry, sector, error)) {
             return FALSE;
         }
@@ -122,10 +116,11 @@ static gboolean has_gpt(const guint8 *head)
 
 gboolean bootable_look(IngotBlocks *blocks, Bootable *bootable, GError **error)
 {
-    Look look = {.blocks = blocks, .found = bootable};
+    SmallReads disk = {.blocks = blocks};
+    Look look = {.disk = &disk, .found = bootable};
     guint8 head[SECTOR];
     *bootable = (Bootable){0};
-    if (!read_within(&look, 0, head, sizeof head, error)) {
+    if (!small_read(&disk, 0, head, sizeof head, error)) {
         return FALSE;
     }
     if (le16(head + 510) != 0xaa55) {

@@ -13,7 +13,7 @@
 #define IS_FOLDER 0x10
 
 typedef struct {
-    IngotBlocks *blocks;
+    SmallReads *disk;
     guint64 start, size;        /* bytes, of the file system */
     guint64 fat, root, data;    /* bytes from its start: the table, the root folder (FAT12, FAT16), the first cluster */
     guint64 root_size, cluster; /* bytes */
@@ -29,7 +29,7 @@ static gboolean read_bytes(const Fat *fat, guint64 offset, void *buffer, gsize s
 {
     memset(buffer, 0, size);
     return offset >= fat->size || size > fat->size - offset ||
-           ingot_blocks_read(fat->blocks, fat->start + offset, buffer, size, error);
+           small_read(fat->disk, fat->start + offset, buffer, size, error);
 }
 
 /* Where everything lies; *is FALSE: it is no FAT. */
@@ -143,9 +143,9 @@ static gboolean read_folder(Fat *fat, guint32 cluster, const char *path, guint d
     return TRUE;
 }
 
-gboolean fat_list_efi(IngotBlocks *blocks, guint64 offset, guint64 size, FatFound found, gpointer user, GError **error)
+gboolean fat_list_efi(SmallReads *disk, guint64 offset, guint64 size, FatFound found, gpointer user, GError **error)
 {
-    Fat fat = {.blocks = blocks, .start = offset, .size = size, .found = found, .user = user};
+    Fat fat = {.disk = disk, .start = offset, .size = size, .found = found, .user = user};
     gboolean is;
     if (!read_head(&fat, &is, error)) {
         return FALSE;

@@ -387,6 +387,11 @@ check("GPT, arm64", partitioned("arm", "gpt", "32", "BOOTAA64.EFI"), ["arm"], fi
 check("GPT, both ways", partitioned("hybrid", "gpt", "16", "BOOTX64.EFI", BIOS_BOOT), ["hybrid"])
 check("GPT, no program", partitioned("bare", "gpt", "16", None), ["bare"])
 check("MBR, arm64", partitioned("mbr", "dos", "12", "bootaa64.efi"), ["mbr"], firmware="uefi", architecture="arm64")
+# Whatever its file is; some formats are read by whole sectors alone.
+for form in "qcow2", "vmdk", "vhdx", "vdi":
+    file = f"{TOP}/arm.{form}"
+    run("qemu-img", "convert", "-f", "raw", "-O", form, f"{TOP}/arm.raw", file)
+    check(f"arm64 as {form}", [file], ["arm"], firmware="uefi", architecture="arm64")
 # What the machine says counts more.
 tar(f"{TOP}/said.box", {"metadata.json": b'{"provider": "libvirt", "format": "raw", "architecture": "riscv64"}', "box.img": RAW["arm"]}, "w:gz")
 check("a box that says otherwise", [f"{TOP}/said.box"], ["arm"], firmware="uefi", architecture="riscv64")
