@@ -170,6 +170,14 @@ until_true test -e "$TMP/ran"
 [ ! -e "$before" ] && [ ! -e "$(dirname "$before")" ] || fail "the disks of an image of long before stay"
 ok "a follower has all disks as files, and lets go of those of before"
 
+# Vagrant's box has both, put together from what the store has and what is new.
+export VAGRANT_HOME=$TMP/vagrant VAGRANT_CHECKPOINT_DISABLE=1 VAGRANT_NO_COLOR=1
+ingot vagrant --store "$other" box add --provider libvirt --box-version 1.1.0 "http://$REGISTRY/vagrant/team/db" >"$TMP/out" 2>&1 || fail "box add: $(cat "$TMP/out")"
+box=$VAGRANT_HOME/boxes/team-VAGRANTSLASH-db/1.1.0/libvirt
+qemu-img compare -q -f raw "$TMP/system.raw" -F qcow2 "$box/box_0.img" && qemu-img compare -q -f raw "$TMP/data2.raw" -F qcow2 "$box/box_1.img" || fail "a box's disks differ"
+grep -qE 'libvirt.box: [0-9.]+ (B|kB) of .* MB came over the network' "$TMP/out" || fail "what came for a box of which the store has all: $(cat "$TMP/out")"
+ok "a box of several disks is made from what is there"
+
 # A boot sector that prints what the second disk begins with; by virtio, as Linux has it for /dev/vdb.
 python3 - "$TMP/boot.raw" <<'PY'
 import sys
