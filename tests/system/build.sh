@@ -173,20 +173,27 @@ ingot recipe --store "$TMP/none" "$REGISTRY/probe:1.0.0" -o "$TMP/far" >/dev/nul
 [ ! -e "$TMP/none" ] || fail "a look made a store"
 ok "a stored image is tested, and its report is attached here and in the registry"
 
-# The second machine comes from a registry, by way of a store that has nothing.
+# The first machine has a second disk; the second one comes from a registry, by way of a store that has nothing.
+ingot export -q probe:1.0.0 -o "$TMP/probe.raw"
+printf 'the second disk\n' >"$TMP/second.raw"
+truncate -s 1M "$TMP/second.raw"
+ingot pack -q "$TMP/probe.raw" "$TMP/second.raw" pair:1.0.0 >/dev/null
+rm "$TMP/probe.raw"
 for n in 1 2; do
-    if [ $n = 1 ]; then boot probe:1.0.0; else boot --store "$TMP/empty" "$REGISTRY/probe:1.0.0"; fi
+    if [ $n = 1 ]; then boot pair:1.0.0; else boot --store "$TMP/empty" "$REGISTRY/probe:1.0.0"; fi
     in_guest 'cat /etc/machine-id; for k in /etc/ssh/ssh_host_*_key.pub; do cut -d" " -f2 $k; done' | sort >"$TMP/ids$n"
     if [ $n = 1 ]; then
         in_guest 'sha256sum </srv/huge' >"$TMP/huge.sum"
         in_guest 'sha256sum </srv/large.bin; stat -c "%a %U:%G" /srv/large.bin /srv/site/large' >"$TMP/large"
         in_guest 'cat /root/.ssh/authorized_keys' >"$TMP/keys"
+        in_guest 'head -n 1 /dev/vdb' >"$TMP/second"
     fi
     unboot
 done
 [ "$(wc -l <"$TMP/ids1")" -ge 3 ] || fail "too few identities: $(cat "$TMP/ids1")"
 [ -z "$(comm -12 "$TMP/ids1" "$TMP/ids2")" ] || fail "two boots share an identity: $(comm -12 "$TMP/ids1" "$TMP/ids2")"
-ok "two boots differ in machine-id and every host key; run pulls what the store lacks"
+grep -qx 'the second disk' "$TMP/second" || fail "/dev/vdb begins with: $(cat "$TMP/second")"
+ok "two boots differ in machine-id and every host key; run has all disks, and pulls what the store lacks"
 grep -q "$(sha256sum <"$TMP/site/large" | cut -d' ' -f1)" "$TMP/large" || fail "the upload is damaged"
 grep -q "$(sha256sum <"$TMP/huge" | cut -d' ' -f1)" "$TMP/huge.sum" || fail "the large upload is damaged"
 grep -q '^640 root:root' "$TMP/large" && grep -q 'nobody:nogroup' "$TMP/large" || fail "modes or owners: $(cat "$TMP/large")"
