@@ -426,6 +426,26 @@ tar(f"{TOP}/arch.box", {"metadata.json": b'{"provider": "libvirt", "architecture
 refused("an unknown architecture", [f"{TOP}/arch.box"], "z80")
 tar(f"{TOP}/virtual.box", {"metadata.json": b'{"provider": "hyperv"}', **hyperv(2), "Virtual Machines/b.xml": XML.format(1, "").encode()})
 refused("two machines of Hyper-V's", [f"{TOP}/virtual.box"], "several machines", "b.xml")
+
+
+def exported(name, files, described=None):
+    """A folder of Hyper-V's, with the XML that names those disks."""
+    drives = "".join(f"<drive{i}><pathname>C:\\x\\{path}</pathname><type>VHD</type></drive{i}>" for i, path in enumerate(described or []))
+    xml = {"Virtual Machines/1.xml": XML.format(0, f"<controller0>{drives}</controller0>").encode("utf-16")} if described else {}
+    folder(f"{TOP}/{name}", {"Virtual Machines/1.vmcx": b"\1\0", **xml, **{f"Virtual Hard Disks/{path}": data for path, data in files.items()}})
+    return [f"{TOP}/{name}"]
+
+
+vhdx, vhd = disk("a", "vhdx"), disk("b", "vpc", "-o", "subformat=dynamic,force_size=on")
+refused("a machine with a checkpoint", exported("checkpoint", {"web.vhdx": vhdx, "web_1.avhdx": b"x"}, ["web_1.avhdx"]), "web_1.avhdx", "Remove-VMCheckpoint")
+refused("a checkpoint that no XML tells of", exported("checkpoint2", {"web.vhd": vhd, "web_1.AVHD": b"x"}), "web_1.AVHD", "Remove-VMCheckpoint")
+check("a VHD and a VHDX of one machine", exported("mixed", {"a.vhdx": vhdx, "z.vhd": vhd}, ["z.vhd", "a.vhdx"]), "ba")
+refused("a disk that is named and missing", exported("lacking", {"a.vhdx": vhdx, "b.vhd": vhd}, ["a.vhdx", "z.vhd"]), "z.vhd", "no file")
+check("one disk by another name", exported("renamed", {"a.vhdx": vhdx}, ["old.vhdx"]), "a")
+_, spare = check("a disk that the XML does not name", exported("spare", {"a.vhdx": vhdx, "b.vhd": vhd}, ["b.vhd"]), "b")
+_, guessed = check("an order that nothing tells", exported("guessed", {"a.vhdx": vhdx, "b.vhd": vhd}), "ab")
+if "a.vhdx' is left out" not in spare or "by their names: Virtual Hard Disks/a.vhdx, Virtual Hard Disks/b.vhd" not in guessed:
+    fail(f"what is left out, or guessed, of Hyper-V's is not told: {spare}{guessed}")
 for provider in "docker", "lxc", "parallels":
     tar(f"{TOP}/{provider}.box", {"metadata.json": json.dumps({"provider": provider}).encode(), "x": b""})
     refused(f"a box for {provider}", [f"{TOP}/{provider}.box"], provider, "known are libvirt")
