@@ -4,7 +4,11 @@
 
 gboolean find_in_vmx(const Parcel *parcel, const ParcelMember *machine, Found *found, GError **error)
 {
-    g_autoptr(Vmx) vmx = vmx_parse(machine->text, machine->text_size);
+    g_autofree char *whole = g_strdup_printf("%s: %s", parcel->name, machine->name);
+    g_autoptr(Vmx) vmx = vmx_parse(machine->text, machine->text_size, whole, error);
+    if (vmx == NULL) {
+        return FALSE;
+    }
     if (vmx->disks->len == 0) {
         return bundle_refuse(parcel->name, error, "%s names no disk", machine->name);
     }

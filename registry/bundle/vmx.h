@@ -15,7 +15,8 @@ typedef struct {
     const char *architecture; /* as architecture_word calls it; NULL: not told */
 } Vmx;
 
-/* Whatever is no such line is passed over, as VMware does. */
-Vmx *vmx_parse(const char *text, gsize size);
+/* Whatever is no such line is passed over, as VMware does. Text is in what the line ".encoding" says, else UTF-8; a
+ * disk's file whose name cannot be read by that is INVALID, and `name` names the text. */
+Vmx *vmx_parse(const char *text, gsize size, const char *name, GError **error);
 void vmx_free(Vmx *vmx);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Vmx, vmx_free)

@@ -86,6 +86,21 @@ static void try_utm(const char *text, gsize size)
     }
 }
 
+static void try_vmx(const char *text, gsize size)
+{
+    g_autoptr(GError) error = NULL;
+    g_autoptr(Vmx) vmx = vmx_parse(text, size, "input", &error);
+    g_assert((vmx == NULL) == (error != NULL));
+    if (vmx == NULL) {
+        check_error(error);
+        return;
+    }
+    for (guint i = 0; i < vmx->disks->len; i++) {
+        const VmxDisk *disk = g_ptr_array_index(vmx->disks, i);
+        g_assert(disk->bus != NULL && g_utf8_validate(disk->file, -1, NULL));
+    }
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     try_ovf((const char *)data, size);
@@ -94,9 +109,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     try_utm((const char *)data, size);
     g_autofree char *text = g_strndup((const char *)data, size);
     (void)boxfile_read(text);
-    g_autoptr(Vmx) vmx = vmx_parse((const char *)data, size);
-    for (guint i = 0; i < vmx->disks->len; i++) {
-        g_assert(((const VmxDisk *)g_ptr_array_index(vmx->disks, i))->bus != NULL);
-    }
+    try_vmx((const char *)data, size);
     return 0;
 }

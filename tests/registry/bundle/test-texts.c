@@ -103,7 +103,7 @@ static void test_vmx(void **state)
     static const char *const disks[][2] = {
         {"web.vmdk", "scsi"}, {"b.vmdk", "scsi"}, {"c.vmdk", "scsi"}, {"a.vmdk", "scsi"}, {"data.VMDK", "nvme"}};
     (void)state;
-    g_autoptr(Vmx) vmx = vmx_parse(text, strlen(text));
+    g_autoptr(Vmx) vmx = vmx_parse(text, strlen(text), "web.vmx", NULL);
     assert_true(vmx->uefi);
     assert_false(vmx->bios);
     assert_null(vmx->architecture);
@@ -113,13 +113,53 @@ static void test_vmx(void **state)
         assert_string_equal(disk->file, disks[i][0]);
         assert_string_equal(disk->bus, disks[i][1]);
     }
-    g_autoptr(Vmx) nothing = vmx_parse("", 0);
+    g_autoptr(Vmx) nothing = vmx_parse("", 0, "web.vmx", NULL);
     assert_false(nothing->uefi);
     assert_int_equal(nothing->disks->len, 0);
     static const char arm[] = "guestOS = \"arm-ubuntu-64\"\nfirmware = \"bios\"\n";
-    g_autoptr(Vmx) other = vmx_parse(arm, strlen(arm));
+    g_autoptr(Vmx) other = vmx_parse(arm, strlen(arm), "web.vmx", NULL);
     assert_string_equal(other->architecture, "arm64");
     assert_true(other->bios);
+}
+
+/* Files are called by what the host had for letters; one that cannot be read is not left out. */
+static void test_vmx_letters(void **state)
+{
+    static const struct {
+        const char *encoding, *name, *file; /* NULL: it cannot be read */
+    } known[] = {
+        {"UTF-8", "B\xc3\xbcro.vmdk", "B\xc3\xbcro.vmdk"},
+        {"windows-1252", "B\xfcro.vmdk", "B\xc3\xbcro.vmdk"},
+        {"GBK", "\xce\xc4.vmdk", "\xe6\x96\x87.vmdk"},
+        {"Shift_JIS", "\x95\xb6.vmdk", "\xe6\x96\x87.vmdk"},
+        {"klingon", "web.vmdk", "web.vmdk"},
+        {"UTF-8", "B\xfcro.vmdk", NULL},
+        {"klingon", "B\xfcro.vmdk", NULL},
+        {NULL, "B\xc3\xbcro.vmdk", "B\xc3\xbcro.vmdk"},
+        {NULL, "B\xfcro.vmdk", NULL},
+    };
+    (void)state;
+    for (guint i = 0; i < G_N_ELEMENTS(known); i++) {
+        const char *encoding = known[i].encoding;
+        g_autoptr(GError) error = NULL;
+        g_autofree char *text = g_strdup_printf(
+            "%s%s%s\nannotation = \"\xff\"\nscsi0:0.fileName = \"%s\"\nscsi0:1.fileName = \"data.vmdk\"",
+            encoding == NULL ? "" : ".encoding = \"", encoding == NULL ? "" : encoding, encoding == NULL ? "" : "\"",
+            known[i].name);
+        g_autoptr(Vmx) vmx = vmx_parse(text, strlen(text), "web.vmx", &error);
+        if (known[i].file == NULL) {
+            assert_null(vmx);
+            assert_true(g_error_matches(error, INGOT_ERROR, INGOT_ERROR_INVALID));
+            assert_true(g_str_has_prefix(error->message, "web.vmx: line 3: "));
+            continue;
+        }
+        assert_null(error);
+        assert_int_equal(vmx->disks->len, 2);
+        assert_string_equal(((const VmxDisk *)g_ptr_array_index(vmx->disks, 0))->file, known[i].file);
+    }
+    static const char no_disk[] = "ide1:0.fileName = \"B\xfcro.iso\"\nscsi0:0.fileName = \"web.vmdk\"\n";
+    g_autoptr(Vmx) other = vmx_parse(no_disk, strlen(no_disk), "web.vmx", NULL);
+    assert_int_equal(other->disks->len, 1);
 }
 
 /* --- Hyper-V --- */
@@ -237,9 +277,9 @@ static void test_boxfile(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_checksums), cmocka_unit_test(test_no_checksums), cmocka_unit_test(test_spellings),
-        cmocka_unit_test(test_vmx),       cmocka_unit_test(test_hyperv),       cmocka_unit_test(test_no_hyperv),
-        cmocka_unit_test(test_utm),       cmocka_unit_test(test_boxfile),
+        cmocka_unit_test(test_checksums),   cmocka_unit_test(test_no_checksums), cmocka_unit_test(test_spellings),
+        cmocka_unit_test(test_vmx),         cmocka_unit_test(test_hyperv),       cmocka_unit_test(test_no_hyperv),
+        cmocka_unit_test(test_vmx_letters), cmocka_unit_test(test_utm),          cmocka_unit_test(test_boxfile),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
