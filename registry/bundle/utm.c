@@ -58,10 +58,17 @@ static void set_text(char **field, const char *text)
     *field = g_strdup(text);
 }
 
-static void take_string(Reading *reading, const char *text)
+static gboolean take_architecture(Utm *utm, const char *text, GError **error)
+{
+    utm->architecture = architecture_word(text);
+    return utm->architecture != NULL ||
+           bundle_refuse(NULL, error, "it says architecture '%.50s', which is not known", text);
+}
+
+static void take_string(Reading *reading, const char *text, GError **error)
 {
     if (is_at(reading, "System", "Architecture")) {
-        reading->utm->architecture = architecture_word(text);
+        take_architecture(reading->utm, text, error);
     } else if (is_at(reading, "Drive", "ImageName")) {
         set_text(&reading->image, text);
     } else if (is_at(reading, "Drive", "ImageType")) {
@@ -107,9 +114,9 @@ static void on_element(GMarkupParseContext *context, const char *name, const cha
         bundle_refuse(NULL, error, "its dictionaries lie more than %u deep", DEPTH_MAX);
     } else if (strcmp(name, "dict") == 0) {
         g_ptr_array_add(reading->keys, NULL);
-    } else if (is_at(reading, "QEMU", "UEFIBoot")) {
+    } else if (is_at(reading, "QEMU", "UEFIBoot") && (strcmp(name, "true") == 0 || strcmp(name, "false") == 0)) {
         reading->utm->uefi = strcmp(name, "true") == 0;
-        reading->utm->bios = strcmp(name, "false") == 0;
+        reading->utm->bios = !reading->utm->uefi;
     }
 }
 
@@ -125,12 +132,11 @@ static void on_end(GMarkupParseContext *context, const char *name, gpointer user
 {
     Reading *reading = user;
     (void)context;
-    (void)error;
     if (strcmp(name, "key") == 0 && reading->keys->len > 0) {
         char **last = (char **)&reading->keys->pdata[reading->keys->len - 1];
         set_text(last, reading->text->str);
     } else if (strcmp(name, "string") == 0) {
-        take_string(reading, reading->text->str);
+        take_string(reading, reading->text->str, error);
     } else if (strcmp(name, "dict") == 0) {
         if (is_at(reading, "Drive", NULL)) {
             end_drive(reading);

@@ -11,7 +11,7 @@ typedef struct {
 typedef struct {
     GPtrArray *disks;         /* of UtmDisk, in order, without CDs and the like */
     gboolean uefi, bios;      /* what it says that it boots by */
-    const char *architecture; /* as architecture_word calls it; NULL: not told, or not known */
+    const char *architecture; /* as architecture_word calls it; NULL: not told */
 } Utm;
 
 /* `name` names the text in errors (INVALID). */

@@ -5,13 +5,14 @@
 static const struct {
     const char *said, *word;
 } words[] = {
-    {"amd64", "amd64"},     {"x86_64", "amd64"},      {"x86-64", "amd64"},      {"x64", "amd64"},
-    {"i386", "i386"},       {"386", "i386"},          {"i486", "i386"},         {"i586", "i386"},
-    {"i686", "i386"},       {"x86", "i386"},          {"arm64", "arm64"},       {"aarch64", "arm64"},
-    {"arm64e", "arm64"},    {"arm", "arm"},           {"armhf", "arm"},         {"armv7l", "arm"},
-    {"ppc64le", "ppc64le"}, {"ppc64el", "ppc64le"},   {"ppc64", "ppc64"},       {"s390x", "s390x"},
-    {"riscv64", "riscv64"}, {"mips64le", "mips64le"}, {"mips64el", "mips64le"}, {"mips64", "mips64"},
-    {"mipsle", "mipsle"},   {"mipsel", "mipsle"},     {"mips", "mips"},
+    {"amd64", "amd64"},       {"x86_64", "amd64"},    {"x86-64", "amd64"},        {"x64", "amd64"},
+    {"i386", "i386"},         {"386", "i386"},        {"i486", "i386"},           {"i586", "i386"},
+    {"i686", "i386"},         {"x86", "i386"},        {"arm64", "arm64"},         {"aarch64", "arm64"},
+    {"arm64e", "arm64"},      {"arm", "arm"},         {"armhf", "arm"},           {"armv7l", "arm"},
+    {"ppc64le", "ppc64le"},   {"ppc64el", "ppc64le"}, {"ppc64", "ppc64"},         {"s390x", "s390x"},
+    {"riscv64", "riscv64"},   {"loong64", "loong64"}, {"loongarch64", "loong64"}, {"mips64le", "mips64le"},
+    {"mips64el", "mips64le"}, {"mips64", "mips64"},   {"mipsle", "mipsle"},       {"mipsel", "mipsle"},
+    {"mips", "mips"},
 };
 
 const char *architecture_word(const char *text)

@@ -17,21 +17,42 @@
 typedef struct {
     SmallReads *disk;
     Bootable *found;
-    gboolean amd64, arm64, other; /* what EFI programs there are for */
+    guint kinds; /* bits: for which of `programs` there are any */
 } Look;
 
 /* --- the EFI system partition --- */
 
+/* What programs for each processor are called: BOOTX64.EFI, GRUBAA64.EFI. A name that is longer than FAT's short ones
+ * is known by its beginning: BOOTRISCV64.EFI is BOOTRI~1.EFI. */
+static const struct {
+    const char *name, *architecture; /* NULL: machines of several kinds have these */
+} programs[] = {
+    {"*X64.EFI", "amd64"},         {"*AA64.EFI", "arm64"},        {"*ARM.EFI", "arm"},
+    {"*/BOOTRI~?.EFI", "riscv64"}, {"*/GRUBRI~?.EFI", "riscv64"}, {"*/BOOTLO~?.EFI", "loong64"},
+    {"*/GRUBLO~?.EFI", "loong64"}, {"*IA32.EFI", NULL},
+};
+
 static void on_file(const char *path, gpointer user)
 {
     Look *look = user;
-    if (!g_str_has_suffix(path, ".EFI")) {
-        return;
+    look->found->uefi = look->found->uefi || g_str_has_suffix(path, ".EFI");
+    for (guint i = 0; i < G_N_ELEMENTS(programs); i++) {
+        look->kinds |= g_pattern_match_simple(programs[i].name, path) ? 1u << i : 0;
     }
-    look->found->uefi = TRUE;
-    look->amd64 = look->amd64 || g_str_has_suffix(path, "X64.EFI");
-    look->arm64 = look->arm64 || g_str_has_suffix(path, "AA64.EFI");
-    look->other = look->other || g_str_has_suffix(path, "IA32.EFI");
+}
+
+/* The one architecture that all programs are for; else NULL. */
+static const char *only_architecture(guint kinds)
+{
+    const char *only = NULL;
+    for (guint i = 0; i < G_N_ELEMENTS(programs); i++) {
+        const char *one = programs[i].architecture;
+        if ((kinds & 1u << i) != 0 && (one == NULL || (only != NULL && strcmp(only, one) != 0))) {
+            return NULL;
+        }
+        only = (kinds & 1u << i) != 0 ? one : only;
+    }
+    return only;
 }
 
 static gboolean look_into(Look *look, guint64 start, guint64 size, GError **error)
@@ -128,8 +149,6 @@ gboolean bootable_look(IngotBlocks *blocks, Bootable *bootable, GError **error)
     }
     gboolean ok = has_gpt(head) ? look_at_gpt(&look, SECTOR, error) && look_at_gpt(&look, 4096, error)
                                 : look_at_mbr(&look, head, error);
-    if (look.amd64 + look.arm64 + look.other == 1 && !look.other) {
-        bootable->architecture = look.amd64 ? "amd64" : "arm64";
-    }
+    bootable->architecture = only_architecture(look.kinds);
     return ok;
 }

@@ -388,6 +388,7 @@ def partitioned(name, table, bits, program, *more):
 BIOS_BOOT = "size=2048, type=21686148-6449-6E6F-744E-656564454649"
 check("GPT, amd64", partitioned("gpt", "gpt", "16", "BOOTX64.EFI"), ["gpt"], firmware="uefi")
 check("GPT, arm64", partitioned("arm", "gpt", "32", "BOOTAA64.EFI"), ["arm"], firmware="uefi", architecture="arm64")
+check("GPT, riscv64", partitioned("riscv", "gpt", "32", "BOOTRISCV64.EFI"), ["riscv"], firmware="uefi", architecture="riscv64")
 check("GPT, both ways", partitioned("hybrid", "gpt", "16", "BOOTX64.EFI", BIOS_BOOT), ["hybrid"])
 check("GPT, no program", partitioned("bare", "gpt", "16", None), ["bare"])
 check("MBR, arm64", partitioned("mbr", "dos", "12", "bootaa64.efi"), ["mbr"], firmware="uefi", architecture="arm64")
@@ -450,6 +451,8 @@ _, spare = check("a disk that the XML does not name", exported("spare", {"a.vhdx
 _, guessed = check("an order that nothing tells", exported("guessed", {"a.vhdx": vhdx, "b.vhd": vhd}), "ab")
 if "a.vhdx' is left out" not in spare or "by their names: Virtual Hard Disks/a.vhdx, Virtual Hard Disks/b.vhd" not in guessed:
     fail(f"what is left out, or guessed, of Hyper-V's is not told: {spare}{guessed}")
+folder(f"{TOP}/foreign.utm", {"x.utm/config.plist": b"<plist><dict><key>System</key><dict><key>Architecture</key><string>z80</string></dict></dict></plist>", "x.utm/Data/a.qcow2": disk("a", "qcow2")})
+refused("UTM's machine of an unknown architecture", [f"{TOP}/foreign.utm"], "config.plist", "z80")
 for provider in "docker", "lxc", "parallels":
     tar(f"{TOP}/{provider}.box", {"metadata.json": json.dumps({"provider": provider}).encode(), "x": b""})
     refused(f"a box for {provider}", [f"{TOP}/{provider}.box"], provider, "known are libvirt")

@@ -223,9 +223,15 @@ static void test_utm(void **state)
         "<string>CD</string></dict><dict><key>ImageType</key><string>Disk</string><key>ImageName</key>"
         "<string>c.qcow2</string><key>Interface</key><string>USB</string></dict></array>"
         "<key>Other</key><dict><key>Drive</key><dict><key>ImageName</key><string>no</string></dict></dict>"
-        "<key>QEMU</key><dict><key>UEFIBoot</key><false/></dict>"
+        "<key>QEMU</key><dict><key>UEFIBoot</key><false/><key>X</key><true/></dict>"
         "<key>System</key><dict><key>Architecture</key><string>x86_64</string></dict></dict></plist>";
-    static const char *const wrong[] = {"", "<dict/>", "bplist00", "<plist><dict>", "<plist></dict></plist>"};
+    static const char *const wrong[] = {"",
+                                        "<dict/>",
+                                        "bplist00",
+                                        "<plist><dict>",
+                                        "<plist></dict></plist>",
+                                        "<plist><dict><key>System</key><dict><key>Architecture</key>"
+                                        "<string>z80</string></dict></dict></plist>"};
     g_autoptr(GError) error = NULL;
     (void)state;
     g_autoptr(Utm) utm = utm_parse(text, strlen(text), "config.plist", &error);

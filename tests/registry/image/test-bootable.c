@@ -12,13 +12,13 @@
 #include "image/architecture.h"
 #include "image/bootable.h"
 
-/* The disk of tests/fuzz/seeds/bootable, with one byte changed. */
-static Bootable look(const char *seed, gsize offset, guint8 byte)
+/* The disk of tests/fuzz/seeds/bootable, with some bytes changed. */
+static Bootable look_with(const char *seed, gsize offset, const void *changed, gsize length)
 {
     g_autofree char *file = g_build_filename("tests/fuzz/seeds/bootable", seed, NULL), *bytes = NULL;
     gsize size;
     assert_true(g_file_get_contents(file, &bytes, &size, NULL));
-    bytes[offset] = (char)byte;
+    memcpy(bytes + offset, changed, length);
     int fd = memfd_create("disk", MFD_CLOEXEC);
     assert_int_equal(write(fd, bytes, size), size);
     g_autofree char *path = g_strdup_printf("/proc/self/fd/%d", fd);
@@ -29,7 +29,13 @@ static Bootable look(const char *seed, gsize offset, guint8 byte)
     return bootable;
 }
 
+static Bootable look(const char *seed, gsize offset, guint8 byte)
+{
+    return look_with(seed, offset, &byte, 1);
+}
+
 #define FIRST_ENTRY 1024 /* of the GPT */
+#define PROGRAM 0x4e40   /* the name of its one program, as FAT has it */
 
 static void test_disks(void **state)
 {
@@ -60,11 +66,25 @@ static void test_disks(void **state)
     }
 }
 
+static void test_programs(void **state)
+{
+    static const char *const programs[][2] = {
+        {"BOOTX64 EFI", "amd64"},   {"BOOTAA64EFI", "arm64"},   {"BOOTARM EFI", "arm"}, {"BOOTRI~1EFI", "riscv64"},
+        {"GRUBRI~2EFI", "riscv64"}, {"BOOTLO~1EFI", "loong64"}, {"BOOTIA32EFI", NULL},  {"MEMTEST EFI", NULL},
+    };
+    (void)state;
+    for (guint i = 0; i < G_N_ELEMENTS(programs); i++) {
+        Bootable found = look_with("gpt", PROGRAM, programs[i][0], strlen(programs[i][0]));
+        assert_true(found.uefi);
+        assert_int_equal(g_strcmp0(found.architecture, programs[i][1]), 0);
+    }
+}
+
 static void test_architectures(void **state)
 {
     static const char *const words[][2] = {
-        {"x86_64", "amd64"}, {"AMD64", "amd64"}, {"aarch64", "arm64"}, {"i686", "i386"},
-        {"386", "i386"},     {"z80", NULL},      {"", NULL},           {"ppc64el", "ppc64le"},
+        {"x86_64", "amd64"}, {"AMD64", "amd64"}, {"aarch64", "arm64"},   {"i686", "i386"},           {"386", "i386"},
+        {"z80", NULL},       {"", NULL},         {"ppc64el", "ppc64le"}, {"loongarch64", "loong64"},
     };
     (void)state;
     for (guint i = 0; i < G_N_ELEMENTS(words); i++) {
@@ -74,6 +94,7 @@ static void test_architectures(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_disks), cmocka_unit_test(test_architectures)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_disks), cmocka_unit_test(test_programs),
+                                       cmocka_unit_test(test_architectures)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
