@@ -315,9 +315,6 @@ static gboolean read_disks(const TakeOut *out, GError **error)
 /* What a disk should be, by what describes it or by its name; NULL: anything. */
 static const char *expected_format(const FoundDisk *found)
 {
-    static const char *const suffixes[][2] = {
-        {".vmdk", "vmdk"}, {".qcow2", "qcow2"}, {".vdi", "vdi"}, {".vhdx", "vhdx"}, {".vhd", "vpc"},
-    };
     const char *format = found->files->len == 0 ? "raw" : found->format;
     g_autofree char *lower = g_ascii_strdown(found->name, -1);
     g_autofree char *packed =
@@ -325,10 +322,7 @@ static const char *expected_format(const FoundDisk *found)
     if (packed != NULL && g_str_has_suffix(lower, packed)) {
         lower[strlen(lower) - strlen(packed)] = '\0';
     }
-    for (guint i = 0; format == NULL && i < G_N_ELEMENTS(suffixes); i++) {
-        format = g_str_has_suffix(lower, suffixes[i][0]) ? suffixes[i][1] : NULL;
-    }
-    return format;
+    return format == NULL ? magic_named(lower) : format;
 }
 
 /* A raw disk is what it is said to be, whatever its first bytes look like. */

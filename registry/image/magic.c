@@ -100,6 +100,20 @@ const char *magic_format(const char *word)
     return NULL;
 }
 
+const char *magic_named(const char *name)
+{
+    static const char *const suffixes[][2] = {
+        {".vmdk", "vmdk"}, {".qcow2", "qcow2"}, {".vdi", "vdi"}, {".vhdx", "vhdx"}, {".vhd", "vpc"},
+    };
+    g_autofree char *lower = g_ascii_strdown(name, -1);
+    for (guint i = 0; i < G_N_ELEMENTS(suffixes); i++) {
+        if (g_str_has_suffix(lower, suffixes[i][0])) {
+            return suffixes[i][1];
+        }
+    }
+    return NULL;
+}
+
 /* A VMDK's descriptor is a text: comments and empty lines, and then its version. */
 static gboolean is_descriptor(const guint8 *head)
 {
@@ -127,12 +141,16 @@ static gboolean has_at_end(const Reader *reader, gsize back, const char *magic)
            memcmp(bytes, magic, strlen(magic)) == 0;
 }
 
-static gboolean is_raw(const Reader *reader, const guint8 *head)
+static gboolean is_device(const Reader *reader)
 {
     struct stat info;
-    gboolean device = fstat(reader->fd, &info) == 0 && S_ISBLK(info.st_mode);
+    return fstat(reader->fd, &info) == 0 && S_ISBLK(info.st_mode);
+}
+
+static gboolean is_raw(const Reader *reader, const guint8 *head)
+{
     gboolean zeros = head[0] == 0 && memcmp(head, head + 1, HEAD - 1) == 0;
-    return device || zeros || g_str_has_suffix(reader->name, ".raw") ||
+    return is_device(reader) || zeros || g_str_has_suffix(reader->name, ".raw") ||
            find(begins, G_N_ELEMENTS(begins), head) != NULL;
 }
 
@@ -155,6 +173,17 @@ static const char *refuse_unknown(const char *name, GError **error)
                 "%s: not a disk of a known format, nor one that begins with a boot sector, a partition table or a file "
                 "system; if it is a raw disk, that has to be said (--format raw, in a recipe source.image.format: raw)",
                 name);
+    return NULL;
+}
+
+static const char *refuse_named(const char *name, GError **error)
+{
+    g_set_error(
+        error, INGOT_ERROR, INGOT_ERROR_INVALID,
+        "%s: not what its name says: no mark of a %s is where it should be, which may be for it is cut short, or "
+        "longer than it was; if it is a raw disk, that has to be said (--format raw, in a recipe "
+        "source.image.format: raw)",
+        name, strrchr(name, '.') + 1);
     return NULL;
 }
 
@@ -187,6 +216,9 @@ static const char *judge(const Reader *reader, const guint8 *head, GError **erro
     }
     if (is_cd(head)) {
         return refuse(reader->name, &cd, error);
+    }
+    if (magic_named(reader->name) != NULL && !is_device(reader)) {
+        return refuse_named(reader->name, error);
     }
     return is_raw(reader, head) ? "raw" : refuse_unknown(reader->name, error);
 }

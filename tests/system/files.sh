@@ -109,6 +109,12 @@ diskfiles size larger.vhd "$(stat -c %s disk.raw)"
 cp fixed.vhd short.vhd
 diskfiles size short.vhd $((9 << 20))
 refused short.vhd 'cut short'
+cp fixed.vhd broken-off.vhd
+truncate -s -1M broken-off.vhd
+refused broken-off.vhd 'cut short' '--format raw'
+cp fixed.vhd padded.vhd
+truncate -s +64K padded.vhd
+refused padded.vhd 'longer than it was'
 cp dynamic.vhd child.vhd
 diskfiles kind child.vhd 4
 refused child.vhd 'another file' Convert-VHD

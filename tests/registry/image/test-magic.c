@@ -137,6 +137,27 @@ static void test_raw(void **state)
     assert_null(magic_probe(&(IngotPart){zeros, 512, 4096}, "a.tar: b.img", NULL));
 }
 
+/* A cut VHD has no mark left, and its first bytes are those of a raw disk: its name tells that it is none. */
+static void test_named(void **state)
+{
+    static const char *const names[] = {"a.vhd", "A.VHD", "a.vhdx", "web-flat.vmdk", "a.qcow2", "a.vdi"};
+    const Case boot = CASE("\x55\xaa", 510, NULL), fixed = CASE("conectix", SIZE - 512, NULL);
+    (void)state;
+    for (guint i = 0; i < G_N_ELEMENTS(names); i++) {
+        g_autoptr(GError) error = NULL;
+        g_autofree char *path = write_case(&boot, names[i]);
+        assert_null(probe(path, &error));
+        assert_true(g_error_matches(error, INGOT_ERROR, INGOT_ERROR_INVALID));
+        assert_non_null(strstr(error->message, "cut short"));
+        assert_string_equal(magic_probe(&(IngotPart){.path = path}, "a.img", NULL), "raw");
+    }
+    g_autofree char *other = write_case(&fixed, "other.qcow2");
+    assert_string_equal(probe(other, NULL), "vpc");
+    assert_string_equal(magic_named("a.vHd"), "vpc");
+    assert_null(magic_named("vhd"));
+    assert_null(magic_named("a.raw"));
+}
+
 static void test_words(void **state)
 {
     (void)state;
@@ -149,10 +170,8 @@ static void test_words(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_taken),
-        cmocka_unit_test(test_others),
-        cmocka_unit_test(test_raw),
-        cmocka_unit_test(test_words),
+        cmocka_unit_test(test_taken), cmocka_unit_test(test_others), cmocka_unit_test(test_raw),
+        cmocka_unit_test(test_named), cmocka_unit_test(test_words),
     };
     folder = ingot_workdir_new(NULL);
     int failed = cmocka_run_group_tests(tests, NULL, NULL);
