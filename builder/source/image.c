@@ -225,7 +225,7 @@ static Source *image_open(const SourceContext *context, const char *file, const 
 {
     gboolean plain = FALSE;
     if (format != NULL &&
-        (!ingot_ties_check(file, file, format, error) || !as_meant_is_plain(file, format, &plain, error))) {
+        (!ingot_ties_check_alone(file, file, format, error) || !as_meant_is_plain(file, format, &plain, error))) {
         return NULL;
     }
     if (!plain) {

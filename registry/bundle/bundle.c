@@ -232,6 +232,10 @@ gboolean ingot_bundle_is_disk(const IngotBundle *bundle)
 
 gboolean ingot_bundle_is_one_file(const IngotBundle *bundle, GError **error)
 {
+    if (bundle->is_disk) {
+        const BundleDisk *disk = disk_of(bundle, 0);
+        return ingot_ties_check_alone(disk->part.path, disk->name, disk->format, error);
+    }
     return !bundle->is_folder || bundle_refuse(bundle->name, error,
                                                "a machine of several files, which one digest does not tell of: make an "
                                                "OVA of them (a tar whose first file is the *.ovf)");

@@ -36,7 +36,8 @@ const char *ingot_bundle_format(const IngotBundle *bundle, guint number);    /* 
 const char *ingot_bundle_disk_name(const IngotBundle *bundle, guint number); /* "web.ova: web-disk1.vmdk" */
 /* Whether it is a disk's file and nothing else, in no bundle. */
 gboolean ingot_bundle_is_disk(const IngotBundle *bundle);
-/* FALSE and INVALID: it is several files, in a folder or beside a descriptor, of which no one digest tells. */
+/* FALSE and INVALID: it is several files, in a folder or beside a descriptor or the text of a VMDK, of which no one
+ * digest tells. */
 gboolean ingot_bundle_is_one_file(const IngotBundle *bundle, GError **error);
 /* FALSE and INVALID: it has several disks, of which `verb` takes one. */
 gboolean ingot_bundle_has_one_disk(const IngotBundle *bundle, const char *verb, GError **error);

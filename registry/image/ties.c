@@ -176,3 +176,16 @@ gboolean ingot_ties_check(const char *path, const char *name, const char *format
     }
     return TRUE;
 }
+
+gboolean ingot_ties_check_alone(const char *path, const char *name, const char *format, GError **error)
+{
+    g_auto(GStrv) extents = ingot_ties_extents(&(IngotPart){.path = path}, name, format, error);
+    if (extents != NULL && extents[0] != NULL) {
+        g_set_error(error, INGOT_ERROR, INGOT_ERROR_INVALID,
+                    "%s: a description of a disk that lies in other files (%s), which one digest does not tell of: "
+                    "make one file of them with `%s -O qcow2`",
+                    name, extents[0], QEMU_IMG);
+        return FALSE;
+    }
+    return extents != NULL && ingot_ties_check(path, name, format, error);
+}

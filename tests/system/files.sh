@@ -150,6 +150,14 @@ descriptor parts.vmdk twoGbMaxExtentFlat "RW $half FLAT \"disk.raw\" 0" "RW $hal
 descriptor mixed.vmdk twoGbMaxExtentSparse "RW $half SPARSE \"first.vmdk\"" "RW $half VMFSSPARSE \"second-cowd.vmdk\""
 sed 's/$/\r/' mixed.vmdk >windows.vmdk
 for file in vmfs vmfs-sparse sesparse parts mixed windows; do taken $file.vmdk vmdk; done
+# One digest is of one file: of the description, not of the disk.
+sum=$(sha256sum <flat.vmdk)
+for said in '' --format=vmdk; do
+    expect 2 ingot pack ${said:+"$said"} --sha256 "${sum%% *}" flat.vmdk team/none:1.0.0
+    grep -q 'flat.vmdk: .*flat-flat.vmdk.*one digest' "$TMP/err" || fail "$(cat "$TMP/err")"
+done
+sum=$(sha256sum <sparse.vmdk)
+same sparse.vmdk --sha256 "${sum%% *}"
 { printf '   \n\n'; sed 1d mixed.vmdk; } >blank.vmdk
 same blank.vmdk
 ok "VMDKs of every type of disk and extent that QEMU reads give the image, by ESX's sparse files as well"

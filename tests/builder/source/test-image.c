@@ -76,10 +76,13 @@ static void expect_looked(const SourceContext *context, const SourceIdentity *id
     assert_null(look.due);
 }
 
-static Source *prepare(Fixture *fixture, const char *name, const char *sha256, char **key, GError **error)
+/* format: NULL: its content tells. */
+static Source *prepare_as(Fixture *fixture, const char *name, const char *format, const char *sha256, char **key,
+                          GError **error)
 {
     json_decref(fixture->recipe.tree);
-    fixture->recipe.tree = json_pack("{s:{s:s, s:s, s:s}}", "source", "kind", "image", "path", name, "sha256", sha256);
+    fixture->recipe.tree = json_pack("{s:{s:s, s:s, s:s*, s:s}}", "source", "kind", "image", "path", name, "format",
+                                     format, "sha256", sha256);
     SourceContext context = {
         .recipe = &fixture->recipe,
         .cache = fixture->cache,
@@ -92,6 +95,11 @@ static Source *prepare(Fixture *fixture, const char *name, const char *sha256, c
         expect_looked(&context, identity, made);
     }
     return made;
+}
+
+static Source *prepare(Fixture *fixture, const char *name, const char *sha256, char **key, GError **error)
+{
+    return prepare_as(fixture, name, NULL, sha256, key, error);
 }
 
 static void test_taken_where_it_lies(void **state)
@@ -278,6 +286,25 @@ static void test_machines_that_are_not_built_on(void **state)
     expect_machine_refused(fixture, "web.tar", "2 disks (disk.qcow2, box.img)");
     g_free(make_bundle(fixture, "web.ovf", OVF("efi")));
     expect_machine_refused(fixture, "web.ovf", "one digest");
+}
+
+/* The text that names a VMDK's extents stays as it is when they change. */
+static void test_disk_of_several_files(void **state)
+{
+    static const char *const formats[] = {NULL, "vmdk"};
+    Fixture *fixture = *state;
+    g_autofree char *path = ingot_workdir_file(fixture->workdir, "several.vmdk");
+    const char *convert[] = {"qemu-img", "convert", "-O",          "vmdk", "-o", "subformat=monolithicFlat",
+                             "-f",       "qcow2",   fixture->disk, path,   NULL};
+    assert_true(ingot_process_run(convert, NULL, NULL, NULL));
+    g_autofree char *sha256 = hex_of(path);
+    for (guint i = 0; i < G_N_ELEMENTS(formats); i++) {
+        g_autofree char *key = NULL;
+        g_autoptr(GError) error = NULL;
+        assert_null(prepare_as(fixture, "several.vmdk", formats[i], sha256, &key, &error));
+        assert_true(g_error_matches(error, INGOT_ERROR, INGOT_ERROR_INVALID));
+        assert_non_null(strstr(error->message, "several-flat.vmdk"));
+    }
 }
 
 /* A cache where nothing can be written: the check and what was taken out of a box are for this build alone. */
@@ -482,6 +509,7 @@ int main(void)
         TEST(test_box),
         TEST(test_firmware),
         TEST(test_machines_that_are_not_built_on),
+        TEST(test_disk_of_several_files),
         TEST(test_no_cache_to_write_to),
         TEST(test_broken_box),
         TEST(test_due_download),

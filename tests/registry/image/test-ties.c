@@ -96,6 +96,11 @@ static void test_vmdk(void **state)
     expect_refused(flat, "vmdk", "flat-flat.vmdk' is missing");
     assert_int_equal(symlink("/etc/passwd", extent), 0);
     expect_refused(flat, "vmdk", "flat-flat.vmdk");
+    g_autoptr(GError) error = NULL;
+    assert_true(ingot_ties_check_alone(whole, whole, "vmdk", NULL));
+    assert_false(ingot_ties_check_alone(flat, flat, "vmdk", &error));
+    assert_true(g_error_matches(error, INGOT_ERROR, INGOT_ERROR_INVALID));
+    assert_non_null(strstr(error->message, "flat-flat.vmdk"));
     g_autofree char *over = make("over.vmdk", "-f", "vmdk", "-F", "vmdk", "-b", "whole.vmdk", "over.vmdk", NULL);
     expect_refused(over, "vmdk", "whole.vmdk");
 }
