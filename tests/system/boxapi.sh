@@ -135,6 +135,12 @@ expect 200 PUT /api/v2/box/team/db/version/2004.01/release
 expect 200 PUT /api/v1/box/team/web/version/1.0.0 '{"version": {"description": "of an image"}}'
 has 'a["status"] == "active" and a["description_markdown"] == "of an image"'
 expect 422 POST /api/v1/box/team/web/versions '{"version": {"version": "1.0.0"}}'
+expect 422 PUT /api/v1/box/team/web/version/1.0.0/release
+expect 200 PUT /api/v1/box/team/web/version/1.0.0/revoke
+[ "$(status -H "Authorization: Bearer $bob" "$at/team/web")" = 200 ] || fail "the catalogue"
+has 'a["versions"] == []'
+expect 200 PUT /api/v1/box/team/web/version/1.0.0/release
+has 'a["status"] == "active" and len(a["providers"]) == 4'
 ok "a publisher's box, version and providers elsewhere are told, released, revoked; what is wrong is named"
 
 # --- a search ---

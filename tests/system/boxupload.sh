@@ -55,6 +55,8 @@ put "$TMP/v1.box" "${url/pass=1/pass=2}"
 [ "$STATUS" = 401 ] || fail "another pass: $STATUS"
 put "$TMP/v1.box" "${url/version\/1/version\/2}"
 [ "$STATUS" = 401 ] || fail "another version by that pass: $STATUS"
+STATUS=$(curl -s -o "$TMP/body" -w '%{http_code}' -X PUT -H 'Content-Length: 9223372036854775807' --data-binary box "$url" || true)
+[ "$STATUS" = 413 ] || fail "a box of 2^63 bytes: $STATUS $(cat "$TMP/body")"
 head -c 1000 "$TMP/v1.box" >"$TMP/half.box"
 put "$TMP/half.box" "$url"
 { [ "$STATUS" = 422 ] && grep -q 'team/db 1.0.0' "$TMP/body"; } || fail "half a box: $STATUS $(cat "$TMP/body")"

@@ -115,7 +115,8 @@ const BoxProviderRecord *box_records_provider(const BoxRecords *records, const c
 gboolean box_has_status(const BoxRecords *records, const char *version, const char *status)
 {
     const json_t *record = box_records_version(records, version);
-    return g_strcmp0(json_string_value(json_object_get(record, "status")), status) == 0;
+    const char *said = json_string_value(json_object_get(record, "status"));
+    return record != NULL && strcmp(said == NULL ? "active" : said, status) == 0;
 }
 
 char *box_provider_key(const char *version, const char *provider, const char *architecture)

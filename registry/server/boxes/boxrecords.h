@@ -44,7 +44,7 @@ const BoxProviderRecord *box_records_provider(const BoxRecords *records, const c
 /* Of BoxProviderRecord; NULL: the version has none. */
 const GPtrArray *box_records_providers(const BoxRecords *records, const char *version);
 
-/* Whether the version's record has that status. */
+/* Whether the version has a record with that status; one that says none is active. */
 gboolean box_has_status(const BoxRecords *records, const char *version, const char *status);
 
 /* The key of a provider's record. Free it. */

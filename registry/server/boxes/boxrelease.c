@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/json.h"
+#include "server/storage/channels.h"
 #include "server/storage/mentions.h"
 #include "server/storage/movetag.h"
 #include "server/views/entries.h"
@@ -30,11 +31,22 @@ static gboolean set_tag(Storage *storage, const StorageActor *actor, const char 
     return storage_move_tag(storage, &moving, error);
 }
 
+/* Only a promotion moves a channel, whatever its name looks like. */
+static gboolean check_tag(Storage *storage, const char *name, const char *tag, GError **error)
+{
+    if (storage_is_channel(storage, name, tag)) {
+        g_set_error(error, INGOT_ERROR, INGOT_ERROR_INVALID, "%s:%s is a channel, and no version can have its name",
+                    name, tag);
+        return FALSE;
+    }
+    return TRUE;
+}
+
 gboolean box_draft(Storage *storage, const StorageActor *actor, const char *name, const BoxProviderKey *key,
                    const IngotDigest *image, GError **error)
 {
     g_autofree char *tag = draft_tag(key);
-    return set_tag(storage, actor, name, tag, image, error);
+    return check_tag(storage, name, tag, error) && set_tag(storage, actor, name, tag, image, error);
 }
 
 gboolean box_is_draft(Storage *storage, const char *name, const BoxProviderKey *key)
@@ -249,24 +261,34 @@ static GArray *each_once(const GArray *images)
     return once;
 }
 
+static gboolean drop_drafts(Storage *storage, const StorageActor *actor, const char *name, const GPtrArray *providers,
+                            GError **error)
+{
+    for (guint i = 0; providers != NULL && i < providers->len; i++) {
+        const BoxProviderRecord *one = g_ptr_array_index(providers, i);
+        const BoxProviderKey key = {one->version, one->provider, one->architecture};
+        if (!box_draft_drop(storage, actor, name, &key, error)) {
+            return FALSE;
+        }
+    }
+    return TRUE;
+}
+
+/* One that was pushed by other means has its boxes by its tag, and was revoked before. */
 gboolean box_release(Storage *storage, const StorageActor *actor, const char *name, const char *version, GError **error)
 {
     IngotDigest current;
     g_autoptr(BoxRecords) records = box_records_read(storage, name, error);
-    g_autoptr(GArray) all = records == NULL ? NULL : images_of(records, name, version, error);
-    g_autoptr(GArray) images = all == NULL ? NULL : each_once(all);
-    gboolean tagged = images != NULL && storage_find_tag(storage, name, version, &current, NULL);
-    if (images == NULL ||
-        (images->len > 0 && !name_images(storage, actor, name, version, images, tagged ? &current : NULL, error)) ||
-        !box_change_version(storage, actor, name, version, NULL, "active", FALSE, error)) {
+    if (records == NULL || !check_tag(storage, name, version, error)) {
         return FALSE;
     }
     const GPtrArray *providers = box_records_providers(records, version);
-    gboolean ok = TRUE;
-    for (guint i = 0; ok && i < providers->len; i++) {
-        const BoxProviderRecord *one = g_ptr_array_index(providers, i);
-        const BoxProviderKey key = {one->version, one->provider, one->architecture};
-        ok = box_draft_drop(storage, actor, name, &key, error);
-    }
-    return ok;
+    gboolean tagged = storage_find_tag(storage, name, version, &current, NULL);
+    g_autoptr(GArray) all = providers == NULL && tagged ? g_array_new(FALSE, FALSE, sizeof(IngotDigest))
+                                                        : images_of(records, name, version, error);
+    g_autoptr(GArray) images = all == NULL ? NULL : each_once(all);
+    return images != NULL &&
+           (images->len == 0 || name_images(storage, actor, name, version, images, tagged ? &current : NULL, error)) &&
+           box_change_version(storage, actor, name, version, NULL, "active", FALSE, error) &&
+           drop_drafts(storage, actor, name, providers, error);
 }

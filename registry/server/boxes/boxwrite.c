@@ -10,6 +10,7 @@
 #include "server/boxes/boxrelease.h"
 #include "server/boxes/boxupload.h"
 #include "server/server.h"
+#include "server/storage/channels.h"
 
 #define RELEASE_WAIT (10 * G_TIME_SPAN_MINUTE) /* for the boxes of a version that are being taken in */
 
@@ -95,6 +96,10 @@ static enum MHD_Result create_version(Request *request, BoxCall *call, const jso
         return box_fail(request, error);
     }
     call->path->version = g_strdup(version);
+    if (storage_is_channel(request->server->storage, call->path->name, version)) {
+        return box_refuse(request, MHD_HTTP_UNPROCESSABLE_CONTENT,
+                          "%s:%s is a channel, and no version can have its name", call->path->shown, version);
+    }
     if (has_tag(request, call->path)) {
         return box_refuse(request, MHD_HTTP_UNPROCESSABLE_CONTENT, "%s: version %s already exists", call->path->shown,
                           version);
