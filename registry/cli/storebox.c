@@ -130,6 +130,12 @@ static gboolean box_begin(const char *name, const VagrantBox *box, gpointer user
     return TRUE;
 }
 
+static gboolean box_look(const char *name, const VagrantVersion *version, char **why, gpointer user, GError **error)
+{
+    (void)name, (void)version, (void)why, (void)user, (void)error;
+    return TRUE;
+}
+
 static gboolean box_end(const char *name, const VagrantVersion *version, gpointer user, GError **error)
 {
     (void)name, (void)version, (void)user, (void)error;
@@ -155,5 +161,5 @@ static void box_tell(const char *line, gpointer user)
 
 BoxSink store_boxes_sink(StoreBoxes *boxes)
 {
-    return (BoxSink){box_begin, box_state, take_box, box_end, box_refuse, box_leave, box_tell, boxes};
+    return (BoxSink){box_begin, box_look, box_state, take_box, box_end, box_refuse, box_leave, box_tell, boxes};
 }

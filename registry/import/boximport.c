@@ -314,14 +314,29 @@ static gboolean visit_provider(const Visit *visit, const VagrantVersion *version
     return visit_piece(visit, &piece, taken, error);
 }
 
+/* *why: NULL where the version is wanted; free it. FALSE: an error. */
+static gboolean look_at(const Visit *visit, const VagrantVersion *version, char **why, GError **error)
+{
+    const BoxSink *sink = visit->walk->sink;
+    *why = NULL;
+    if (!ingot_tag_check(version->version, NULL)) {
+        *why = g_strdup("a registry cannot have a tag of that name");
+        return TRUE;
+    }
+    return sink->look(visit->name, version, why, sink->user, error);
+}
+
 static gboolean visit_version(const Visit *visit, const VagrantVersion *version, GError **error)
 {
     Walk *walk = visit->walk;
     gboolean taken = FALSE;
     GError *problem = NULL;
-    g_autofree char *what = g_strdup_printf("%s %s", visit->name, version->version);
-    if (!ingot_tag_check(version->version, NULL)) {
-        walk_leave(walk, visit->name, what, "a registry cannot have a tag of that name");
+    g_autofree char *what = g_strdup_printf("%s %s", visit->name, version->version), *why = NULL;
+    if (!look_at(visit, version, &why, &problem)) {
+        return walk_failed(walk, what, problem, error);
+    }
+    if (why != NULL) {
+        walk_leave(walk, visit->name, what, why);
         return TRUE;
     }
     for (guint i = 0; i < version->providers->len; i++) {

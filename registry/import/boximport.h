@@ -28,6 +28,8 @@ typedef enum {
 typedef struct {
     /* Before the first piece of a box. */
     gboolean (*begin)(const char *name, const VagrantBox *box, gpointer user, GError **error);
+    /* Before the first piece of a version. *why: not NULL where it is left out; the import frees it. */
+    gboolean (*look)(const char *name, const VagrantVersion *version, char **why, gpointer user, GError **error);
     gboolean (*state)(const BoxPiece *piece, BoxState *state, gpointer user, GError **error);
     gboolean (*take)(const BoxPiece *piece, const char *path, gpointer user, GError **error);
     /* After the last piece of a version of which one was taken, now or before. */

@@ -141,6 +141,17 @@ expect 200 PUT /api/v1/box/team/web/version/1.0.0/revoke
 has 'a["versions"] == []'
 expect 200 PUT /api/v1/box/team/web/version/1.0.0/release
 has 'a["status"] == "active" and len(a["providers"]) == 4'
+# A channel moves by promotion alone, and the first thing that it names comes to it so too.
+twice 'the word of carol' | ingotd user add --data "$TMP/registry" --scope 'admin:*' carol
+expect 200 POST /api/v2/box/team/web/versions '{"version": "24.10"}'
+expect 200 POST /api/v2/box/team/web/version/24.10/providers '{"provider": {"name": "hyperv", "url": "https://example.org/b.box"}}'
+printf 'pipelines:\n  team/web:\n    channels: [{name: "24.04"}, {name: "24.10"}]\n' >"$TMP/pipeline.yaml"
+INGOT_TOKEN=$(token --user carol --scope 'admin:*') ingot pipeline apply "$REGISTRY" "$TMP/pipeline.yaml" >/dev/null
+expect 422 POST /api/v2/box/team/web/versions '{"version": "24.04"}'
+refused "24.04 is a channel"
+expect 422 PUT /api/v2/box/team/web/version/24.10/release
+refused "24.10 is a channel"
+expect 200 DELETE /api/v2/box/team/web/version/24.10
 ok "a publisher's box, version and providers elsewhere are told, released, revoked; what is wrong is named"
 
 # --- a search ---

@@ -24,7 +24,8 @@ box('Team/Web', '1.0.0', 'vmware_desktop', '$TMP/vmware.box', architecture='amd6
 box('Team/Web', '1.0.0', 'docker', '$TMP/vmware.box')
 box('Team/Web', '1.0-?', 'libvirt', '$TMP/libvirt1.box')
 box('Team/Web', '1.0_x', 'libvirt', '$TMP/libvirt1.box')
-box('team/db', '20240101.0.0', 'libvirt', '$TMP/libvirt1.box')"
+box('team/db', '20240101.0.0', 'libvirt', '$TMP/libvirt1.box')
+box('team/db', 'prod', 'libvirt', '$TMP/libvirt1.box')"
 data=$TMP/mirror
 mirror() { ingotd mirror --data "$data" --vagrant "$@"; }
 # told KEY: a number of the last outcome, which was JSON.
@@ -35,6 +36,7 @@ grep -q '^team/web 1.0.0 libvirt arm64$' "$TMP/out" && grep -q '^2 boxes: 3 vers
 grep -q '^left out: team/web 1.0.0, the box for docker: no image can be a box for docker' "$TMP/out" || fail "what is left out: $(cat "$TMP/out")"
 grep -q '^left out: team/web 1.0-?: a registry cannot have a tag of that name' "$TMP/out" || fail "what has no name here: $(cat "$TMP/out")"
 grep -q '^left out: team/web 1.0_x: it is kept, but Vagrant cannot read that version' "$TMP/out" || fail "what Vagrant can't read: $(cat "$TMP/out")"
+grep -q '^left out: team/db prod: it is a channel here' "$TMP/out" || fail "a version with the name of a channel: $(cat "$TMP/out")"
 fetched=$(came) stored=$(du -sb "$data/packs" | cut -f1)
 [ $((stored * 100)) -le $((fetched * 35)) ] || fail "$stored bytes are stored of boxes of $fetched bytes that are alike"
 : >"$asked"

@@ -9,6 +9,7 @@
 #include "server/boxes/boxrelease.h"
 #include "server/boxes/ingest.h"
 #include "server/boxes/watcher.h"
+#include "server/storage/channels.h"
 
 #define FOLDER "imports" /* of the storage's: files on their way */
 /* What is left out: it is told once; key: which; {"why"}, and of a file that no image could be made of {"checksum",
@@ -64,6 +65,18 @@ static gboolean mirror_begin(const char *name, const VagrantBox *box, gpointer u
     g_autoptr(json_t) private = json_boolean(box->is_private);
     const BoxSaid said = {brief, description, private, box->name};
     return box_change(own->storage, &mirror_actor, name, &said, FALSE, error);
+}
+
+/* --- its versions --- */
+
+static gboolean mirror_look(const char *name, const VagrantVersion *version, char **why, gpointer user, GError **error)
+{
+    const Mirroring *own = user;
+    (void)error;
+    if (storage_is_channel(own->storage, name, version->version)) {
+        *why = g_strdup("it is a channel here, and channels move by promotion alone");
+    }
+    return TRUE;
 }
 
 /* --- its boxes --- */
@@ -263,8 +276,8 @@ static gboolean import_all(const Mirroring *own, const BoxSink *sink, const char
 gboolean box_mirror(Storage *storage, const BoxMirror *mirror, BoxReport *report, guint64 *released, GError **error)
 {
     Mirroring own = {storage, mirror, released, FALSE};
-    const BoxSink sink = {mirror_begin,  mirror_state, mirror_take, mirror_end,
-                          mirror_refuse, mirror_leave, mirror_tell, &own};
+    const BoxSink sink = {mirror_begin,  mirror_look,  mirror_state, mirror_take, mirror_end,
+                          mirror_refuse, mirror_leave, mirror_tell,  &own};
     g_autofree char *folder = g_build_filename(storage_path(storage), FOLDER, NULL);
     g_autoptr(GError) problem = NULL;
     *report = (BoxReport){0};

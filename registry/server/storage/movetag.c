@@ -33,11 +33,16 @@ static gboolean moving_is_current(const StorageMoving *moving, const Tag *old, G
 }
 
 /* Whether the name's pipeline is the one by which the move was found to be right: another may have been applied while
- * its gates were asked. */
+ * its gates were asked. Without one it is no promotion. */
 static gboolean moving_fits(Storage *storage, const StorageMoving *moving, GError **error)
 {
-    g_autoptr(Pipeline) now = moving->pipeline == NULL ? NULL : storage_pipeline(storage, moving->name);
-    if (now != NULL && !pipeline_equal(now, moving->pipeline)) {
+    g_autoptr(Pipeline) now = storage_pipeline(storage, moving->name);
+    if (moving->pipeline == NULL && pipeline_guards(now, moving->tag)) {
+        g_set_error(error, INGOT_ERROR, INGOT_ERROR_EXISTS,
+                    "%s:%s is a channel of a pipeline, which only a promotion moves", moving->name, moving->tag);
+        return FALSE;
+    }
+    if (moving->pipeline != NULL && !pipeline_equal(now, moving->pipeline)) {
         g_set_error(error, INGOT_ERROR, INGOT_ERROR_EXISTS, "%s has another pipeline by now: promote it again",
                     moving->name);
         return FALSE;

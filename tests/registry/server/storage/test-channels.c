@@ -227,6 +227,10 @@ static void changes_go_by_the_pipeline_of_now(void **state)
     assert_true(g_error_matches(pushed, INGOT_ERROR, INGOT_ERROR_EXISTS));
     assert_false(storage_move_tag(there, &moving, &moved));
     assert_true(g_error_matches(moved, INGOT_ERROR, INGOT_ERROR_EXISTS));
+    moving.pipeline = NULL; /* which is no promotion */
+    g_autoptr(GError) set = NULL;
+    assert_false(storage_move_tag(there, &moving, &set));
+    assert_true(g_error_matches(set, INGOT_ERROR, INGOT_ERROR_EXISTS));
     assert_false(storage_remove_tag(there, NULL, "a", "stable", &untagged));
     assert_true(g_error_matches(untagged, INGOT_ERROR, INGOT_ERROR_EXISTS));
     assert_false(storage_remove_manifest(there, NULL, "a", &one, &removed));
