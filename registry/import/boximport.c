@@ -22,6 +22,7 @@ typedef struct {
     const BoxSink *sink;
     BoxReport *report;
     BoxSite *site;
+    GHashTable *left; /* what was left out by this run */
 } Walk;
 
 /* A box that is being looked at. */
@@ -72,7 +73,7 @@ static gboolean walk_failed(const Walk *walk, const char *what, GError *problem,
 static void walk_leave(const Walk *walk, const char *name, const char *what, const char *why)
 {
     walk->report->left++;
-    if (walk->sink->leave(name, what, why, walk->sink->user)) {
+    if (g_hash_table_add(walk->left, g_strdup(what)) && walk->sink->leave(name, what, why, walk->sink->user)) {
         walk_tell(walk, "left out: ", what, why);
     }
 }
@@ -306,8 +307,9 @@ static gboolean visit_provider(const Visit *visit, const VagrantVersion *version
         walk_leave(visit->walk, visit->name, what, "its provider or its architecture is no plain word");
         return TRUE;
     }
-    if (box_image_form(provider->name, &problem) == NULL) {
-        walk_leave(visit->walk, visit->name, what, problem->message);
+    if (box_image_form(provider->name, &problem) == NULL) { /* once for all versions */
+        g_autofree char *all = g_strdup_printf("%s, boxes for %s", visit->name, provider->name);
+        walk_leave(visit->walk, visit->name, all, problem->message);
         return TRUE;
     }
     BoxPiece piece = {.name = visit->name, .version = version, .provider = provider, .what = what};
@@ -415,7 +417,8 @@ gboolean box_import(const BoxImport *import, BoxReport *report, GError **error)
 {
     memset(report, 0, sizeof *report);
     g_autoptr(BoxSite) site = box_site_new(import->from, error);
-    Walk walk = {.import = import, .sink = import->sink, .report = report, .site = site};
+    g_autoptr(GHashTable) left = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
+    Walk walk = {.import = import, .sink = import->sink, .report = report, .site = site, .left = left};
     if (site == NULL || !ingot_file_make_folder(import->folder, error)) {
         return FALSE;
     }

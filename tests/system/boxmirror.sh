@@ -33,7 +33,7 @@ told() { jq ".$1" "$TMP/out"; }
 
 expect 0 mirror "$site"
 grep -q '^team/web 1.0.0 libvirt arm64$' "$TMP/out" && grep -q '^2 boxes: 3 versions released, 5 files taken' "$TMP/out" || fail "a mirror says: $(cat "$TMP/out")"
-grep -q '^left out: team/web 1.0.0, the box for docker: no image can be a box for docker' "$TMP/out" || fail "what is left out: $(cat "$TMP/out")"
+grep -q '^left out: team/web, boxes for docker: no image can be a box for docker' "$TMP/out" || fail "what is left out: $(cat "$TMP/out")"
 grep -q '^left out: team/web 1.0-?: a registry cannot have a tag of that name' "$TMP/out" || fail "what has no name here: $(cat "$TMP/out")"
 grep -q '^left out: team/web 1.0_x: it is kept, but Vagrant cannot read that version' "$TMP/out" || fail "what Vagrant can't read: $(cat "$TMP/out")"
 grep -q '^left out: team/db prod: it is a channel here' "$TMP/out" || fail "a version with the name of a channel: $(cat "$TMP/out")"

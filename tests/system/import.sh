@@ -41,7 +41,7 @@ export INGOT_TOKEN=${site#http://}=secret-token-of-the-site
 begin
 expect 0 ingot import vagrant "$site"
 [ "$(images)" = "$all" ] || fail "all boxes of the site: $(images)"
-grep -q 'left out: team/web 1.0.0, the box for docker: no image can be a box for docker' "$TMP/err" || fail "what is left out: $(cat "$TMP/err")"
+grep -q 'left out: team/web, boxes for docker: no image can be a box for docker' "$TMP/err" || fail "what is left out: $(cat "$TMP/err")"
 [ "$(grep -c 'search.*page=' "$asked")" = 3 ] || fail "pages: $(cat "$asked")"
 for pair in team/web:2.0.0=v2 team/web:1.0.0-libvirt=v1 team/web:1.0.0-vmware_desktop=v1 team/db:1.0=v1; do
     ingot export -q "${pair%=*}" -o "$TMP/out.raw"
