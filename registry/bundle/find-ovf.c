@@ -54,9 +54,18 @@ static gboolean find_pieces(const Parcel *parcel, const ParcelMember *descriptor
     return TRUE;
 }
 
+/* Beside a descriptor, what lies there is seen as it is looked for. */
+static void look_behind(const Parcel *parcel, const ParcelMember *descriptor, const OvfFile *file, guint from)
+{
+    for (guint i = from; !parcel->listed && i < PIECES_MAX; i++) {
+        g_autofree char *href = g_strdup_printf("%s.%09u", file->href, i), *name = parcel_beside(descriptor, href);
+        (void)parcel_find(parcel, name);
+    }
+}
+
 /* Those that come after a gap would be left out. */
-static gboolean check_pieces(const Parcel *parcel, const ParcelMember *descriptor, const OvfFile *file,
-                             const FoundDisk *disk, GError **error)
+static gboolean check_gaps(const Parcel *parcel, const ParcelMember *descriptor, const OvfFile *file,
+                           const FoundDisk *disk, GError **error)
 {
     g_autofree char *start = parcel_beside(descriptor, file->href), *prefix = g_strconcat(start, ".", NULL);
     guint seen = 0;
@@ -68,6 +77,24 @@ static gboolean check_pieces(const Parcel *parcel, const ParcelMember *descripto
     return seen == disk->files->len ||
            bundle_refuse(parcel->name, error, "of the chunks of '%.200s', number %u is missing", file->href,
                          disk->files->len);
+}
+
+/* Those that are missing at the end leave no gap. */
+static gboolean check_end(const Parcel *parcel, const OvfFile *file, const FoundDisk *disk, GError **error)
+{
+    const ParcelMember *last = g_ptr_array_index(disk->files, disk->files->len - 1);
+    guint64 size = (disk->files->len - 1) * file->chunk + last->size;
+    if (last->size > file->chunk) {
+        return bundle_refuse(parcel->name, error,
+                             "'%.200s' has %" G_GUINT64_FORMAT
+                             " bytes, but the descriptor says that each chunk has %" G_GUINT64_FORMAT " at most",
+                             last->name, last->size, file->chunk);
+    }
+    return file->size == 0 || file->size == size ||
+           bundle_refuse(parcel->name, error,
+                         "the chunks of '%.200s' (%u) have %" G_GUINT64_FORMAT
+                         " bytes together, but the descriptor says %" G_GUINT64_FORMAT,
+                         file->href, disk->files->len, size, file->size);
 }
 
 static gboolean find_whole(const Parcel *parcel, const ParcelMember *descriptor, const OvfFile *file, FoundDisk *disk,
@@ -99,7 +126,11 @@ static gboolean find_file(const Parcel *parcel, const ParcelMember *descriptor, 
     if (file->chunk == 0) {
         return find_whole(parcel, descriptor, file, disk, error);
     }
-    return find_pieces(parcel, descriptor, file, disk, error) && check_pieces(parcel, descriptor, file, disk, error);
+    if (!find_pieces(parcel, descriptor, file, disk, error)) {
+        return FALSE;
+    }
+    look_behind(parcel, descriptor, file, disk->files->len);
+    return check_gaps(parcel, descriptor, file, disk, error) && check_end(parcel, file, disk, error);
 }
 
 /* An empty disk is one of zeros beside others; alone it is no machine's. */

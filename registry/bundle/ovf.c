@@ -107,23 +107,26 @@ static const char *get(const Attributes *attributes, const char *name)
     return NULL;
 }
 
-static gboolean parse_chunk(const Attributes *attributes, guint64 *chunk, GError **error)
+/* *bytes is 0 where it is not told. */
+static gboolean parse_bytes(const Attributes *attributes, const char *name, guint64 least, guint64 *bytes,
+                            GError **error)
 {
-    const char *text = get(attributes, "chunkSize");
-    *chunk = 0;
-    return text == NULL || g_ascii_string_to_unsigned(text, 10, 1, G_MAXINT64, chunk, NULL) ||
-           bundle_refuse(NULL, error, "chunkSize '%.100s' is no number of bytes", text);
+    const char *text = get(attributes, name);
+    *bytes = 0;
+    return text == NULL || g_ascii_string_to_unsigned(text, 10, least, G_MAXINT64, bytes, NULL) ||
+           bundle_refuse(NULL, error, "%s '%.100s' is no number of bytes", name, text);
 }
 
 static gboolean add_file(Ovf *ovf, const Attributes *attributes, GError **error)
 {
     const char *id = get(attributes, "id"), *href = get(attributes, "href");
     const char *compression = get(attributes, "compression");
-    guint64 chunk;
+    guint64 chunk, size = 0;
     if (id == NULL || href == NULL) {
         return bundle_refuse(NULL, error, "a File has no %s", id == NULL ? "id" : "href");
     }
-    if (!parse_chunk(attributes, &chunk, error)) {
+    if (!parse_bytes(attributes, "chunkSize", 1, &chunk, error) ||
+        (chunk > 0 && !parse_bytes(attributes, "size", 0, &size, error))) {
         return FALSE;
     }
     OvfFile *file = g_new0(OvfFile, 1);
@@ -133,6 +136,7 @@ static gboolean add_file(Ovf *ovf, const Attributes *attributes, GError **error)
         file->compression = g_strdup(compression);
     }
     file->chunk = chunk;
+    file->size = size;
     g_ptr_array_add(ovf->files, file);
     return TRUE;
 }

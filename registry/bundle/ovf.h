@@ -8,6 +8,7 @@ typedef struct {
     char *id, *href;
     char *compression; /* "gzip"; NULL: none */
     guint64 chunk;     /* bytes of each piece but the last that it is cut into; 0: it is whole */
+    guint64 size;      /* bytes of all its pieces; 0: it is whole, or it is not told */
 } OvfFile;
 
 typedef struct {

@@ -17,6 +17,7 @@
 #define DISK_SLACK (64u << 20) /* bytes of tables that a disk's file may have, and a tenth of its content */
 #define DISK_FILE ".disk"      /* in the disk's work folder: no extent is called so */
 #define PACKED_FILE ".packed"  /* the same, while it is compressed */
+#define CHUNK_DIGITS 9u        /* of the number that a chunk's name ends in */
 
 void bundle_disk_clear(gpointer data)
 {
@@ -155,6 +156,21 @@ static gboolean watch(const TakeOut *out, const ParcelMember *member, GError **e
     return !out->parcel->folder || unchanged_add(out->files, path, error);
 }
 
+/* Whether that is what a further chunk of a disk would be called. */
+static gboolean is_chunk(const Found *found, const char *name)
+{
+    for (guint i = 0; i < found->disks->len; i++) {
+        const FoundDisk *disk = &g_array_index(found->disks, FoundDisk, i);
+        const char *first = disk->piece == 0 ? "" : ((const ParcelMember *)g_ptr_array_index(disk->files, 0))->name;
+        gsize length = strlen(first);
+        if (length > CHUNK_DIGITS && strlen(name) == length && strncmp(name, first, length - CHUNK_DIGITS) == 0 &&
+            strspn(name + length - CHUNK_DIGITS, "0123456789") == CHUNK_DIGITS) {
+            return TRUE;
+        }
+    }
+    return FALSE;
+}
+
 /* What the manifests (one, as a rule) say of the members, in their order; each is taken to be summed up. */
 static gboolean add_manifest(const TakeOut *out, const ParcelMember *manifest, GPtrArray *all, GArray *takes,
                              GError **error)
@@ -166,6 +182,10 @@ static gboolean add_manifest(const TakeOut *out, const ParcelMember *manifest, G
         const Checksum *checksum = g_ptr_array_index(checksums, i);
         g_autofree char *file = parcel_beside(manifest, checksum->file);
         ParcelTake one = {.member = parcel_find(out->parcel, file), .fd = -1};
+        if (one.member == NULL && is_chunk(out->found, file)) {
+            return bundle_refuse(name, error, "it names '%.200s', a chunk of a disk, which is not there",
+                                 checksum->file);
+        }
         if (one.member == NULL || !one.member->file) {
             g_ptr_array_add(missing, checksum->file);
             continue;

@@ -412,6 +412,16 @@ some = {name: data for name, data in pieces.items() if not name.endswith("3")}
 refused("a chunk too few", ova("gap", envelope(['ovf:id="file-b" ovf:href="b.vmdk" ovf:chunkSize="7000"'], listed("b"), ""), some), "b.vmdk", "number 3 is missing")
 short = {name: data[:100] if name.endswith("1") else data for name, data in pieces.items()}
 refused("a chunk too short", ova("short", envelope(['ovf:id="file-b" ovf:href="b.vmdk" ovf:chunkSize="7000"'], listed("b"), ""), short), "b.vmdk.000000001", "100 bytes")
+cut_b, all_b = 'ovf:id="file-b" ovf:href="b.vmdk" ovf:chunkSize="7000"', len(vmdk("b"))
+most = {name: data for name, data in pieces.items() if name != max(pieces)}
+refused("the last chunk missing", ova("end", envelope([f'{cut_b} ovf:size="{all_b}"'], listed("b"), ""), most), "b.vmdk", f"says {all_b}")
+sums = "".join(f"SHA1({name})= {hashlib.sha1(data).hexdigest()}\n" for name, data in pieces.items()).encode()
+refused("the last chunk missing, but in the manifest", ova("end2", envelope([cut_b], listed("b"), ""), {**most, "web.mf": sums}), "web.mf", max(pieces))
+refused("a last chunk too long", ova("long", envelope([cut_b], listed("b"), ""), {**pieces, max(pieces): bytes(7001)}), max(pieces), "7001 bytes")
+folder(f"{TOP}/gap", {"web.ovf": envelope([f'{cut_b} ovf:size="{all_b}"'], listed("b"), ""), **pieces})
+check("chunks beside a descriptor", [f"{TOP}/gap/web.ovf"], "b")
+folder(f"{TOP}/gap2", {"web.ovf": envelope([cut_b], listed("b"), ""), **some})
+refused("a chunk too few beside a descriptor", [f"{TOP}/gap2/web.ovf"], "b.vmdk", "number 3 is missing")
 refused("an unknown compression", ova("lzma", envelope(['ovf:id="file-a" ovf:href="a.vmdk" ovf:compression="lzma"'], listed("a"), ""), vmdks("a")), "a.vmdk", "lzma")
 refused("what is not compressed", ova("plain", envelope(['ovf:id="file-a" ovf:href="a.vmdk" ovf:compression="gzip"'], listed("a"), ""), vmdks("a")), "a.vmdk", "not compressed with gzip")
 refused("half of what is compressed", ova("half", envelope(['ovf:id="file-a" ovf:href="a.img" ovf:compression="gzip"'], listed("a"), ""), {"a.img": gzip.compress(RAW["a"])[:90000]}), "a.img")

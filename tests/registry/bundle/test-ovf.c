@@ -41,18 +41,20 @@ static const OvfDrive *drive(const Ovf *ovf, guint number)
 static void test_prefixes(void **state)
 {
     (void)state;
-    g_autoptr(Ovf) ovf = parse("\xef\xbb\xbf<?xml version='1.0'?><ovf:Envelope xmlns:ovf='x'><ovf:References>"
-                               "<ovf:File id='f' href='./my%20disk.vmdk' compression='gzip' ovf:chunkSize='5'/>"
-                               "</ovf:References><ovf:DiskSection><ovf:Info>&amp;</ovf:Info>"
-                               "<ovf:Disk diskId='d' ovf:fileRef='f' parentRef='e'/></ovf:DiskSection>"
-                               "<ovf:VirtualSystemCollection><ovf:VirtualSystem ovf:id='a'/><ovf:VirtualSystem/>"
-                               "</ovf:VirtualSystemCollection></ovf:Envelope>");
+    g_autoptr(Ovf) ovf =
+        parse("\xef\xbb\xbf<?xml version='1.0'?><ovf:Envelope xmlns:ovf='x'><ovf:References>"
+              "<ovf:File id='f' href='./my%20disk.vmdk' compression='gzip' ovf:chunkSize='5' ovf:size='12'/>"
+              "</ovf:References><ovf:DiskSection><ovf:Info>&amp;</ovf:Info>"
+              "<ovf:Disk diskId='d' ovf:fileRef='f' parentRef='e'/></ovf:DiskSection>"
+              "<ovf:VirtualSystemCollection><ovf:VirtualSystem ovf:id='a'/><ovf:VirtualSystem/>"
+              "</ovf:VirtualSystemCollection></ovf:Envelope>");
     const OvfFile *file = g_ptr_array_index(ovf->files, 0);
     const OvfDisk *disk = g_ptr_array_index(ovf->disks, 0);
     assert_string_equal(file->id, "f");
     assert_string_equal(file->href, "my%20disk.vmdk");
     assert_string_equal(file->compression, "gzip");
     assert_int_equal(file->chunk, 5);
+    assert_int_equal(file->size, 12);
     assert_string_equal(disk->id, "d");
     assert_string_equal(disk->file_id, "f");
     assert_string_equal(disk->parent, "e");
@@ -294,6 +296,9 @@ static void test_no_ovf(void **state)
     expect_refused("<Envelope><References>", "line 1");
     expect_refused("<Envelope><References><File href='a'/></References></Envelope>", "no id");
     expect_refused("<Envelope><References><File id='a'/></References></Envelope>", "no href");
+    expect_refused("<Envelope><References><File id='a' href='a' chunkSize='0'/></References></Envelope>", "chunkSize");
+    expect_refused("<Envelope><References><File id='a' href='a' chunkSize='1' size='x'/></References></Envelope>",
+                   "size 'x'");
     expect_refused("<Envelope><DiskSection><Disk/></DiskSection></Envelope>", "no diskId");
     expect_refused("<!DOCTYPE x [<!ENTITY e SYSTEM 'file:///etc/passwd'>]><Envelope>&e;</Envelope>", "Entity name");
 }
