@@ -64,21 +64,30 @@ static gboolean broken(Reader *reader, const char *name, const char *kind, GErro
                          why == NULL ? "" : ": ", why == NULL ? "" : why);
 }
 
-static gboolean write_all(Reader *reader, const char *kind, int fd, guint64 most, const char *name, GError **error)
+static gboolean refuse_size(guint64 most, const char *why, const char *name, GError **error)
+{
+    g_autofree char *size = ingot_text_size(most);
+    return bundle_refuse(name, error, "it unpacks to more than %s%s", size, why);
+}
+
+static gboolean write_all(Reader *reader, const char *kind, int fd, InflateBounds most, const char *name,
+                          GError **error)
 {
     g_autofree guint8 *buffer = g_malloc(READ_SIZE);
-    guint64 done = 0;
+    guint64 done = 0, written = 0;
     la_ssize_t got;
     while ((got = archive_read_data(reader, buffer, READ_SIZE)) > 0) {
         if (!ingot_interrupt_check(error)) {
             return FALSE;
         }
-        if ((guint64)got > most - done) {
-            g_autofree char *size = ingot_text_size(most);
-            return bundle_refuse(name, error, "it unpacks to more than %s, which no disk of its kind explains", size);
+        if ((guint64)got > most.size - done) {
+            return refuse_size(most.size, ", which no disk of its kind explains", name, error);
         }
-        if (!sparse_write(fd, buffer, (gsize)got, done, name, error)) {
+        if (!sparse_write(fd, buffer, (gsize)got, done, &written, name, error)) {
             return FALSE;
+        }
+        if (written > most.written) {
+            return refuse_size(most.written, " that are not zeros, which is too much for its size", name, error);
         }
         done += (guint64)got;
     }
@@ -88,7 +97,7 @@ static gboolean write_all(Reader *reader, const char *kind, int fd, guint64 most
     return ftruncate(fd, (off_t)done) == 0 || ingot_error_set_errno(error, errno, "%s", name);
 }
 
-gboolean inflate_part(const IngotPart *part, const char *kind, int fd, guint64 most, const char *name,
+gboolean inflate_part(const IngotPart *part, const char *kind, int fd, InflateBounds most, const char *name,
                       IngotProgress *progress, GError **error)
 {
     g_auto(IngotFd) from = ingot_file_open(part->path, O_RDONLY, 0, error);

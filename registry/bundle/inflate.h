@@ -6,7 +6,12 @@
 
 /* The word for what the descriptor says ("gzip", "bzip2"), or NULL: not known. */
 const char *inflate_kind(const char *said);
-/* Writes what the part gives when it is unpacked to fd, with holes where it is zeros. Not more than most bytes. What is
- * damaged, or not compressed so, is INVALID; `name` names it. */
-gboolean inflate_part(const IngotPart *part, const char *kind, int fd, guint64 most, const char *name,
+/* How many bytes it may unpack to: all of them, and those that are no holes. */
+typedef struct {
+    guint64 size, written;
+} InflateBounds;
+
+/* Writes what the part gives when it is unpacked to fd, with holes where it is zeros. What is
+ * damaged, not compressed so, or beyond those bounds is INVALID; `name` names it. */
+gboolean inflate_part(const IngotPart *part, const char *kind, int fd, InflateBounds most, const char *name,
                       IngotProgress *progress, GError **error);

@@ -272,7 +272,7 @@ static gboolean give(const ParcelMember *member, const ParcelTake *takes, guint 
         if (takes[i].sum != NULL) {
             g_checksum_update(takes[i].sum, bytes, (gssize)size);
         }
-        if (takes[i].fd >= 0 && !sparse_write(takes[i].fd, bytes, size, takes[i].offset + done, name, error)) {
+        if (takes[i].fd >= 0 && !sparse_write(takes[i].fd, bytes, size, takes[i].offset + done, NULL, name, error)) {
             return FALSE;
         }
     }

@@ -16,13 +16,17 @@ static gsize run_length(const guint8 *bytes, gsize at, gsize size, gboolean *zer
     return end - at;
 }
 
-gboolean sparse_write(int fd, const guint8 *bytes, gsize size, guint64 offset, const char *name, GError **error)
+gboolean sparse_write(int fd, const guint8 *bytes, gsize size, guint64 offset, guint64 *written, const char *name,
+                      GError **error)
 {
     for (gsize done = 0; done < size;) {
         gboolean zero;
         gsize run = run_length(bytes, done, size, &zero);
         if (!zero && !ingot_file_pwrite(fd, bytes + done, run, offset + done, name, error)) {
             return FALSE;
+        }
+        if (!zero && written != NULL) {
+            *written += run;
         }
         done += run;
     }

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <ingot/error.h>
+#include <ingot/index.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -11,6 +12,7 @@
 #include "bundle/checksums.h"
 #include "bundle/inflate.h"
 #include "bundle/refuse.h"
+#include "image/encoder.h"
 #include "image/magic.h"
 #include "image/ties.h"
 
@@ -38,19 +40,32 @@ static guint64 size_of(const FoundDisk *disk)
 }
 
 /* A file of a disk is hardly larger than the disk; what is, fills file systems and holds none. */
-static guint64 most_of(const FoundDisk *disk)
+static guint64 most_by_capacity(const FoundDisk *disk)
 {
     guint64 capacity = disk->capacity;
-    if (capacity != 0) {
-        return capacity + capacity / 10 + DISK_SLACK;
-    }
-    return disk->packed == NULL ? G_MAXUINT64 : size_of(disk) * PARCEL_RATIO_MAX + PARCEL_SLACK;
+    return capacity == 0 ? G_MAXUINT64 : capacity + capacity / 10 + DISK_SLACK;
+}
+
+/* A capacity is a stranger's word: it explains holes, but not that a small file unpacks to many bytes. */
+static InflateBounds most_unpacked(const FoundDisk *disk)
+{
+    guint64 most = size_of(disk) * PARCEL_RATIO_MAX + PARCEL_SLACK;
+    return (InflateBounds){.size = disk->capacity == 0 ? most : most_by_capacity(disk), .written = most};
+}
+
+static gboolean check_capacity(const Parcel *parcel, const FoundDisk *disk, GError **error)
+{
+    const guint64 most = (guint64)INGOT_INDEX_CHUNKS_MAX * INGOT_HOLE_MAX;
+    g_autofree char *says = ingot_text_size(disk->capacity), *holds = ingot_text_size(most);
+    return disk->capacity <= most ||
+           bundle_refuse(parcel->name, error, "'%s' is said to be a disk of %s, and an image holds at most %s",
+                         disk->name, says, holds);
 }
 
 static gboolean check_size(const Parcel *parcel, const FoundDisk *disk, GError **error)
 {
     guint64 size = size_of(disk);
-    if (size <= most_of(disk)) {
+    if (size <= most_by_capacity(disk)) {
         return disk->files->len == 0 || size > 0 ||
                bundle_refuse(parcel->name, error, "%s: the disk is an empty file", disk->name);
     }
@@ -67,7 +82,7 @@ static gboolean check_disks(const Parcel *parcel, const Found *found, GError **e
         if (disk->files->len > 0 && !g_hash_table_add(seen, g_ptr_array_index(disk->files, 0))) {
             return bundle_refuse(parcel->name, error, "'%s' is said to be two disks of the machine", disk->name);
         }
-        if (!check_size(parcel, disk, error)) {
+        if (!check_capacity(parcel, disk, error) || !check_size(parcel, disk, error)) {
             return FALSE;
         }
     }
@@ -297,7 +312,8 @@ static gboolean unpack(const TakeOut *out, guint number, GError **error)
     }
     g_autofree char *path = place_file(out, number, DISK_FILE, error);
     g_auto(IngotFd) fd = path == NULL ? -1 : create(path, error);
-    if (fd < 0 || !inflate_part(&disk->part, found->packed, fd, most_of(found), disk->name, out->progress, error) ||
+    if (fd < 0 ||
+        !inflate_part(&disk->part, found->packed, fd, most_unpacked(found), disk->name, out->progress, error) ||
         !ingot_fd_close(&fd, disk->name, error)) {
         return FALSE;
     }

@@ -428,6 +428,12 @@ refused("half of what is compressed", ova("half", envelope(['ovf:id="file-a" ovf
 bomb = gzip.compress(bytes(200 * MIB))
 refused("a bomb in a disk's file", ova("bomb", envelope(['ovf:id="file-a" ovf:href="a.img" ovf:compression="gzip"'], listed("a"), ""), {"a.img": bomb}), "a.img", "unpacks to more than")
 refused("a bomb of no told size", ova("bomb2", envelope(['ovf:id="file-a" ovf:href="a.img" ovf:compression="gzip"'], ['ovf:diskId="d" ovf:fileRef="file-a"'], ""), {"a.img": bomb}), "a.img", "unpacks to more than")
+big = f'ovf:capacity="{1 << 40}" ovf:diskId="d" ovf:fileRef="file-a"'
+dense = bz2.compress(b"a" * (66 * MIB))
+refused("a bomb in a disk that is said to be large", ova("bomb3", envelope(['ovf:id="file-a" ovf:href="a.img" ovf:compression="bzip2"'], [big], ""), {"a.img": dense}), "a.img", "not zeros")
+RAW["wide"] = RAW["c"][:64 << 10] + bytes(96 * MIB)
+check("a compressed disk of many zeros", ova("wide", envelope(['ovf:id="file-a" ovf:href="a.img" ovf:compression="bzip2"'], [big], ""), {"a.img": bz2.compress(RAW["wide"])}), ["wide"])
+refused("a disk that no image holds", ova("huge", envelope(refs("a"), [big.replace(str(1 << 40), "8000000000000000000")], ""), vmdks("a")), "a.vmdk", "at most")
 refused("one file as two disks", ova("same", envelope(refs("a"), [*listed("a"), f'ovf:capacity="{SIZES["a"]}" ovf:diskId="d2" ovf:fileRef="file-a"'], ""), vmdks("a")), "a.vmdk", "two disks")
 refused("a parent", ova("parent", envelope(refs("a", "b"), [*listed("a"), 'ovf:diskId="d2" ovf:fileRef="file-b" ovf:parentRef="disk-a"'], ""), vmdks("a", "b")), "b.vmdk", "stands on another")
 refused("a disk outside", ova("outside", envelope(['ovf:id="file-a" ovf:href="..%2Fa.vmdk"'], listed("a"), ""), vmdks("a")), "%2F")
