@@ -2,8 +2,6 @@
 
 #include <string.h>
 
-#include "image/architecture.h"
-
 /* The line that every Vagrantfile has which export writes into a box. */
 #define OWN_LINE "# What the box is made from has its own way to share files."
 
@@ -28,13 +26,19 @@ static gboolean names_uefi(const char *value)
     return FALSE;
 }
 
+void boxfile_clear(BoxFile *said)
+{
+    g_free(said->architecture);
+}
+
 BoxFile boxfile_read(const char *text)
 {
     g_autofree char *loader = find_setting(text, "loader|firmware|bios"), *variables = find_setting(text, "nvram");
     g_autofree char *architecture = find_setting(text, "machine_arch|arch");
+    gboolean told = architecture != NULL && *architecture != '\0' && strstr(architecture, "#{") == NULL;
     return (BoxFile){
         .uefi = names_uefi(loader) || names_uefi(variables),
-        .architecture = architecture == NULL ? NULL : architecture_word(architecture),
+        .architecture = told ? g_steal_pointer(&architecture) : NULL,
         .own = strstr(text, OWN_LINE) != NULL,
     };
 }

@@ -5,9 +5,11 @@
 #include <glib.h>
 
 typedef struct {
-    gboolean uefi;            /* it sets a loader, or variables, of a UEFI firmware */
-    const char *architecture; /* as architecture_word calls it; NULL: not told */
-    gboolean own;             /* it is one that Ingot writes into boxes: nothing of a box's maker is in it */
+    gboolean uefi;      /* it sets a loader, or variables, of a UEFI firmware */
+    char *architecture; /* as it says it; NULL: it does not, or what it says is computed */
+    gboolean own;       /* it is one that Ingot writes into boxes: nothing of a box's maker is in it */
 } BoxFile;
 
 BoxFile boxfile_read(const char *text);
+void boxfile_clear(BoxFile *said);
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(BoxFile, boxfile_clear)

@@ -142,16 +142,18 @@ static gboolean refuse_provider(const Box *box, GError **error)
 
 /* --- what the box says besides --- */
 
+static gboolean take_architecture(const Box *box, const char *whose, const char *said, Found *found, GError **error)
+{
+    found->architecture = architecture_word(said);
+    return found->architecture != NULL ||
+           bundle_refuse(box->parcel->name, error, "%s says architecture '%.50s', which is not known", whose, said);
+}
+
 /* Its architecture, which Vagrant has known since 2.4. "unknown" is its word for none. */
 static gboolean read_architecture(const Box *box, Found *found, GError **error)
 {
     const char *said = json_string_value(json_object_get(box->metadata, "architecture"));
-    if (said == NULL || strcmp(said, "unknown") == 0) {
-        return TRUE;
-    }
-    found->architecture = architecture_word(said);
-    return found->architecture != NULL ||
-           bundle_refuse(box->parcel->name, error, "metadata.json says architecture '%.50s', which is not known", said);
+    return said == NULL || strcmp(said, "unknown") == 0 || take_architecture(box, "metadata.json", said, found, error);
 }
 
 static char *text_beside(const Box *box, const char *name)
@@ -164,18 +166,22 @@ static char *text_beside(const Box *box, const char *name)
 }
 
 /* What its Vagrantfile sets counts where nothing else says it. */
-static void read_vagrantfile(const Box *box, Found *found)
+static gboolean read_vagrantfile(const Box *box, Found *found, GError **error)
 {
     g_autofree char *text = text_beside(box, "Vagrantfile");
     if (text == NULL) {
-        return;
+        return TRUE;
     }
-    BoxFile said = boxfile_read(text);
+    g_auto(BoxFile) said = boxfile_read(text);
     found->uefi = found->uefi || (said.uefi && !found->bios);
-    found->architecture = found->architecture == NULL ? said.architecture : found->architecture;
+    if (found->architecture == NULL && said.architecture != NULL &&
+        !take_architecture(box, "its Vagrantfile", said.architecture, found, error)) {
+        return FALSE;
+    }
     if (!said.own) {
         found->vagrantfile = g_steal_pointer(&text);
     }
+    return TRUE;
 }
 
 static gboolean find_in_known(const Box *box, Found *found, GError **error)
@@ -202,10 +208,9 @@ gboolean find_in_box(const Parcel *parcel, const ParcelMember *metadata, Found *
     if (box.provider == NULL) {
         return bundle_refuse(parcel->name, error, "%s names no provider", metadata->name);
     }
-    if (!find_in_known(&box, found, error)) {
+    if (!find_in_known(&box, found, error) || !read_vagrantfile(&box, found, error)) {
         return FALSE;
     }
-    read_vagrantfile(&box, found);
     found->info = text_beside(&box, "info.json");
     return TRUE;
 }

@@ -108,7 +108,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     try_hyperv((const char *)data, size);
     try_utm((const char *)data, size);
     g_autofree char *text = g_strndup((const char *)data, size);
-    (void)boxfile_read(text);
+    g_auto(BoxFile) said = boxfile_read(text);
+    g_assert(said.architecture == NULL || strchr(said.architecture, '\n') == NULL);
     try_vmx((const char *)data, size);
     return 0;
 }

@@ -445,6 +445,8 @@ if "disk-a' is left out" not in unused or "names what is not there: gone.nvram" 
     fail(f"what is left out is not told: {unused}{missing}")
 tar(f"{TOP}/arch.box", {"metadata.json": b'{"provider": "libvirt", "architecture": "z80"}', "box.img": disk("a", "qcow2")})
 refused("an unknown architecture", [f"{TOP}/arch.box"], "z80")
+tar(f"{TOP}/told.box", {"metadata.json": b'{"provider": "qemu"}', "box.img": disk("a", "qcow2"), "Vagrantfile": b'qe.arch = "z80"\n'})
+refused("an unknown architecture in a Vagrantfile", [f"{TOP}/told.box"], "Vagrantfile", "z80")
 tar(f"{TOP}/virtual.box", {"metadata.json": b'{"provider": "hyperv"}', **hyperv(2), "Virtual Machines/b.xml": XML.format(1, "").encode()})
 refused("two machines of Hyper-V's", [f"{TOP}/virtual.box"], "several machines", "b.xml")
 

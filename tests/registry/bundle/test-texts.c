@@ -267,13 +267,16 @@ static void test_boxfile(void **state)
         {"  v.nvram = '/usr/share/edk2/vars.fd'", TRUE, NULL},
         {"# libvirt.loader = \"/usr/share/OVMF/OVMF_CODE.fd\"\n", FALSE, NULL},
         {"libvirt.loader = \"/usr/share/seabios/bios.bin\"\n", FALSE, NULL},
-        {"qe.arch = \"aarch64\"\n", FALSE, "arm64"},
-        {"libvirt.machine_arch = 'x86_64'\n", FALSE, "amd64"},
-        {"qe.arch = \"z80\"\nconfig.vm.box = \"efi\"", FALSE, NULL},
+        {"qe.arch = \"aarch64\"\n", FALSE, "aarch64"},
+        {"libvirt.machine_arch = 'x86_64'\n", FALSE, "x86_64"},
+        {"qe.arch = \"z80\"\nconfig.vm.box = \"efi\"", FALSE, "z80"},
+        {"qe.arch = \"#{ENV['ARCH']}\"\n", FALSE, NULL},
+        {"qe.arch = \"#{arch}\"\n", FALSE, NULL},
+        {"qe.arch = ''\n", FALSE, NULL},
     };
     (void)state;
     for (guint i = 0; i < G_N_ELEMENTS(known); i++) {
-        BoxFile said = boxfile_read(known[i].text);
+        g_auto(BoxFile) said = boxfile_read(known[i].text);
         assert_int_equal(said.uefi, known[i].uefi);
         assert_int_equal(g_strcmp0(said.architecture, known[i].architecture), 0);
         assert_false(said.own);
