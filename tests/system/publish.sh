@@ -26,6 +26,7 @@ ingot tag team/web:1.1.0 team/web:newest >/dev/null
 
 www=$TMP/www
 mkdir "$www"
+: >"$TMP/served"
 python3 -u -m http.server --bind 127.0.0.1 --directory "$www" 0 >"$TMP/served" 2>/dev/null &
 ENDING+=($!)
 until_true grep -q port "$TMP/served"
@@ -190,6 +191,7 @@ ok "killed at any moment: what is there is whole, and the next one ends it"
 mkdir -p "$TMP/s3/boxes"
 : >"$TMP/rules"
 : >"$TMP/asked"
+: >"$TMP/port"
 python3 tests/system/s3.py "$TMP/s3" "$TMP/rules" "$TMP/asked" >"$TMP/port" 2>"$TMP/s3.log" &
 ENDING+=($!)
 until_true grep -q . "$TMP/port"
