@@ -88,6 +88,32 @@ box_catalogue "http://$REGISTRY/team/web" >/dev/null
 grep -qi "team/web.*is outdated.*2.0.0" "$TMP/out" || fail "outdated: $(cat "$TMP/out")"
 ok "what the site has later comes later, and what was released stays"
 
+# What publishers here have is theirs: a version that was pushed, a draft, what they say of the box.
+api() { curl -sf -X "$1" -H 'Content-Type: application/json' -d "$3" "http://$REGISTRY/api/v2/box/team/mine$2" >"$TMP/body" || fail "$1 $2"; }
+ingot pack -q "$TMP/v1.raw" mine:1.0.0 >/dev/null
+ingot push -q mine:1.0.0 "$REGISTRY/team/mine" >/dev/null
+api POST /versions '{"version": "2.0.0"}'
+api POST /version/2.0.0/providers '{"name": "hyperv", "url": "https://example.org/a.box"}'
+api PUT '' '{"short_description": "ours"}'
+before=$(listed team/mine)
+site_set "
+for version in ('1.0.0', '2.0.0', '3.0.0'):
+    box('team/mine', version, 'libvirt', '$TMP/libvirt2.box', architecture='arm64')"
+expect 0 mirror --json "$site" team/mine
+[ "$(told files) $(told versions) $(told left)" = "1 1 2" ] || fail "beside what is published here: $(cat "$TMP/out" "$TMP/err")"
+grep -q '^left out: team/mine 2.0.0: it was published here' "$TMP/err" || fail "what was published here: $(cat "$TMP/err")"
+[ "$(listed team/mine)" = "$before
+3.0.0 libvirt arm64 false" ] || fail "what was published here changes: $(listed team/mine)"
+curl -sf "http://$REGISTRY/api/v2/box/team/mine" | jq -e '.short_description == "ours"' >/dev/null || fail "what is said of it changes"
+# A provider without a box, in a version that was mirrored, holds nothing up.
+api POST /version/3.0.0/providers '{"name": "qemu"}'
+site_set "box('team/mine', '3.0.0', 'vmware_desktop', '$TMP/vmware.box')"
+expect 0 mirror --json "$site" team/mine
+listed team/mine | grep -q '^3.0.0 vmware_desktop' || fail "beside a provider without a box: $(listed team/mine)"
+site_set "s['boxes'].pop('team/mine')"
+curl -sf -X DELETE "http://$REGISTRY/api/v2/box/team/mine" >/dev/null
+ok "what was published here is left alone by a mirror"
+
 # Another ingotd mirrors this one: by search, with what is said of the boxes.
 first=$REGISTRY
 ingotd mirror --data "$TMP/second" --vagrant "http://$first" >"$TMP/out" 2>&1 || fail "from another ingotd: $(cat "$TMP/out")"

@@ -99,6 +99,16 @@ gboolean box_change_version(Storage *storage, const StorageActor *actor, const c
     return change_record(storage, actor, BOX_VERSION_RECORD, name, version, &change, what, error);
 }
 
+gboolean box_begin_mirrored(Storage *storage, const StorageActor *actor, const char *name, const char *version,
+                            const json_t *description, GError **error)
+{
+    g_autoptr(json_t) members = ingot_json_pack("{s:s, s:b}", "status", "unreleased", "mirrored", 1);
+    RecordChange change = {.members = members, .fresh = TRUE, .may_begin = TRUE};
+    g_autofree char *what = g_strdup_printf("%s: version %s", name, version);
+    set_given(members, "description", description);
+    return change_record(storage, actor, BOX_VERSION_RECORD, name, version, &change, what, error);
+}
+
 gboolean box_change_provider(Storage *storage, const StorageActor *actor, const char *name, const BoxProviderKey *key,
                              const json_t *members, gboolean fresh, GError **error)
 {

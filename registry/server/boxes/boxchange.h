@@ -17,6 +17,10 @@ gboolean box_change(Storage *storage, const StorageActor *actor, const char *nam
 gboolean box_change_version(Storage *storage, const StorageActor *actor, const char *name, const char *version,
                             const json_t *description, const char *status, gboolean fresh, GError **error);
 
+/* A version that a mirror brings: unreleased, and its record says whose it is. EXISTS: there is one. */
+gboolean box_begin_mirrored(Storage *storage, const StorageActor *actor, const char *name, const char *version,
+                            const json_t *description, GError **error);
+
 typedef struct {
     const char *version, *provider, *architecture; /* whose record it is */
 } BoxProviderKey;

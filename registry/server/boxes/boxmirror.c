@@ -41,6 +41,14 @@ static const char *text_of(const json_t *object, const char *key)
 
 /* --- the box --- */
 
+/* A publisher here has said something of it. */
+static gboolean is_told_here(const Mirroring *own, const char *name)
+{
+    g_autoptr(GPtrArray) records = storage_records(own->storage, BOX_RECORD, name, NULL);
+    const StorageRecord *record = records == NULL || records->len == 0 ? NULL : g_ptr_array_index(records, 0);
+    return record != NULL && g_strcmp0(record->by, mirror_actor.name) != 0;
+}
+
 static gboolean is_described(const json_t *record, const VagrantBox *box)
 {
     return record != NULL && g_strcmp0(text_of(record, "short_description"), box->short_description) == 0 &&
@@ -57,7 +65,7 @@ static gboolean mirror_begin(const char *name, const VagrantBox *box, gpointer u
         g_propagate_error(error, problem);
         return FALSE;
     }
-    if (is_described(record, box)) {
+    if (is_described(record, box) || is_told_here(own, name)) {
         return TRUE;
     }
     g_autoptr(json_t) brief = box->short_description == NULL ? json_null() : ingot_json_text(box->short_description);
@@ -69,14 +77,58 @@ static gboolean mirror_begin(const char *name, const VagrantBox *box, gpointer u
 
 /* --- its versions --- */
 
+/* Reads its record, NULL where there is none; free it. *here: it was published here: begun by the API, or pushed. */
+static gboolean read_version(const Mirroring *own, const char *name, const char *version, json_t **record,
+                             gboolean *here, GError **error)
+{
+    IngotDigest digest;
+    GError *problem = NULL;
+    *record = storage_record(own->storage, BOX_VERSION_RECORD, name, version, &problem);
+    *here = *record == NULL ? storage_find_tag(own->storage, name, version, &digest, NULL)
+                            : !json_is_true(json_object_get(*record, "mirrored"));
+    if (problem != NULL) {
+        g_propagate_error(error, problem);
+        return FALSE;
+    }
+    return TRUE;
+}
+
 static gboolean mirror_look(const char *name, const VagrantVersion *version, char **why, gpointer user, GError **error)
 {
     const Mirroring *own = user;
-    (void)error;
+    gboolean here;
+    g_autoptr(json_t) record = NULL;
+    if (!read_version(own, name, version->version, &record, &here, error)) {
+        return FALSE;
+    }
     if (storage_is_channel(own->storage, name, version->version)) {
         *why = g_strdup("it is a channel here, and channels move by promotion alone");
+    } else if (here) {
+        *why = g_strdup("it was published here, and stays as it is");
     }
     return TRUE;
+}
+
+/* Its record, unreleased where it is new. EXISTS: it was published here while its boxes came. */
+static gboolean note_version(const Mirroring *own, const char *name, const VagrantVersion *version, GError **error)
+{
+    gboolean here;
+    g_autoptr(json_t) record = NULL;
+    if (!read_version(own, name, version->version, &record, &here, error)) {
+        return FALSE;
+    }
+    if (here) {
+        g_set_error(error, INGOT_ERROR, INGOT_ERROR_EXISTS, "%s: version %s was published here meanwhile", name,
+                    version->version);
+        return FALSE;
+    }
+    if (record != NULL && g_strcmp0(text_of(record, "description"), version->description) == 0) {
+        return TRUE;
+    }
+    g_autoptr(json_t) description = version->description == NULL ? json_null() : ingot_json_text(version->description);
+    return record == NULL ? box_begin_mirrored(own->storage, &mirror_actor, name, version->version, description, error)
+                          : box_change_version(own->storage, &mirror_actor, name, version->version, description, NULL,
+                                               FALSE, error);
 }
 
 /* --- its boxes --- */
@@ -135,23 +187,6 @@ static gboolean mirror_state(const BoxPiece *piece, BoxState *state, gpointer us
     return TRUE;
 }
 
-/* The version's record, unreleased where it is new. */
-static gboolean note_version(const Mirroring *own, const char *name, const VagrantVersion *version, GError **error)
-{
-    GError *problem = NULL;
-    g_autoptr(json_t) record = storage_record(own->storage, BOX_VERSION_RECORD, name, version->version, &problem);
-    if (problem != NULL) {
-        g_propagate_error(error, problem);
-        return FALSE;
-    }
-    if (record != NULL && g_strcmp0(text_of(record, "description"), version->description) == 0) {
-        return TRUE;
-    }
-    g_autoptr(json_t) description = version->description == NULL ? json_null() : ingot_json_text(version->description);
-    return box_change_version(own->storage, &mirror_actor, name, version->version, description, NULL, record == NULL,
-                              error);
-}
-
 static gboolean note_image(const Mirroring *own, const BoxPiece *piece, const IngotDigest *image, GError **error)
 {
     const BoxProviderKey key = key_of(piece);
@@ -188,8 +223,9 @@ static gboolean mirror_take(const BoxPiece *piece, const char *path, gpointer us
                                .actor = &mirror_actor};
     IngotDescriptor image;
     if (!ingest_box(own->storage, piece->name, path, &facts, &image, error) ||
+        !note_version(own, piece->name, piece->version, error) ||
         !box_draft(own->storage, &mirror_actor, piece->name, &key, &image.digest, error) ||
-        !note_version(own, piece->name, piece->version, error) || !note_image(own, piece, &image.digest, error)) {
+        !note_image(own, piece, &image.digest, error)) {
         return FALSE;
     }
     own->unfinished = TRUE;
@@ -218,7 +254,7 @@ static gboolean mirror_end(const char *name, const VagrantVersion *version, gpoi
         status_is(own, name, version->version, "revoked")) {
         return TRUE;
     }
-    if (!box_release(own->storage, &mirror_actor, name, version->version, error)) {
+    if (!box_release_ready(own->storage, &mirror_actor, name, version->version, error)) {
         return FALSE;
     }
     ++*own->released;

@@ -3,7 +3,8 @@
  *
  * A version is released when all of its boxes have come that can; those that come later stand behind them. What was
  * taken is not fetched again: its provider's record has "source", {"url", "checksum", "checksum_type"}. A box of a
- * version that was released stays what it is, whatever the site says then, and so does what was published here. */
+ * version that was released stays what it is, whatever the site says then. A version that was published here, released
+ * or not, stays as it is, and so does what a publisher here has said of a box. */
 #pragma once
 
 #include "import/boximport.h"

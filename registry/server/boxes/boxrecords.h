@@ -2,7 +2,8 @@
  *
  *   BOX_RECORD, key "box": {"tag" (its name in the publisher's letter case), "short_description", "description",
  *   "private", "created", "updated"}
- *   BOX_VERSION_RECORD, key VERSION: {"description", "status" (unreleased, active, revoked), "created", "updated"}
+ *   BOX_VERSION_RECORD, key VERSION: {"description", "status" (unreleased, active, revoked), "mirrored" (a mirror has
+ *   brought it), "created", "updated"}
  *   BOX_PROVIDER_RECORD, key "VERSION PROVIDER ARCHITECTURE": {"default" (is this the default architecture), "url",
  *   "checksum", "checksum_type" (of a box that lies elsewhere), "upload", "image", "problem" (of one that was uploaded:
  *   the id of the file, what became of it), "created", "updated"}

@@ -84,6 +84,11 @@ gboolean box_is_coming(const BoxRecords *records, const char *version, const cha
     return FALSE;
 }
 
+static gboolean is_ready(const BoxProviderRecord *record)
+{
+    return json_object_get(record->body, "image") != NULL || json_object_get(record->body, "url") != NULL;
+}
+
 static gboolean add_image_of(const BoxProviderRecord *record, GArray *images, GError **error)
 {
     IngotDigest digest;
@@ -111,8 +116,9 @@ static gboolean add_image_of(const BoxProviderRecord *record, GArray *images, GE
     return FALSE;
 }
 
-/* GArray of IngotDigest; NULL: not all are there. */
-static GArray *images_of(const BoxRecords *records, const char *name, const char *version, GError **error)
+/* GArray of IngotDigest; NULL: not all are there. ready: those that are not are passed over. */
+static GArray *images_of(const BoxRecords *records, const char *name, const char *version, gboolean ready,
+                         GError **error)
 {
     g_autoptr(GArray) images = g_array_new(FALSE, FALSE, sizeof(IngotDigest));
     const GPtrArray *providers = box_records_providers(records, version);
@@ -122,7 +128,8 @@ static GArray *images_of(const BoxRecords *records, const char *name, const char
         return NULL;
     }
     for (guint i = 0; i < providers->len; i++) {
-        if (!add_image_of(g_ptr_array_index(providers, i), images, error)) {
+        const BoxProviderRecord *record = g_ptr_array_index(providers, i);
+        if ((!ready || is_ready(record)) && !add_image_of(record, images, error)) {
             g_prefix_error(error, "%s %s: ", name, version);
             return NULL;
         }
@@ -261,13 +268,14 @@ static GArray *each_once(const GArray *images)
     return once;
 }
 
+/* A box that is being taken in keeps its own. */
 static gboolean drop_drafts(Storage *storage, const StorageActor *actor, const char *name, const GPtrArray *providers,
                             GError **error)
 {
     for (guint i = 0; providers != NULL && i < providers->len; i++) {
         const BoxProviderRecord *one = g_ptr_array_index(providers, i);
         const BoxProviderKey key = {one->version, one->provider, one->architecture};
-        if (!box_draft_drop(storage, actor, name, &key, error)) {
+        if (is_ready(one) && !box_draft_drop(storage, actor, name, &key, error)) {
             return FALSE;
         }
     }
@@ -275,7 +283,8 @@ static gboolean drop_drafts(Storage *storage, const StorageActor *actor, const c
 }
 
 /* One that was pushed by other means has its boxes by its tag, and was revoked before. */
-gboolean box_release(Storage *storage, const StorageActor *actor, const char *name, const char *version, GError **error)
+static gboolean release(Storage *storage, const StorageActor *actor, const char *name, const char *version,
+                        gboolean ready, GError **error)
 {
     IngotDigest current;
     g_autoptr(BoxRecords) records = box_records_read(storage, name, error);
@@ -285,10 +294,21 @@ gboolean box_release(Storage *storage, const StorageActor *actor, const char *na
     const GPtrArray *providers = box_records_providers(records, version);
     gboolean tagged = storage_find_tag(storage, name, version, &current, NULL);
     g_autoptr(GArray) all = providers == NULL && tagged ? g_array_new(FALSE, FALSE, sizeof(IngotDigest))
-                                                        : images_of(records, name, version, error);
+                                                        : images_of(records, name, version, ready, error);
     g_autoptr(GArray) images = all == NULL ? NULL : each_once(all);
     return images != NULL &&
            (images->len == 0 || name_images(storage, actor, name, version, images, tagged ? &current : NULL, error)) &&
            box_change_version(storage, actor, name, version, NULL, "active", FALSE, error) &&
            drop_drafts(storage, actor, name, providers, error);
+}
+
+gboolean box_release(Storage *storage, const StorageActor *actor, const char *name, const char *version, GError **error)
+{
+    return release(storage, actor, name, version, FALSE, error);
+}
+
+gboolean box_release_ready(Storage *storage, const StorageActor *actor, const char *name, const char *version,
+                           GError **error)
+{
+    return release(storage, actor, name, version, TRUE, error);
 }

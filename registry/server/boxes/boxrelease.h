@@ -10,6 +10,9 @@
 /* INVALID: a box lacks, or could not be taken in. INTERRUPTED: one is being taken in. */
 gboolean box_release(Storage *storage, const StorageActor *actor, const char *name, const char *version,
                      GError **error);
+/* The same with the boxes that are ready; one that lacks, or is being taken in, is released when it has come. */
+gboolean box_release_ready(Storage *storage, const StorageActor *actor, const char *name, const char *version,
+                           GError **error);
 /* Whether a box of the version is being taken in; provider NULL: of any. */
 gboolean box_is_coming(const BoxRecords *records, const char *version, const char *provider);
 gboolean box_provider_is_coming(const json_t *body);
