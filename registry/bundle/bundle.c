@@ -102,7 +102,7 @@ static gboolean open_disk(IngotBundle *bundle, const char *path, const char *for
     const BundleDisk disk = {g_strdup(bundle->name), {.path = g_strdup(path)}, known, NULL, FALSE};
     g_array_append_val(bundle->disks, disk);
     bundle->is_disk = TRUE;
-    return known != NULL && ingot_ties_check(path, bundle->name, known, error);
+    return known != NULL && ingot_ties_check(&whole, bundle->name, known, error);
 }
 
 /* What of a box comes along. */

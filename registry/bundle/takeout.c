@@ -410,17 +410,14 @@ static gboolean take_extents(const TakeOut *out, guint number, char **extents, G
     return disk->part.path != NULL;
 }
 
-/* A disk's other files are beside it in a folder, and taken out of an archive. */
-static gboolean settle_extents(const TakeOut *out, guint number, GError **error)
+/* A disk's other files are beside it in a folder, and taken out of an archive. All must be whole. */
+static gboolean settle_files(const TakeOut *out, guint number, GError **error)
 {
     BundleDisk *disk = &g_array_index(out->disks, BundleDisk, number);
     gboolean lies = out->parcel->folder && !disk->own;
     g_auto(GStrv) extents = ingot_ties_extents(&disk->part, disk->name, disk->format, error);
-    if (extents == NULL || extents[0] == NULL) {
-        return extents != NULL;
-    }
-    return (lies || take_extents(out, number, extents, error)) &&
-           ingot_ties_check(disk->part.path, disk->name, disk->format, error);
+    gboolean all = extents != NULL && (extents[0] == NULL || lies || take_extents(out, number, extents, error));
+    return all && ingot_ties_check(&disk->part, disk->name, disk->format, error);
 }
 
 gboolean takeout_disks(const TakeOut *out, GError **error)
@@ -439,7 +436,7 @@ gboolean takeout_disks(const TakeOut *out, GError **error)
     for (guint i = 0; i < out->disks->len; i++) {
         BundleDisk *disk = &g_array_index(out->disks, BundleDisk, i);
         if (!settle_format(disk, &g_array_index(out->found->disks, FoundDisk, i), error) ||
-            !settle_extents(out, i, error)) {
+            !settle_files(out, i, error)) {
             return FALSE;
         }
     }

@@ -7,6 +7,7 @@
 #include "base/file.h"
 #include "base/text.h"
 #include "image/reader.h"
+#include "image/tables.h"
 #include "image/vhdfooter.h"
 #include "image/vhdxparent.h"
 #include "image/vmdkfile.h"
@@ -162,11 +163,18 @@ char **ingot_ties_extents(const IngotPart *part, const char *name, const char *f
     return (char **)g_ptr_array_free(g_steal_pointer(&names), FALSE);
 }
 
-gboolean ingot_ties_check(const char *path, const char *name, const char *format, GError **error)
+static gboolean check_tables(const IngotPart *part, const char *name, const char *format, GError **error)
 {
-    g_autofree char *folder = g_path_get_dirname(path);
-    g_autoptr(GArray) extents = find_ties(&(IngotPart){.path = path}, name, format, error);
-    if (extents == NULL) {
+    g_auto(IngotFd) fd = ingot_file_open(part->path, O_RDONLY, 0, error);
+    const Reader reader = {name, fd, part->offset, part->length == 0 ? G_MAXUINT64 : part->length};
+    return fd >= 0 && tables_check(&reader, format, error);
+}
+
+gboolean ingot_ties_check(const IngotPart *part, const char *name, const char *format, GError **error)
+{
+    g_autofree char *folder = g_path_get_dirname(part->path);
+    g_autoptr(GArray) extents = find_ties(part, name, format, error);
+    if (extents == NULL || !check_tables(part, name, format, error)) {
         return FALSE;
     }
     for (guint i = 0; i < extents->len; i++) {
@@ -179,7 +187,8 @@ gboolean ingot_ties_check(const char *path, const char *name, const char *format
 
 gboolean ingot_ties_check_alone(const char *path, const char *name, const char *format, GError **error)
 {
-    g_auto(GStrv) extents = ingot_ties_extents(&(IngotPart){.path = path}, name, format, error);
+    const IngotPart whole = {.path = path};
+    g_auto(GStrv) extents = ingot_ties_extents(&whole, name, format, error);
     if (extents != NULL && extents[0] != NULL) {
         g_set_error(error, INGOT_ERROR, INGOT_ERROR_INVALID,
                     "%s: a description of a disk that lies in other files (%s), which one digest does not tell of: "
@@ -187,5 +196,5 @@ gboolean ingot_ties_check_alone(const char *path, const char *name, const char *
                     name, extents[0], QEMU_IMG);
         return FALSE;
     }
-    return extents != NULL && ingot_ties_check(path, name, format, error);
+    return extents != NULL && ingot_ties_check(&whole, name, format, error);
 }

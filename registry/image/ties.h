@@ -14,8 +14,8 @@ G_BEGIN_DECLS
  * errors. */
 char **ingot_ties_extents(const IngotPart *part, const char *name, const char *format, GError **error);
 
-/* The same for a disk where it lies: every extent must be there, as a regular file. */
-gboolean ingot_ties_check(const char *path, const char *name, const char *format, GError **error);
+/* The same for a disk where it lies: every extent must be there, as a regular file, and no file may be cut short. */
+gboolean ingot_ties_check(const IngotPart *part, const char *name, const char *format, GError **error);
 /* The same, and that it has no extents either: only then one digest tells of all of it. */
 gboolean ingot_ties_check_alone(const char *path, const char *name, const char *format, GError **error);
 

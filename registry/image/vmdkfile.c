@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 
 #include "base/file.h"
+#include "image/tables.h"
 
 #define SECTOR 512u
 #define DESCRIPTOR_MAX ((1u << 20) - 1) /* bytes of a text that QEMU reads */
@@ -132,6 +133,13 @@ static gboolean check_head(const Check *check, const guint8 *head, GError **erro
                                      : refuse_extent(check, "not a sparse file (KDMV, COWD)", error);
 }
 
+static gboolean check_tables(const Check *check, const Reader *reader, GError **error)
+{
+    g_autofree char *name = g_strdup_printf("%s: its extent '%s'", check->disk, check->extent->name);
+    const Reader named = {name, reader->fd, reader->offset, reader->length};
+    return tables_check(&named, "vmdk", error);
+}
+
 /* QEMU would read zeros behind the file's end. */
 static gboolean check_length(const Check *check, guint64 bytes, GError **error)
 {
@@ -159,5 +167,5 @@ gboolean vmdk_file_check_extent(const char *disk, const char *folder, const Vmdk
     const Reader reader = {.fd = fd, .length = G_MAXUINT64};
     reader_bytes(&reader, 0, head, sizeof head);
     return extent->kind == VMDK_FLAT ? check_length(&check, reader_end(&reader), error)
-                                     : check_head(&check, head, error);
+                                     : check_head(&check, head, error) && check_tables(&check, &reader, error);
 }

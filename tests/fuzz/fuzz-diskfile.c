@@ -10,6 +10,7 @@
 #include "fuzz.h"
 #include "image/asmeant.h"
 #include "image/magic.h"
+#include "image/tables.h"
 #include "image/ties.h"
 #include "image/vhdfooter.h"
 #include "image/vmdkfile.h"
@@ -40,6 +41,13 @@ static void check_ties(const IngotPart *part, const char *format)
     for (guint i = 0; extents != NULL && extents[i] != NULL; i++) {
         g_assert(strchr(extents[i], '/') == NULL && strchr(extents[i], ':') == NULL && extents[i][0] != '.');
     }
+}
+
+static void check_tables(const Reader *reader, const char *format)
+{
+    g_autoptr(GError) error = NULL;
+    gboolean ok = tables_check(reader, format, &error);
+    check_error(ok, error);
 }
 
 static void check_vhd(const Reader *reader)
@@ -89,6 +97,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         check_probe(&part);
     }
     const Reader reader = {"input", fd, 0, G_MAXUINT64};
+    for (guint i = 0; i < G_N_ELEMENTS(formats); i++) {
+        check_tables(&reader, formats[i]);
+    }
     check_vhd(&reader);
     check_vmdk(&reader);
     close(fd);

@@ -165,6 +165,7 @@ def sesparse(raw, path):
 
 
 def tables(path):
+    """They are there, as a hole."""
     with open(path, "r+b") as file:
         if file.read(4) == b"KDMV":
             file.seek(12)
@@ -174,6 +175,7 @@ def tables(path):
             file.write(struct.pack("<Q", 0x1FFFFF00 << 20))
             file.seek(384)
             file.write(struct.pack("<I", 0x1FFFFF00))
+        file.truncate(3 << 30)
 
 
 def words(raw, path, text):

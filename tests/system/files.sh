@@ -202,6 +202,26 @@ refused sesparse-s001.vmdk descriptor
 refused two-sparse-s001.vmdk descriptor
 ok "extents that QEMU would leave out, or open elsewhere, are refused with their line, in a box as well"
 
+# --- cut short, where the tables tell ---
+for file in old.qcow2 new.qcow2 dynamic.vdi static.vdi dynamic.vhd sparse.vmdk stream.vmdk; do
+    cp $file cut-$file
+    truncate -s -700K cut-$file
+    refused cut-$file 'cut short'
+done
+for kind in vmfsSparse/VMFSSPARSE/cowd seSparse/SESPARSE/sesparse; do
+    IFS=/ read -r type word name <<<"$kind"
+    cp $name-s001.vmdk $name-cut.vmdk
+    truncate -s -512 $name-cut.vmdk
+    descriptor cut.vmdk "$type" "RW $sectors $word \"$name-cut.vmdk\""
+    refused cut.vmdk $name-cut.vmdk 'cut short'
+done
+mkdir cut
+cp cut-new.qcow2 cut/box.img
+echo '{"provider": "libvirt", "format": "qcow2", "virtual_size": 1}' >cut/metadata.json
+tar -C cut -cf cut.box metadata.json box.img
+refused cut.box box.img 'cut short'
+ok "a disk whose tables name what its file has no more is refused, with its extent, in a box as well"
+
 # --- VHDX: a log that was not replayed ---
 cp dynamic.vhdx log.vhdx
 diskfiles log log.vhdx $((1 << 20)) 5a

@@ -52,7 +52,7 @@ static char *descriptor(const char *name, const char *lines)
 static void expect_refused(const char *path, const char *format, const char *told)
 {
     g_autoptr(GError) error = NULL;
-    assert_false(ingot_ties_check(path, path, format, &error));
+    assert_false(ingot_ties_check(&(IngotPart){.path = path}, path, format, &error));
     assert_true(g_error_matches(error, INGOT_ERROR, INGOT_ERROR_INVALID));
     if (strstr(error->message, told) == NULL || strstr(error->message, path) == NULL) {
         fail_msg("'%s' and %s are not in: %s", told, path, error->message);
@@ -62,7 +62,7 @@ static void expect_refused(const char *path, const char *format, const char *tol
 static void expect_taken(const char *path, const char *format)
 {
     g_autoptr(GError) error = NULL;
-    ingot_ties_check(path, path, format, &error);
+    ingot_ties_check(&(IngotPart){.path = path}, path, format, &error);
     assert_null(error);
 }
 
