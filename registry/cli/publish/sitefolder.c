@@ -12,13 +12,22 @@
 #include "base/process.h"
 #include "cli/publish/site.h"
 
-#define COPY_STEP ((size_t)16 << 20) /* bytes between two looks at whether to go on */
+/* Bytes between two looks at whether to go on. */
+#define SHARE_STEP ((size_t)16 << 20)
+#define PASS_STEP ((size_t)1 << 20)
 
 typedef struct {
     Site site;
     char *path;
     IngotProgress *progress;
 } SiteFolder;
+
+/* An object on its way into its file. */
+typedef struct {
+    const SiteObject *object;
+    int from, to;
+    const char *name; /* of the new file, for errors */
+} SiteCopy;
 
 static char *folder_name(const Site *site, const char *path)
 {
@@ -76,25 +85,39 @@ static gboolean folder_replace(Site *site, const char *path, const char *type, G
     return *moved || (make_parents(name, error) && ingot_file_replace(name, data, size, 0644, error));
 }
 
-/* Shares the bytes where the file system can. */
-static gboolean copy_bytes(const SiteFolder *folder, int from, int to, const SiteObject *object, const char *name,
-                           GError **error)
+/* The next bytes, shared where the file system can do that; 0: not by the kernel alone, as between two file systems. */
+static guint64 share_bytes(int from, int to, guint64 at, guint64 left)
 {
-    guint64 left = object->size;
-    while (left > 0) {
-        ssize_t moved = copy_file_range(from, NULL, to, NULL, (size_t)MIN(left, COPY_STEP), 0);
-        if (moved < 0) {
-            return ingot_error_set_errno(error, errno, "%s: cannot be written", name);
-        }
+    off_t source = (off_t)at, target = (off_t)at;
+    ssize_t moved = copy_file_range(from, &source, to, &target, (size_t)MIN(left, SHARE_STEP), 0);
+    return moved > 0 ? (guint64)moved : 0;
+}
+
+/* They are read and written, which says what is wrong where they can't be. */
+static guint64 pass_bytes(const SiteCopy *copy, guint64 at, guint64 left, GError **error)
+{
+    gsize size = (gsize)MIN(left, PASS_STEP);
+    g_autofree guint8 *buffer = g_malloc(size);
+    return ingot_file_pread(copy->from, buffer, size, at, copy->object->path, error) &&
+                   ingot_file_pwrite(copy->to, buffer, size, at, copy->name, error)
+               ? size
+               : 0;
+}
+
+static gboolean copy_bytes(const SiteFolder *folder, const SiteCopy *copy, GError **error)
+{
+    gboolean shares = TRUE;
+    for (guint64 at = 0; at < copy->object->size;) {
+        guint64 left = copy->object->size - at, moved = shares ? share_bytes(copy->from, copy->to, at, left) : 0;
         if (moved == 0) {
-            g_set_error(error, INGOT_ERROR, INGOT_ERROR_CORRUPT, "%s: shorter than it was", object->path);
+            shares = FALSE;
+            moved = pass_bytes(copy, at, left, error);
+        }
+        if (moved == 0 || !ingot_interrupt_check(error)) {
             return FALSE;
         }
-        left -= (guint64)moved;
-        ingot_progress_add(folder->progress, (guint64)moved);
-        if (!ingot_interrupt_check(error)) {
-            return FALSE;
-        }
+        at += moved;
+        ingot_progress_add(folder->progress, moved);
     }
     return TRUE;
 }
@@ -103,7 +126,11 @@ static gboolean copy_there(const SiteFolder *folder, int from, const SiteObject 
                            GError **error)
 {
     g_autoptr(IngotNewFile) file = ingot_newfile_open(name, 0644, error);
-    return file != NULL && copy_bytes(folder, from, ingot_newfile_fd(file), object, name, error) &&
+    if (file == NULL) {
+        return FALSE;
+    }
+    const SiteCopy copy = {.object = object, .from = from, .to = ingot_newfile_fd(file), .name = name};
+    return copy_bytes(folder, &copy, error) &&
            (fsync(ingot_newfile_fd(file)) == 0 || ingot_error_set_errno(error, errno, "%s: cannot sync", name)) &&
            ingot_newfile_name(file, error) && ingot_file_sync_folder(name, error);
 }

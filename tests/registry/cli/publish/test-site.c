@@ -242,6 +242,39 @@ static void test_in_the_way(void **state)
     assert_non_null(strstr(error->message, "in the way"));
 }
 
+/* A file of another file system comes over, too, whether it may be moved or not; one that is shorter than it was is
+ * none.
+ */
+static void test_other_file_system(void **state)
+{
+    (void)state;
+    g_autofree char *elsewhere = g_strdup("/dev/shm/ingot-test-XXXXXX"), *place = g_build_filename(folder, "far", NULL);
+    if (g_mkdtemp(elsewhere) == NULL) {
+        skip();
+    }
+    const gsize size = (3 << 20) + 7;
+    g_autofree char *path = g_build_filename(elsewhere, "box", NULL), *text = g_strnfill(size, 'x');
+    const SiteOptions options = {.place = place};
+    g_autoptr(Site) site = site_open(&options, NULL);
+    for (guint gives = 0; gives < 2; gives++) {
+        g_autoptr(GBytes) bytes = NULL;
+        const SiteObject object = {.path = path, .size = size, .gives = gives == 1};
+        assert_true(g_file_set_contents(path, text, (gssize)size, NULL));
+        assert_true(site_put(site, gives == 1 ? "a/given" : "a/copied", &object, NULL));
+        assert_true(site_read(site, gives == 1 ? "a/given" : "a/copied", size, &bytes, NULL));
+        assert_int_equal(g_bytes_get_size(bytes), size);
+        assert_memory_equal(g_bytes_get_data(bytes, NULL), text, size);
+    }
+    const SiteObject shorter = {.path = path, .size = size + 1};
+    g_autoptr(GError) error = NULL;
+    g_autoptr(GBytes) none = NULL;
+    assert_false(site_put(site, "a/shorter", &shorter, &error));
+    assert_true(g_error_matches(error, INGOT_ERROR, INGOT_ERROR_CORRUPT));
+    assert_true(site_read(site, "a/shorter", size, &none, NULL));
+    assert_null(none);
+    assert_true(ingot_file_remove_tree(elsewhere, NULL));
+}
+
 static int set_up(void **state)
 {
     (void)state;
@@ -260,8 +293,13 @@ static int tear_down(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_found),   cmocka_unit_test(test_endpoint),   cmocka_unit_test(test_places),
-        cmocka_unit_test(test_changes), cmocka_unit_test(test_in_the_way), cmocka_unit_test(test_limit),
+        cmocka_unit_test(test_found),
+        cmocka_unit_test(test_endpoint),
+        cmocka_unit_test(test_places),
+        cmocka_unit_test(test_changes),
+        cmocka_unit_test(test_in_the_way),
+        cmocka_unit_test(test_limit),
+        cmocka_unit_test(test_other_file_system),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }
