@@ -295,9 +295,7 @@ static gboolean check_arguments(const Arguments *arguments, int disks, GError **
                     arguments->threads);
         return FALSE;
     }
-    if (arguments->architecture != NULL && architecture_word(arguments->architecture) == NULL) {
-        g_set_error(error, INGOT_ERROR, INGOT_ERROR_INVALID,
-                    "--arch %s: no architecture that is known: amd64, arm64, riscv64, ...", arguments->architecture);
+    if (arguments->architecture != NULL && !architecture_check(arguments->architecture, error)) {
         return FALSE;
     }
     if (arguments->sha256 != NULL && disks > 1) {

@@ -1,5 +1,6 @@
 #include "image/architecture.h"
 
+#include <ingot/error.h>
 #include <sys/utsname.h>
 
 static const struct {
@@ -23,6 +24,16 @@ const char *architecture_word(const char *text)
         }
     }
     return NULL;
+}
+
+gboolean architecture_check(const char *text, GError **error)
+{
+    if (architecture_word(text) == NULL) {
+        g_set_error(error, INGOT_ERROR, INGOT_ERROR_INVALID,
+                    "--arch %s: no architecture that is known: amd64, arm64, riscv64, ...", text);
+        return FALSE;
+    }
+    return TRUE;
 }
 
 const char *architecture_of_host(void)

@@ -8,6 +8,8 @@ G_BEGIN_DECLS
 /* The word that images, registries and Vagrant's catalogue use ("amd64", "arm64", "i386", ...) for whatever is said of
  * the same architecture ("x86_64", "aarch64", "i686", ...). NULL: not known. */
 const char *architecture_word(const char *text);
+/* The same of what a user says (--arch, $INGOT_ARCH): INVALID where it is not known. */
+gboolean architecture_check(const char *text, GError **error);
 /* This machine's; "amd64" where the kernel's word for it is not known. */
 const char *architecture_of_host(void);
 

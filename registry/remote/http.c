@@ -65,12 +65,8 @@ gboolean http_check_settings(const IngotRemoteOptions *options, GError **error)
         g_set_error(error, INGOT_ERROR, INGOT_ERROR_INVALID, "--ca %s: there is no such file", options->ca);
         return FALSE;
     }
-    if (options->architecture != NULL && architecture_word(options->architecture) == NULL) {
-        g_set_error(error, INGOT_ERROR, INGOT_ERROR_INVALID,
-                    "--arch %s: no architecture that is known: amd64, arm64, riscv64, ...", options->architecture);
-        return FALSE;
-    }
-    return read_timeout(options, &seconds, error);
+    return (options->architecture == NULL || architecture_check(options->architecture, error)) &&
+           read_timeout(options, &seconds, error);
 }
 
 gboolean http_goes_on(const IngotRemote *remote, GError **error)

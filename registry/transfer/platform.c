@@ -114,15 +114,39 @@ PlatformResult platform_choose(const void *data, gsize size, const char *archite
     return PLATFORM_CHOSEN;
 }
 
+/* Of an image; what is not known is shown as it stands there. Free it. */
+static char *architecture_of(const json_t *config)
+{
+    const char *said = get(config, "architecture"), *word = said == NULL ? NULL : architecture_word(said);
+    g_autofree char *head = ingot_text_head(said == NULL ? "?" : said, SHOWN_BYTES);
+    return word == NULL ? ingot_text_line(head) : g_strdup(word);
+}
+
 gboolean platform_check(const json_t *config, const IngotRemoteOptions *options, const char *what, GError **error)
 {
-    const char *asked =
-        options == NULL || options->architecture == NULL ? NULL : architecture_word(options->architecture);
-    const char *said = get(config, "architecture"), *word = said == NULL ? NULL : architecture_word(said);
-    if (asked == NULL || g_strcmp0(asked, word) == 0) {
+    const char *asked = options == NULL ? NULL : options->architecture;
+    g_autofree char *own = architecture_of(config);
+    if (asked == NULL) {
         return TRUE;
     }
-    g_autofree char *head = ingot_text_head(said == NULL ? "?" : said, SHOWN_BYTES), *shown = ingot_text_line(head);
-    g_set_error(error, INGOT_ERROR, INGOT_ERROR_NOT_FOUND, "%s: an image for %s, not for %s", what, shown, asked);
+    if (!architecture_check(asked, error)) {
+        return FALSE;
+    }
+    if (strcmp(architecture_word(asked), own) == 0) {
+        return TRUE;
+    }
+    g_set_error(error, INGOT_ERROR, INGOT_ERROR_NOT_FOUND, "%s: an image for %s, not for %s", what, own,
+                architecture_word(asked));
     return FALSE;
+}
+
+void platform_tell(const json_t *config, const IngotRemoteOptions *options, const char *what, IngotProgress *progress)
+{
+    g_autofree char *own = architecture_of(config);
+    if ((options == NULL || options->architecture == NULL) && strcmp(own, architecture_of_host()) != 0) {
+        ingot_progress_warning(progress,
+                               "%s is an image for %s in the store; --pull=always asks for one for this machine, and "
+                               "--arch says which one is meant",
+                               what, own);
+    }
 }

@@ -4,6 +4,7 @@
 #include <glib.h>
 #include <ingot/digest.h>
 #include <ingot/options.h>
+#include <ingot/progress.h>
 #include <jansson.h>
 
 typedef enum {
@@ -18,6 +19,9 @@ typedef enum {
 PlatformResult platform_choose(const void *data, gsize size, const char *architecture, const char *what,
                                IngotDigest *chosen, GError **error);
 
-/* Whether an image is for the architecture that the options ask for, by its config; else NOT_FOUND. Where they ask for
- * none (or are NULL), any is. */
+/* Whether an image is for the architecture that the options ask for, by its config; else NOT_FOUND, and INVALID where
+ * that is none that is known. Where they ask for none (or are NULL), any is. */
 gboolean platform_check(const json_t *config, const IngotRemoteOptions *options, const char *what, GError **error);
+/* Warns where none is asked for, and the store's image of a registry is for another one than this machine's: of an
+ * index another may have been pulled. */
+void platform_tell(const json_t *config, const IngotRemoteOptions *options, const char *what, IngotProgress *progress);

@@ -59,7 +59,13 @@ cmp "$TMP/other.raw" "$TMP/$other.raw"
 # By the index's digest it is the same choice.
 ingot pull -q --arch "$other" "$web@$(cat "$TMP/index")" -o "$TMP/pinned.raw" >/dev/null
 cmp "$TMP/pinned.raw" "$TMP/$other.raw"
+ingot export "$web:1.0.0" -o "$TMP/stored.raw" 2>"$TMP/err"
+cmp "$TMP/stored.raw" "$TMP/$other.raw"
+grep -q "is an image for $other in the store" "$TMP/err" || fail "nothing is said of another machine's image: $(cat "$TMP/err")"
 export INGOT_STORE=$TMP/store
+refused "no architecture that is known" ingot export --arch z80 "web-$host:1.0.0" -o "$TMP/no.raw"
+refused "an image for $host, not for $other" ingot export --arch "$other" "web-$host:1.0.0" -o "$TMP/no.raw"
+[ ! -e "$TMP/no.raw" ]
 ok "pull and export take the one that is asked for, else this machine's"
 
 # A single image of another architecture is taken, unless another is asked for.
