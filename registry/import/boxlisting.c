@@ -6,26 +6,38 @@
 #include "base/text.h"
 #include "import/siteforms.h"
 
-#define PAGE 100 /* boxes of a search that are asked for at once: as many as Vagrant Cloud gives */
+#define NAMES_MAX (16u << 20) /* bytes of all names of a list, with what each takes besides */
+#define NAME_BESIDES 64u      /* bytes, about */
+#define PAGE 100              /* boxes of a search that are asked for at once: as many as Vagrant Cloud gives */
 
 /* The names in their order, each once, in whatever letter case it comes. */
 typedef struct {
     GPtrArray *names;
     GHashTable *seen;
+    gsize bytes;
 } Names;
 
 static void names_begin(Names *names)
 {
     names->names = g_ptr_array_new_with_free_func(g_free);
     names->seen = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
+    names->bytes = 0;
 }
 
-/* One that can't be a box's is passed over. */
-static void names_add(Names *names, const char *name)
+/* One that can't be a box's is passed over. LIMIT: there are too many. */
+static gboolean names_add(Names *names, const char *name, GError **error)
 {
-    if (site_name_check(name) && g_hash_table_add(names->seen, g_ascii_strdown(name, -1))) {
-        g_ptr_array_add(names->names, g_strdup(name));
+    if (!site_name_check(name) || !g_hash_table_add(names->seen, g_ascii_strdown(name, -1))) {
+        return TRUE;
     }
+    names->bytes += strlen(name) + NAME_BESIDES;
+    if (names->bytes > NAMES_MAX) {
+        g_set_error(error, INGOT_ERROR, INGOT_ERROR_LIMIT,
+                    "more boxes are listed than %u MiB of names: name them, as ORG/BOX", NAMES_MAX >> 20);
+        return FALSE;
+    }
+    g_ptr_array_add(names->names, g_strdup(name));
+    return TRUE;
 }
 
 static char **names_end(Names *names, gboolean ok)
@@ -41,11 +53,11 @@ static char **names_end(Names *names, gboolean ok)
 
 static gboolean take_boxes(VagrantPage *page, gpointer user, GError **error)
 {
-    (void)error;
-    for (guint i = 0; i < page->boxes->len; i++) {
-        names_add(user, ((const VagrantBox *)g_ptr_array_index(page->boxes, i))->name);
+    gboolean ok = TRUE;
+    for (guint i = 0; ok && i < page->boxes->len; i++) {
+        ok = names_add(user, ((const VagrantBox *)g_ptr_array_index(page->boxes, i))->name, error);
     }
-    return TRUE;
+    return ok;
 }
 
 /* --- sites --- */
@@ -92,7 +104,7 @@ static gboolean of_user(Names *names, const char *base, const char *api, const c
 
 static gboolean of_registry(Names *names, const char *base, const char *org, BoxGet get, gpointer site, GError **error)
 {
-    const BoxPages pages = {get, site, take_boxes, names};
+    const BoxPages pages = {get, site, take_boxes, names, NULL};
     g_autofree char *url = g_strconcat(base, SITE_HCP_PATH, org, "/boxes", NULL);
     return box_pages(&pages, url, org, error);
 }
@@ -147,16 +159,17 @@ static gboolean add_folder(Names *names, const char *folder, const char *org, GE
         g_set_error(error, INGOT_ERROR, INGOT_ERROR_NOT_FOUND, "%s: there is no such folder", path);
         return FALSE;
     }
-    for (const char *file; (file = g_dir_read_name(opened)) != NULL;) {
+    gboolean ok = TRUE;
+    for (const char *file; ok && (file = g_dir_read_name(opened)) != NULL;) {
         g_autofree char *full = g_build_filename(path, file, NULL);
         gboolean has_ending = g_str_has_suffix(file, ".json");
         if (g_file_test(full, G_FILE_TEST_IS_REGULAR) && (has_ending || strchr(file, '.') == NULL)) {
             g_autofree char *plain = g_strndup(file, strlen(file) - (has_ending ? strlen(".json") : 0));
             g_autofree char *name = g_strconcat(org, "/", plain, NULL);
-            names_add(names, name);
+            ok = names_add(names, name, error);
         }
     }
-    return TRUE;
+    return ok;
 }
 
 static gboolean add_folders(Names *names, const char *folder, GError **error)

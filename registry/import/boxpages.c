@@ -7,10 +7,32 @@
 
 #define PAGE 100 /* entries that are asked for at once */
 
+/* Takes what has come off what may. */
+static gboolean room_take(gsize *room, gsize size, const char *name, GError **error)
+{
+    if (size > *room) {
+        g_set_error(error, INGOT_ERROR, INGOT_ERROR_LIMIT,
+                    "%s: a box has at most %u MiB, and %u versions and providers, in all its lists", name,
+                    VAGRANT_CATALOGUE_MAX >> 20, VAGRANT_CATALOGUE_VALUES);
+        return FALSE;
+    }
+    *room -= size;
+    return TRUE;
+}
+
+static GBytes *get_document(const BoxPages *pages, const char *url, const char *name, GError **error)
+{
+    g_autofree char *at = NULL;
+    g_autoptr(GBytes) bytes = pages->get(url, VAGRANT_CATALOGUE_MAX, &at, pages->site, error);
+    gboolean ok =
+        bytes != NULL && (pages->room == NULL || room_take(&pages->room->bytes, g_bytes_get_size(bytes), name, error));
+    return ok ? g_steal_pointer(&bytes) : NULL;
+}
+
 static VagrantPage *get_page(const BoxPages *pages, const char *url, const char *org, GError **error)
 {
-    g_autofree char *at = NULL, *name = ingot_text_url(url);
-    g_autoptr(GBytes) bytes = pages->get(url, VAGRANT_CATALOGUE_MAX, &at, pages->site, error);
+    g_autofree char *name = ingot_text_url(url);
+    g_autoptr(GBytes) bytes = get_document(pages, url, name, error);
     return bytes == NULL ? NULL
                          : vagrant_page_parse(g_bytes_get_data(bytes, NULL), g_bytes_get_size(bytes), org, name, error);
 }
@@ -45,34 +67,44 @@ gboolean box_pages(const BoxPages *pages, const char *url, const char *org, GErr
 
 /* --- a box of HCP's --- */
 
-static void move_all(GPtrArray *from, GPtrArray *to)
+/* Where what the pages have goes. */
+typedef struct {
+    GPtrArray *to;
+    BoxRoom *room;
+    const char *name; /* of the list */
+} Taking;
+
+static gboolean move_all(GPtrArray *from, const Taking *taking, GError **error)
 {
-    while (from->len > 0) {
-        g_ptr_array_add(to, g_ptr_array_steal_index(from, 0));
+    if (!room_take(&taking->room->entries, from->len, taking->name, error)) {
+        return FALSE;
     }
+    g_ptr_array_extend_and_steal(taking->to, g_ptr_array_ref(from));
+    return TRUE;
 }
 
 static gboolean take_versions(VagrantPage *page, gpointer user, GError **error)
 {
-    (void)error;
-    move_all(page->versions, user);
-    return TRUE;
+    const Taking *taking = user;
+    gsize providers = 0;
+    for (guint i = 0; i < page->versions->len; i++) {
+        providers += ((const VagrantVersion *)g_ptr_array_index(page->versions, i))->providers->len;
+    }
+    return room_take(&taking->room->entries, providers, taking->name, error) && move_all(page->versions, taking, error);
 }
 
 static gboolean take_providers(VagrantPage *page, gpointer user, GError **error)
 {
-    (void)error;
-    move_all(page->providers, user);
-    return TRUE;
+    return move_all(page->providers, user, error);
 }
 
 /* A provider whose architectures are a document of their own: as if they stood in it. */
 static gboolean add_architectures(const BoxPages *pages, const char *version_url, const char *provider, GPtrArray *to,
                                   GError **error)
 {
-    g_autofree char *at = NULL, *url = g_strdup_printf("%s/provider/%s/architectures", version_url, provider);
+    g_autofree char *url = g_strdup_printf("%s/provider/%s/architectures", version_url, provider);
     g_autofree char *name = ingot_text_url(url);
-    g_autoptr(GBytes) bytes = pages->get(url, VAGRANT_CATALOGUE_MAX, &at, pages->site, error);
+    g_autoptr(GBytes) bytes = get_document(pages, url, name, error);
     g_autoptr(json_t) root =
         bytes == NULL ? NULL : ingot_json_parse_bytes(bytes, name, VAGRANT_CATALOGUE_VALUES, error);
     const json_t *list = root == NULL ? NULL : ingot_json_get_array(root, "architectures", name, error);
@@ -83,7 +115,8 @@ static gboolean add_architectures(const BoxPages *pages, const char *version_url
         ingot_json_pack("{s:[{s:o, s:O}]}", "providers", "name", ingot_json_text(provider), "architectures", list);
     g_autofree char *text = ingot_json_canonical(inside);
     g_autoptr(VagrantPage) page = vagrant_page_parse(text, strlen(text), NULL, name, error);
-    return page != NULL && take_providers(page, to, error);
+    Taking taking = {to, pages->room, name};
+    return page != NULL && take_providers(page, &taking, error);
 }
 
 static gboolean complete_version(const BoxPages *pages, const char *url, VagrantVersion *version, GError **error)
@@ -91,9 +124,11 @@ static gboolean complete_version(const BoxPages *pages, const char *url, Vagrant
     g_autofree char *escaped = g_uri_escape_string(version->version, NULL, FALSE);
     g_autofree char *at = g_strdup_printf("%s/version/%s", url, escaped);
     g_autofree char *list = g_strconcat(at, "/providers", NULL);
+    g_autofree char *shown = ingot_text_url(list);
+    Taking taking = {version->providers, pages->room, shown};
     BoxPages providers = *pages;
     providers.take = take_providers;
-    providers.user = version->providers;
+    providers.user = &taking;
     if (version->providers->len == 0 && !box_pages(&providers, list, NULL, error)) {
         return FALSE;
     }
@@ -121,8 +156,10 @@ static gboolean complete_version(const BoxPages *pages, const char *url, Vagrant
 
 gboolean box_pages_complete(const char *url, VagrantBox *box, BoxGet get, gpointer site, GError **error)
 {
-    const BoxPages pages = {get, site, take_versions, box->versions};
-    g_autofree char *list = g_strconcat(url, "/versions", NULL);
+    BoxRoom room = {VAGRANT_CATALOGUE_MAX, VAGRANT_CATALOGUE_VALUES};
+    g_autofree char *list = g_strconcat(url, "/versions", NULL), *name = ingot_text_url(list);
+    Taking taking = {box->versions, &room, name};
+    const BoxPages pages = {get, site, take_versions, &taking, &room};
     if (box->versions->len == 0 && !box_pages(&pages, list, NULL, error)) {
         return FALSE;
     }

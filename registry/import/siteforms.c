@@ -1,5 +1,9 @@
 #include "import/siteforms.h"
 
+#include <string.h>
+
+#define NAME_MAX_BYTES 255u /* as a registry's names */
+
 static const char *const forms[SITE_FORMS][2] = {[SITE_V2] = {"/api/v2/box/", "/"},
                                                  [SITE_V1] = {"/api/v1/box/", "/"},
                                                  [SITE_HCP] = {SITE_HCP_PATH, "/box/"},
@@ -14,6 +18,7 @@ char *site_form_box(SiteForm form, const char *base, const char *org, const char
 
 gboolean site_name_check(const char *name)
 {
-    return g_regex_match_simple("^[A-Za-z0-9_][A-Za-z0-9_.-]*/[A-Za-z0-9_][A-Za-z0-9_.-]*$", name,
+    return strlen(name) <= NAME_MAX_BYTES &&
+           g_regex_match_simple("^[A-Za-z0-9_][A-Za-z0-9_.-]*/[A-Za-z0-9_][A-Za-z0-9_.-]*$", name,
                                 G_REGEX_DOLLAR_ENDONLY, 0);
 }

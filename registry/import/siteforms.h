@@ -17,5 +17,5 @@ typedef enum {
 #define SITE_HCP_PATH "/vagrant/2022-09-30/registry/"
 
 char *site_form_box(SiteForm form, const char *base, const char *org, const char *box);
-/* Whether it is "ORG/BOX" of plain characters, which may stand in a URL and in a path. */
+/* Whether it is "ORG/BOX" of at most 255 plain characters, which may stand in a URL and in a path. */
 gboolean site_name_check(const char *name);

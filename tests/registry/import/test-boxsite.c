@@ -72,6 +72,10 @@ static void names_are_plain(void **state)
                                         "team/..",   "team/.x", "team/we b", "team/web\n", "team/%2e",
                                         "te?am/web", "",        NULL};
     (void)state;
+    g_autofree char *longest = g_strnfill(250, 'x'), *fits = g_strconcat("team/", longest, NULL),
+                    *too_long = g_strconcat(fits, "x", NULL);
+    assert_true(site_name_check(fits));
+    assert_false(site_name_check(too_long));
     for (guint i = 0; right[i] != NULL; i++) {
         assert_true(site_name_check(right[i]));
     }
