@@ -116,5 +116,5 @@ const IngotVerb verb_import = {
     "gone on with\n"
     "by the same command, and what the store has already does not come again.\n\n"
     "Example:\n  ingot import vagrant https://vagrantcloud.com generic/debian12 --provider libvirt\n"
-    "  ingot push generic/debian12:4.3.12 registry.example\n",
+    "  ingot push generic/debian12:4.3.12-libvirt-amd64 registry.example/generic/debian12:4.3.12\n",
     run};

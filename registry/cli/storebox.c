@@ -10,37 +10,79 @@
 
 /* --- names --- */
 
-/* Boxes of the version that may be taken: of all providers, or of one. */
-static guint count_boxes(const StoreBoxes *boxes, const VagrantVersion *version, const char *provider)
+/* Boxes of the version that can be taken, wanted or not: of all providers, or of one. */
+static guint count_boxes(const VagrantVersion *version, const char *provider)
 {
     guint count = 0;
     for (guint i = 0; i < version->providers->len; i++) {
         const VagrantProvider *one = g_ptr_array_index(version->providers, i);
-        count += box_import_wants(boxes->import, one) && vagrant_form_of(one->name) != NULL &&
-                 (provider == NULL || strcmp(provider, one->name) == 0);
+        count += vagrant_form_of(one->name) != NULL && (provider == NULL || strcmp(provider, one->name) == 0);
     }
     return count;
 }
 
-static char *tag_of(const StoreBoxes *boxes, const BoxPiece *piece)
+/* A box has the same name whichever others are wanted with it. */
+static char *tag_of(const BoxPiece *piece)
 {
     const VagrantProvider *provider = piece->provider;
     const char *architecture = provider->architecture == NULL ? "unknown" : provider->architecture;
-    return count_boxes(boxes, piece->version, NULL) <= 1 ? g_strdup(piece->version->version)
-           : count_boxes(boxes, piece->version, provider->name) <= 1
+    return count_boxes(piece->version, NULL) <= 1 ? g_strdup(piece->version->version)
+           : count_boxes(piece->version, provider->name) <= 1
                ? g_strjoin("-", piece->version->version, provider->name, NULL)
                : g_strjoin("-", piece->version->version, provider->name, architecture, NULL);
 }
 
+/* --- what the store has --- */
+
+static const char *architecture_of(const IngotImage *image)
+{
+    const char *architecture = json_string_value(json_object_get(image->config, "architecture"));
+    return architecture == NULL ? "unknown" : architecture;
+}
+
+/* Whether it was made of a box for that provider and architecture. */
+static gboolean is_box(const IngotImage *image, const VagrantProvider *provider)
+{
+    const char *wanted = provider->architecture == NULL ? NULL : vagrant_architecture(provider->architecture);
+    const char *format = vagrant_form_of(provider->name)->format;
+    return json_object_get(image->config, "vagrant") != NULL &&
+           ingot_json_has_text(json_object_get(image->config, "outputs"), format) &&
+           (wanted == NULL || strcmp(wanted, architecture_of(image)) == 0);
+}
+
+static gboolean refuse_other(const BoxPiece *piece, const char *name, const IngotImage *image, GError **error)
+{
+    const json_t *vagrant = json_object_get(image->config, "vagrant");
+    const char *provider = json_string_value(json_object_get(vagrant, "provider"));
+    g_set_error(error, INGOT_ERROR, INGOT_ERROR_EXISTS,
+                "%s: the store has another image as %s, %s%s, for %s: remove it, and import again", piece->what, name,
+                vagrant == NULL ? "of no box" : "of a box for ",
+                vagrant == NULL    ? ""
+                : provider == NULL ? "an unknown provider"
+                                   : provider,
+                architecture_of(image));
+    return FALSE;
+}
+
+/* One of which not all is there any more is taken anew. */
 static gboolean box_state(const BoxPiece *piece, BoxState *state, gpointer user, GError **error)
 {
     const StoreBoxes *boxes = user;
-    g_autofree char *tag = tag_of(boxes, piece);
+    GError *problem = NULL;
+    g_autofree char *tag = tag_of(piece);
     g_autofree char *name = g_strconcat(piece->name, ":", tag, NULL);
     g_autoptr(IngotReference) reference = ingot_reference_parse(name, error);
-    g_autoptr(IngotStoreEntry) entry = reference == NULL ? NULL : ingot_store_find(boxes->store, reference, NULL);
-    *state = entry == NULL ? BOX_LACKS : BOX_HAS;
-    return reference != NULL;
+    if (reference == NULL) {
+        return FALSE;
+    }
+    g_autoptr(IngotImage) image = ingot_store_image(boxes->store, reference, &problem);
+    if (image == NULL && !g_error_matches(problem, INGOT_ERROR, INGOT_ERROR_NOT_FOUND)) {
+        g_propagate_error(error, problem);
+        return FALSE;
+    }
+    g_clear_error(&problem);
+    *state = image == NULL ? BOX_LACKS : BOX_HAS;
+    return image == NULL || is_box(image, piece->provider) || refuse_other(piece, name, image, error);
 }
 
 /* --- an image --- */
@@ -107,7 +149,7 @@ static gboolean take_box(const BoxPiece *piece, const char *path, gpointer user,
     const StoreBoxes *boxes = user;
     const BoxFacts facts = {piece->what, piece->provider->name, piece->provider->architecture};
     IngotDescriptor manifest;
-    g_autofree char *tag = tag_of(boxes, piece);
+    g_autofree char *tag = tag_of(piece);
     g_autoptr(IngotBundle) bundle = box_image_open(&facts, path, boxes->import->progress, error);
     g_autoptr(GPtrArray) packed = bundle == NULL ? NULL : pack_disks(boxes, bundle, piece->what, error);
     if (packed == NULL || !add_image(boxes, piece->name, tag, &facts, bundle, packed, &manifest, error)) {

@@ -1,8 +1,9 @@
 /* Boxes of a catalogue (import/boximport.h) as images of the local store.
  *
- * The image of a version that has one box is called NAME:VERSION; where there are several, each has its provider behind
- * that, and its architecture where the provider has several of these: NAME:VERSION-libvirt-arm64. What has its name
- * already is not taken again. */
+ * The image of a version that has one box is called NAME:VERSION; where the catalogue has several of it, each has its
+ * provider behind that, and its architecture where the provider has several of these: NAME:VERSION-libvirt-arm64. So a
+ * box has one name, whichever are wanted. What the store has as a box for the same provider and architecture is not
+ * taken again; another image of that name is an error. */
 #pragma once
 
 #include <ingot/store.h>
@@ -11,7 +12,7 @@
 
 typedef struct {
     IngotStore *store;
-    const BoxImport *import; /* which of a version's boxes are wanted */
+    const BoxImport *import; /* whose progress it is */
     json_t *images;          /* array: {"image", "digest"} of each that is taken */
 } StoreBoxes;
 /* The functions of a sink; its user is a StoreBoxes. */

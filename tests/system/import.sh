@@ -58,8 +58,16 @@ expect 0 ingot import vagrant "$site" 'team/*' other/thing
 [ "$(downloads)" = 0 ] || fail "what is there comes again: $(cat "$asked")"
 begin
 expect 0 ingot import vagrant "$site" "${one[@]}" --arch x86_64 --json
-jq -e '.files == 1 and .failed == 0 and .images[0].image == "team/web:1.0.0"' "$TMP/out" >/dev/null || fail "as JSON: $(cat "$TMP/out")"
-[ "$(images)" = team/web:1.0.0 ] && [ "$(downloads)" = 1 ] || fail "one box of them: $(images)"
+jq -e '.files == 1 and .failed == 0 and .images[0].image == "team/web:1.0.0-libvirt"' "$TMP/out" >/dev/null || fail "as JSON: $(cat "$TMP/out")"
+[ "$(images)" = team/web:1.0.0-libvirt ] && [ "$(downloads)" = 1 ] || fail "one box of them: $(images)"
+# Each box has its own name, whichever was wanted first; another image of that name is never taken for it.
+expect 0 ingot import vagrant "$site" team/web --provider vmware_desktop --version 1.0.0
+[ "$(images)" = "team/web:1.0.0-libvirt team/web:1.0.0-vmware_desktop" ] || fail "another box of them: $(images)"
+ingot tag team/web:1.0.0-libvirt team/web:1.0.0-vmware_desktop >/dev/null
+ingot pack -q "$TMP/v1.raw" team/web:2.0.0 >/dev/null
+expect 1 ingot import vagrant "$site" team/web
+grep -q 'the box for vmware_desktop (amd64): the store has another image as team/web:1.0.0-vmware_desktop, of a box for libvirt, for amd64' "$TMP/err" || fail "a box of another provider: $(cat "$TMP/err")"
+grep -q 'the store has another image as team/web:2.0.0, of no box' "$TMP/err" || fail "an image of no box: $(cat "$TMP/err")"
 expect 2 ingot import vagrant "$site" team/web --provider docker
 expect 1 ingot import vagrant "$site" team/nothing
 grep -q 'there is no box team/nothing' "$TMP/err" || fail "a box that is not there: $(cat "$TMP/err")"
