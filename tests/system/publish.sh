@@ -95,19 +95,28 @@ grep -q 'team/web:newest' "$www/oci/index.json" || fail "a tag that is no versio
 catalogue_is 1.1.0 1.0.0
 ok "the layout is a store: skopeo reads it, signatures come along, tags that are no versions are there alone"
 
+refused() {
+    local status=$1 words=$2
+    shift 2
+    expect "$status" "$@"
+    grep -qF -- "$words" "$TMP/err" || fail "'$*' says: $(cat "$TMP/err")"
+}
+
 # --- a version of several images ---
 
 start_ingotd
 # call METHOD PATH [JSON]: Vagrant Cloud's API.
 call() { curl -sf -o "$TMP/answer" -X "$1" ${3+-d "$3"} "http://$REGISTRY/api/v2$2" || fail "$1 $2"; }
+# upload NAME PROVIDER ARCHITECTURE VERSION: a box of 1.0.0 of team/NAME, which is the one that team/web has by that version.
+upload() {
+    call POST "/box/team/$1/version/1.0.0/providers" "{\"provider\": {\"name\": \"$2\", \"architecture\": \"$3\"}}"
+    call GET "/box/team/$1/version/1.0.0/provider/$2/$3/upload"
+    curl -sf -T "$www/boxes/team/web/$4/$2/amd64.box" "$(python3 -c 'import json,sys; print(json.load(open(sys.argv[1]))["upload_path"])' "$TMP/answer")" >/dev/null || fail "an upload"
+}
 call POST /boxes '{"username": "team", "name": "both", "short_description": "of both", "description": "For *both*."}'
 call POST /box/team/both/versions '{"version": {"version": "1.0.0", "description": "the first"}}'
-for architecture in amd64 arm64; do
-    call POST /box/team/both/version/1.0.0/providers "{\"provider\": {\"name\": \"qemu\", \"architecture\": \"$architecture\"}}"
-    call GET "/box/team/both/version/1.0.0/provider/qemu/$architecture/upload"
-    [ $architecture = amd64 ] && box=1.0.0 || box=1.1.0
-    curl -sf -T "$www/boxes/team/web/$box/qemu/amd64.box" "$(python3 -c 'import json,sys; print(json.load(open(sys.argv[1]))["upload_path"])' "$TMP/answer")" >/dev/null || fail "an upload"
-done
+upload both qemu amd64 1.0.0
+upload both qemu arm64 1.1.0
 call PUT /box/team/both/version/1.0.0/release
 both=$TMP/both
 expect 0 ingot publish -q --static "$both" --base "$base" --all "$REGISTRY/team/both"
@@ -127,6 +136,21 @@ done
 rm -r "$both"
 expect 0 ingot publish -q --static "$both" --base "$base" --arch arm64 "$REGISTRY/team/both:1.0.0"
 [ "$(grep -c '"url"' "$both/team/both.json")" = 1 ] && grep -q '"arm64"' "$both/team/both.json" || fail "of one architecture: $(cat "$both/team/both.json")"
+# One for each provider is one version; one for all of them is in the place of each.
+call POST /boxes '{"username": "team", "name": "forms"}'
+call POST /box/team/forms/versions '{"version": {"version": "1.0.0"}}'
+upload forms qemu amd64 1.0.0
+upload forms libvirt amd64 1.1.0
+call PUT /box/team/forms/version/1.0.0/release
+expect 0 ingot publish -q --static "$both" --base "$base" --all "$REGISTRY/team/forms"
+for provider in qemu libvirt; do [ -e "$both/boxes/team/forms/1.0.0/$provider/amd64.box" ] || fail "no box for $provider"; done
+find "$both" "$www" -type f -exec sha256sum {} + | sort >"$TMP/sums"
+refused 1 'team/forms:1.0.0 is another image' ingot publish -q --static "$both" --base "$base" --name team/forms:1.0.0 team/web:1.1.0
+refused 1 'team/web:1.0.0 is another image' publish --arch amd64 --name team/web:1.0.0 "$REGISTRY/team/both:1.0.0"
+find "$both" "$www" -type f -exec sha256sum {} + | sort | cmp - "$TMP/sums" || fail "what is refused changes the folder"
+expect 0 ingot publish -q --static "$both" --base "$base" --name team/forms:moving "$REGISTRY/team/forms:1.0.0"
+expect 0 ingot publish -q --static "$both" --base "$base" --name team/forms:moving team/web:1.0.0
+[ "$(grep -c team/forms:moving "$both/oci/index.json")" = 1 ] || fail "a tag that moves: $(cat "$both/oci/index.json")"
 kill "$SERVER"
 expect 1 ingot publish -q --static "$both" --base "$base" "$REGISTRY/team/both:1.0.0"
 expect 0 ingot publish -q --static "$both" --base "$base" --pull=never --name team/none:1.0.0 "$(ingot images --json | python3 -c 'import json,sys; print(next(i["name"] + "@" + i["digest"] for i in json.load(sys.stdin) if i["name"].endswith("team/both")))')"
@@ -134,12 +158,6 @@ ok "a tag that names images of several architectures is published with all of th
 
 # --- what is refused ---
 
-refused() {
-    local status=$1 words=$2
-    shift 2
-    expect "$status" "$@"
-    grep -qF -- "$words" "$TMP/err" || fail "'$*' says: $(cat "$TMP/err")"
-}
 find "$www" -type f -exec sha256sum {} + | sort >"$TMP/sums"
 refused 1 'team/web:1.0.0 is another image' ingot publish --static "$www" --base "$base" --name team/web:1.0.0 team/web:1.1.0
 refused 1 'and an object may have' publish --max-size 100K team/web:1.0.0

@@ -11,6 +11,7 @@
 #include "store/attached.h"
 #include "store/layout.h"
 #include "store/reach.h"
+#include "vagrant/providers.h"
 
 #define FOLDER "oci/"
 #define INDEX_PATH FOLDER "index.json"
@@ -78,6 +79,33 @@ static json_t *image_row(const Publication *publication)
     return row;
 }
 
+static gboolean same_digest(const json_t *a, const json_t *b)
+{
+    return json_equal(json_object_get(a, "digest"), json_object_get(b, "digest"));
+}
+
+static const char *plain_platform(const json_t *row)
+{
+    const char *said = platform_of(row), *word = said == NULL ? NULL : vagrant_architecture(said);
+    return word == NULL ? said : word;
+}
+
+/* Whether there is a format that both are for; one that does not say what it is for is for all. */
+static gboolean share_outputs(const json_t *a, const json_t *b)
+{
+    const char *one = layout_annotation(a, OUTPUTS), *other = layout_annotation(b, OUTPUTS);
+    if (one == NULL || other == NULL) {
+        return TRUE;
+    }
+    g_auto(GStrv) words = g_strsplit(one, ",", -1), others = g_strsplit(other, ",", -1);
+    for (guint i = 0; words[i] != NULL; i++) {
+        if (g_strv_contains((const char *const *)others, words[i])) {
+            return TRUE;
+        }
+    }
+    return FALSE;
+}
+
 /* Whether two rows stand for one thing, of which an index has one: an image by its name, its architecture and
  * what it is for, what is attached by itself and what it is attached to; of a tag beside an image, by the tag. */
 static gboolean same_place(const json_t *a, const json_t *b)
@@ -85,22 +113,29 @@ static gboolean same_place(const json_t *a, const json_t *b)
     const char *name = layout_annotation(a, LAYOUT_NAME), *beside = layout_annotation(a, LAYOUT_BESIDE);
     if (name != NULL || layout_annotation(b, LAYOUT_NAME) != NULL) {
         return g_strcmp0(name, layout_annotation(b, LAYOUT_NAME)) == 0 &&
-               g_strcmp0(platform_of(a), platform_of(b)) == 0 &&
-               g_strcmp0(layout_annotation(a, OUTPUTS), layout_annotation(b, OUTPUTS)) == 0;
+               g_strcmp0(plain_platform(a), plain_platform(b)) == 0 && share_outputs(a, b);
     }
     return g_strcmp0(layout_annotation(a, LAYOUT_SUBJECT), layout_annotation(b, LAYOUT_SUBJECT)) == 0 &&
-           g_strcmp0(beside, layout_annotation(b, LAYOUT_BESIDE)) == 0 &&
-           (beside != NULL || json_equal(json_object_get(a, "digest"), json_object_get(b, "digest")));
+           g_strcmp0(beside, layout_annotation(b, LAYOUT_BESIDE)) == 0 && (beside != NULL || same_digest(a, b));
 }
 
-static ssize_t find_row(const json_t *rows, const json_t *wanted)
+/* In the place of all that stand for the same. */
+static void put_row(json_t *rows, json_t *row)
 {
-    for (size_t i = 0; i < json_array_size(rows); i++) {
-        if (same_place(json_array_get(rows, i), wanted)) {
-            return (ssize_t)i;
+    gboolean put = FALSE;
+    for (size_t i = 0; i < json_array_size(rows);) {
+        if (!same_place(json_array_get(rows, i), row)) {
+            i++;
+        } else if (put) {
+            json_array_remove(rows, i);
+        } else {
+            json_array_set(rows, i++, row);
+            put = TRUE;
         }
     }
-    return -1;
+    if (!put) {
+        json_array_append(rows, row);
+    }
 }
 
 static gboolean refuse_other(const Publication *publication, const json_t *other, GError **error)
@@ -119,10 +154,16 @@ static gboolean refuse_other(const Publication *publication, const json_t *other
 static gboolean check_rows(const Publication *publication, const json_t *rows, gboolean *there, GError **error)
 {
     g_autoptr(json_t) wanted = image_row(publication);
-    ssize_t at = find_row(rows, wanted);
-    const json_t *row = at < 0 ? NULL : json_array_get(rows, (size_t)at);
-    *there = row != NULL && json_equal(json_object_get(row, "digest"), json_object_get(wanted, "digest"));
-    return row == NULL || *there || !ingot_tag_is_version(publication->tag) || refuse_other(publication, row, error);
+    *there = FALSE;
+    for (size_t i = 0; i < json_array_size(rows); i++) {
+        const json_t *row = json_array_get(rows, i);
+        gboolean same = same_place(row, wanted);
+        if (same && !same_digest(row, wanted) && ingot_tag_is_version(publication->tag)) {
+            return refuse_other(publication, row, error);
+        }
+        *there = *there || (same && same_digest(row, wanted));
+    }
+    return TRUE;
 }
 
 /* An empty index where there is none. */
@@ -157,13 +198,7 @@ static GBytes *change_index(GBytes *before, gpointer user, GError **error)
         return NULL;
     }
     for (size_t i = 0; i < json_array_size(parts->rows); i++) {
-        json_t *row = json_array_get(parts->rows, i);
-        ssize_t at = find_row(rows, row);
-        if (at < 0) {
-            json_array_append(rows, row);
-        } else {
-            json_array_set(rows, (size_t)at, row);
-        }
+        put_row(rows, json_array_get(parts->rows, i));
     }
     char *text = ingot_json_pretty(index);
     return g_bytes_new_take(text, strlen(text));
