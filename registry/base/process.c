@@ -38,6 +38,7 @@ typedef struct {
     pid_t parent;
     sigset_t signals; /* that are blocked in it */
     guint64 memory;   /* that it may allocate, bytes; 0: any */
+    guint64 file;     /* bytes that a file it writes may have; 0: any */
 } Setup;
 
 static void set_limit(int what, guint64 most)
@@ -60,6 +61,8 @@ static void tie_to_parent(gpointer user)
         set_limit(RLIMIT_STACK, BOUNDED_STACK);
         set_limit(RLIMIT_CORE, 0);
     }
+    if (setup->file > 0)
+        set_limit(RLIMIT_FSIZE, setup->file);
 }
 
 static GSubprocess *spawn(GSubprocessLauncher *launcher, const char *const *argv, Setup *setup, GError **error)
@@ -293,8 +296,8 @@ static gboolean give_input(GSubprocessLauncher *launcher, const char *input, GEr
 }
 
 typedef struct {
-    guint seconds;  /* 0: for ever */
-    guint64 memory; /* bytes; 0: any */
+    guint seconds;        /* 0: for ever */
+    guint64 memory, file; /* bytes; 0: any */
 } Limits;
 
 /* input NULL: the child has none. output NULL: what the child prints on stdout is kept like its stderr, for the error
@@ -313,7 +316,7 @@ static gboolean run_child(const char *const *argv, const char *const *environmen
     set_environment(launcher, environment);
     if (folder)
         g_subprocess_launcher_set_cwd(launcher, folder);
-    Setup setup = {.parent = getpid(), .memory = limits->memory};
+    Setup setup = {.parent = getpid(), .memory = limits->memory, .file = limits->file};
     pthread_sigmask(SIG_SETMASK, NULL, &setup.signals);
     g_autoptr(GSubprocess) child = spawn(launcher, argv, &setup, error);
     g_clear_object(&launcher); /* closes our copies of the child's ends */
@@ -336,9 +339,9 @@ gboolean ingot_process_run_within(const char *const *argv, guint seconds, GError
     return run_child(argv, NULL, NULL, &(Limits){.seconds = seconds}, NULL, NULL, error);
 }
 
-gboolean ingot_process_run_bounded(const char *const *argv, guint64 memory, GError **error)
+gboolean ingot_process_run_bounded(const char *const *argv, guint64 memory, guint64 file, GError **error)
 {
-    return run_child(argv, NULL, NULL, &(Limits){.memory = memory}, NULL, NULL, error);
+    return run_child(argv, NULL, NULL, &(Limits){.memory = memory, .file = file}, NULL, NULL, error);
 }
 
 gboolean ingot_process_ask(const char *const *argv, const char *input, guint seconds, char **output, GError **error)

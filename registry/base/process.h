@@ -23,8 +23,9 @@ gboolean ingot_process_run(const char *const *argv, const char *const *environme
 
 /* The same with a limit: what still runs after so many seconds is ended, and an error. */
 gboolean ingot_process_run_within(const char *const *argv, guint seconds, GError **error);
-/* The same with a bound for what it allocates, as ingot_process_start_bounded. */
-gboolean ingot_process_run_bounded(const char *const *argv, guint64 memory, GError **error);
+/* The same with a bound for what it allocates, as ingot_process_start_bounded, and one for the size of each file that
+ * it writes; 0: any. */
+gboolean ingot_process_run_bounded(const char *const *argv, guint64 memory, guint64 file, GError **error);
 
 /* The same with input (a secret, say) as its stdin. *output: what it printed on stdout, also where it failed. Free it.
  */

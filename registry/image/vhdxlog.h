@@ -5,3 +5,6 @@
 #include "image/reader.h"
 
 gboolean vhdx_has_log(const Reader *reader);
+
+/* How many bytes of zeros the log has written when it is replayed, at most: it says their number alone. */
+guint64 vhdx_log_zeros(const Reader *reader);

@@ -6,6 +6,8 @@
     diskfiles.py geometry VHD C H S        or another geometry
     diskfiles.py kind VHD KIND             2 fixed, 3 dynamic, 4 differencing
     diskfiles.py log VHDX OFFSET HEXBYTE   its log says that 4096 such bytes are to be written at OFFSET of the disk
+    diskfiles.py zeros VHDX OFFSET LENGTH [PLACE]
+                                           or so many zeros, or at PLACE of the file
     diskfiles.py cowd RAW FILE             a sparse file of ESX (COWD) with the raw disk's content
     diskfiles.py sesparse RAW FILE         a sparse file of ESXi 6.5 and later (seSparse)
     diskfiles.py tables FILE               a VMDK or VDI of qemu-img's says that its tables take as much as QEMU allows
@@ -71,37 +73,55 @@ def with_crc(block, at=4):
     return bytes(block)
 
 
-def log(path, offset, byte):
-    """The block of the disk that holds the offset must be there; what the log says is not in it yet."""
+def place_of(data, offset):
+    """Where in a VHDX's file an offset of the disk lies; its block must be there."""
+    region = data[192 << 10:]
+    entries = [region[16 + 32 * i:48 + 32 * i] for i in range(struct.unpack_from("<I", region, 8)[0])]
+    places = {uuid.UUID(bytes_le=entry[:16]): struct.unpack_from("<Q", entry, 16)[0] for entry in entries}
+    bat = places[uuid.UUID("2dc27766-f623-4200-9d64-115e9bfd4a08")]
+    metadata = places[uuid.UUID("8b7ca206-4790-4b9a-b8fe-575f050f886e")]
+    parameters = next(struct.unpack_from("<I", data, metadata + 32 + 32 * i + 16)[0] for i in range(8)
+                      if data[metadata + 32 + 32 * i:][:16] == uuid.UUID("caa16737-fa36-4d43-b3b6-33f0aa44e76b").bytes_le)
+    block = struct.unpack_from("<I", data, metadata + parameters)[0]
+    entry = struct.unpack_from("<Q", data, bat + 8 * (offset // block))[0]
+    assert entry & 7 == 6, "the block is not there"
+    return (entry >> 20 << 20) + offset % block
+
+
+def write_log(path, describe):
+    """describe(data, number) gives a descriptor and its sectors; the one entry of the log then has that number."""
     with open(path, "r+b") as file:
         data = file.read()
-        region = data[192 << 10:]
-        entries = [region[16 + 32 * i:48 + 32 * i] for i in range(struct.unpack_from("<I", region, 8)[0])]
-        places = {uuid.UUID(bytes_le=entry[:16]): struct.unpack_from("<Q", entry, 16)[0] for entry in entries}
-        bat = places[uuid.UUID("2dc27766-f623-4200-9d64-115e9bfd4a08")]
-        metadata = places[uuid.UUID("8b7ca206-4790-4b9a-b8fe-575f050f886e")]
-        parameters = next(struct.unpack_from("<I", data, metadata + 32 + 32 * i + 16)[0] for i in range(8)
-                          if data[metadata + 32 + 32 * i:][:16] == uuid.UUID("caa16737-fa36-4d43-b3b6-33f0aa44e76b").bytes_le)
-        block = struct.unpack_from("<I", data, metadata + parameters)[0]
-        entry = struct.unpack_from("<Q", data, bat + 8 * (int(offset) // block))[0]
-        assert entry & 7 == 6, "the block is not there"
-        place = (entry >> 20 << 20) + int(offset) % block
         headers = [(struct.unpack_from("<Q", data, at + 8)[0], at) for at in (64 << 10, 128 << 10) if data[at:at + 4] == b"head"]
         sequence, current = max(headers)
         header = bytearray(data[current:current + 4096])
         other = (128 << 10) if current == 64 << 10 else 64 << 10
         where = struct.unpack_from("<Q", header, 72)[0]
         guid = uuid.UUID("12345678-9abc-4def-8123-456789abcdef").bytes_le
-        number, content = 1, bytes([int(byte, 16)]) * 4096
-        first = b"loge" + struct.pack("<IIIQII", 0, 8192, 0, number, 1, 0) + guid + struct.pack("<QQ", len(data), len(data))
-        first += b"desc" + content[4092:] + content[:8] + struct.pack("<QQ", place, number)
-        second = b"data" + struct.pack("<I", number >> 32) + content[8:4092] + struct.pack("<I", number & 0xFFFFFFFF)
+        number = 1
+        descriptor, sectors = describe(data, number)
+        first = b"loge" + struct.pack("<IIIQII", 0, 4096 + len(sectors), 0, number, 1, 0) + guid + struct.pack("<QQ", len(data), len(data))
         file.seek(where)
-        file.write(with_crc(first.ljust(4096, b"\0") + second))
+        file.write(with_crc((first + descriptor).ljust(4096, b"\0") + sectors))
         header[8:16] = struct.pack("<Q", sequence + 1)
         header[48:64] = guid
         file.seek(other)
         file.write(with_crc(header))
+
+
+def log(path, offset, byte):
+    """What the log says is not in the block yet."""
+    content = bytes([int(byte, 16)]) * 4096
+
+    def describe(data, number):
+        sector = b"data" + struct.pack("<I", number >> 32) + content[8:4092] + struct.pack("<I", number & 0xFFFFFFFF)
+        return b"desc" + content[4092:] + content[:8] + struct.pack("<QQ", place_of(data, int(offset)), number), sector
+
+    write_log(path, describe)
+
+
+def zeros(path, offset, length, place=None):
+    write_log(path, lambda data, number: (b"zero" + struct.pack("<IQQQ", 0, int(length), int(place or place_of(data, int(offset))), number), b""))
 
 
 def read_grains(path, grain):

@@ -243,6 +243,24 @@ tar -cf vhd.box metadata.json 'Virtual Hard Disks'
 same vhd.box
 ok "the log of a VHDX is replayed on a copy; the file stays as it is"
 
+# A log says how many zeros are to be written, not which.
+cp disk.raw replayed.raw
+dd if=/dev/zero of=replayed.raw bs=4096 seek=256 count=3 conv=notrunc status=none
+digest=$(ingot pack -q replayed.raw team/replayed:1.0.0)
+cp dynamic.vhdx zeros.vhdx
+diskfiles zeros zeros.vhdx $((1 << 20)) $((3 << 12))
+same zeros.vhdx
+cp dynamic.vhdx flood.vhdx
+diskfiles zeros flood.vhdx $((1 << 20)) $((1 << 40))
+refused flood.vhdx 'more zeros than the file could hold'
+cp dynamic.vhdx far.vhdx
+diskfiles zeros far.vhdx $((1 << 20)) 4096 $((1 << 40))
+expect 1 ingot pack far.vhdx team/none:1.0.0
+grep -q 'far.vhdx: its log cannot be replayed: ' "$TMP/err" && grep -q 'File too large\|File size limit' "$TMP/err" || fail "$(cat "$TMP/err")"
+nothing_left
+digest=$plain
+ok "a log that would write without end, or far behind the file, is not replayed"
+
 # --- what is not known ---
 # Made by QEMU where it can; of the others only the beginning is.
 qemu-img convert -O qcow disk.raw other.qcow

@@ -12,6 +12,7 @@
 #include <sched.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -64,14 +65,32 @@ static void test_bounded(void **state)
     g_autoptr(GError) error = NULL;
 
     (void)state;
-    assert_true(ingot_process_run_bounded(takes, 0, &error));
-    assert_true(ingot_process_run_bounded(takes, 400u << 20, &error));
-    assert_false(ingot_process_run_bounded(takes, 64u << 20, &error));
+    assert_true(ingot_process_run_bounded(takes, 0, 0, &error));
+    assert_true(ingot_process_run_bounded(takes, 400u << 20, 0, &error));
+    assert_false(ingot_process_run_bounded(takes, 64u << 20, 0, &error));
     assert_non_null(strstr(error->message, "MemoryError"));
-    assert_true(ingot_process_run_bounded(SHELL("[ \"$(ulimit -c)\" = 0 ]"), 64u << 20, NULL));
+    assert_true(ingot_process_run_bounded(SHELL("[ \"$(ulimit -c)\" = 0 ]"), 64u << 20, 0, NULL));
     g_autoptr(GSubprocess) child = ingot_process_start_bounded(takes, -1, 64u << 20, NULL);
     g_subprocess_wait(child, NULL, NULL);
     assert_false(g_subprocess_get_successful(child));
+}
+
+/* How large a file it may make, whether by bytes or by a hole. */
+static void test_bounded_file(void **state)
+{
+    g_autoptr(IngotWorkdir) folder = ingot_workdir_new(NULL);
+    g_autofree char *path = ingot_workdir_file(folder, "file"), *size = g_strdup_printf("truncate -s 2M '%s'", path);
+    g_autofree char *bytes = g_strdup_printf("head -c 2M /dev/zero >'%s'", path);
+    const char *const commands[] = {size, bytes};
+
+    (void)state;
+    for (guint i = 0; i < G_N_ELEMENTS(commands); i++) {
+        struct stat info;
+        assert_true(ingot_process_run_bounded(SHELL(commands[i]), 0, 2u << 20, NULL));
+        assert_int_equal(unlink(path), 0);
+        assert_false(ingot_process_run_bounded(SHELL(commands[i]), 0, 1u << 20, NULL));
+        assert_true(stat(path, &info) != 0 || info.st_size <= 1 << 20);
+    }
 }
 
 static void test_failure(void **state)
@@ -333,6 +352,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_run),
         cmocka_unit_test(test_limit),
         cmocka_unit_test(test_bounded),
+        cmocka_unit_test(test_bounded_file),
         cmocka_unit_test(test_failure),
         cmocka_unit_test(test_too_much),
         cmocka_unit_test(test_log),
