@@ -103,8 +103,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
                     return what
         return None
 
-    def etag(self, path):
-        return '"' + hashlib.md5(open(path, "rb").read()).hexdigest() + '"'
+    def etag(self, body):
+        return '"' + hashlib.md5(body).hexdigest() + '"'
 
     def answer(self, status, body=b"", **headers):
         self.note(status)
@@ -132,7 +132,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
                 raise Refused(404, "NoSuchKey", "The specified key does not exist.")
             body = open(path, "rb").read()
             start = re.fullmatch(r"bytes=(\d+)-", self.headers.get("range", ""))
-            headers = {"ETag": self.etag(path), "Content_Type": TYPES.get(path, "binary/octet-stream")}
+            headers = {"ETag": self.etag(body), "Content_Type": TYPES.get(path, "binary/octet-stream")}
             if start:
                 at = int(start.group(1))
                 self.answer(206, body[at:], Content_Range=f"bytes {at}-{len(body) - 1}/{len(body)}", **headers)
@@ -145,7 +145,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
     def put(self, path, body):
         with LOCK:
-            there = self.etag(path) if os.path.exists(path) else None
+            there = self.etag(open(path, "rb").read()) if os.path.exists(path) else None
             if (self.headers.get("if-none-match") == "*" and there) or self.headers.get("if-match", there) != there:
                 raise Refused(412, "PreconditionFailed", "At least one of the pre-conditions you specified did not hold")
             with open(path + "#", "wb") as out:
@@ -174,7 +174,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
             if hashlib.sha256(body).hexdigest() != self.headers["x-amz-content-sha256"]:
                 raise Refused(400, "XAmzContentSHA256Mismatch", "The provided 'x-amz-content-sha256' header does not match what was computed.")
             self.put(path, body)
-            self.answer(200, ETag=self.etag(path))
+            self.answer(200, ETag=self.etag(body))
         except Refused as refused:
             self.refuse(refused)
 
