@@ -205,7 +205,7 @@ typedef struct {
     const char *tag;           /* NULL: as the reference says */
     gboolean since;            /* only where the tag still names that one: pull_since */
     const IngotDigest *before; /* NULL: none */
-    gboolean found;            /* the digest is what the reference's tag names: pull_found */
+    gboolean found;            /* the digest is what the reference's tag names: pull_found, pull_entry */
 } Naming;
 
 static gboolean name_pulled(IngotStore *store, const IngotReference *reference, const Naming *naming,
@@ -374,29 +374,44 @@ static IngotImage *find_stored(IngotStore *store, const IngotReference *referenc
                : NULL;
 }
 
-IngotImage *ingot_transfer_image(IngotStore *store, IngotReference *reference, IngotPull pull,
-                                 const IngotPullOptions *options, GError **error)
+static gboolean stored_is_allowed(IngotStore *store, const IngotReference *reference, const Naming *naming,
+                                  const IngotImage *image, const IngotPullOptions *options, GError **error)
+{
+    g_autoptr(IngotReference) asked = pull_asked(reference, naming);
+    return naming->found ? allowed_check(store, asked, &image->entry->manifest.digest, options, error)
+                         : allowed_stored(store, reference, image->entry, options, error);
+}
+
+static IngotImage *find_or_pull(IngotStore *store, IngotReference *reference, const Naming *naming, IngotPull pull,
+                                const IngotPullOptions *options, GError **error)
 {
     IngotDescriptor manifest;
     GError *problem = NULL;
     g_autoptr(IngotImage) image = pull == INGOT_PULL_ALWAYS ? NULL : find_stored(store, reference, options, &problem);
     if (image != NULL) {
-        g_autofree char *what = ingot_reference_to_text(reference);
-        if (reference->host != NULL && reference->digest == NULL) {
-            platform_tell(image->config, options == NULL ? NULL : options->remote, what,
-                          options == NULL ? NULL : options->progress);
-        }
-        return allowed_stored(store, reference, image->entry, options, error) ? g_steal_pointer(&image) : NULL;
+        return stored_is_allowed(store, reference, naming, image, options, error) ? g_steal_pointer(&image) : NULL;
     }
     if (!ingot_pull_asks(pull, reference, problem)) {
         g_propagate_error(error, problem);
         return NULL;
     }
     g_clear_error(&problem);
-    if (!ingot_transfer_pull(store, reference, options, &manifest, NULL, error)) {
+    if (!pull_image(store, reference, naming, options, &manifest, NULL, error)) {
         return NULL;
     }
     g_autofree char *digest = ingot_digest_to_text(&manifest.digest); /* the reference's own may be an index's */
     g_autoptr(IngotReference) exact = ingot_reference_new(reference->host, reference->name, reference->tag, digest);
     return ingot_store_image(store, exact, error);
+}
+
+IngotImage *ingot_transfer_image(IngotStore *store, IngotReference *reference, IngotPull pull,
+                                 const IngotPullOptions *options, GError **error)
+{
+    return find_or_pull(store, reference, &(Naming){0}, pull, options, error);
+}
+
+IngotImage *pull_entry(IngotStore *store, IngotReference *reference, IngotPull pull, const IngotPullOptions *options,
+                       GError **error)
+{
+    return find_or_pull(store, reference, &(Naming){.found = TRUE}, pull, options, error);
 }

@@ -136,6 +136,12 @@ done
 rm -r "$both"
 expect 0 ingot publish -q --static "$both" --base "$base" --arch arm64 "$REGISTRY/team/both:1.0.0"
 [ "$(grep -c '"url"' "$both/team/both.json")" = 1 ] && grep -q '"arm64"' "$both/team/both.json" || fail "of one architecture: $(cat "$both/team/both.json")"
+# A policy's words of that tag count for each of its images, wherever they come from.
+printf '{"default":[{"type":"insecureAcceptAnything"}],"transports":{"docker":{"%s":[{"type":"reject"}]}}}' "$REGISTRY/team/both:1.0.0" >"$TMP/tag.json"
+for store in store empty; do
+    refused 3 'refused by the policy' ingot --store "$TMP/$store" publish -q --policy "$TMP/tag.json" --static "$TMP/never" --base "$base" "$REGISTRY/team/both:1.0.0"
+done
+[ ! -e "$TMP/never/oci" ] || fail "what the policy refuses is published"
 # One for each provider is one version; one for all of them is in the place of each.
 call POST /boxes '{"username": "team", "name": "forms"}'
 call POST /box/team/forms/versions '{"version": {"version": "1.0.0"}}'

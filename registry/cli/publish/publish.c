@@ -11,6 +11,7 @@
 #include "remote/environment.h"
 #include "remote/ours.h"
 #include "transfer/asks.h"
+#include "transfer/pull.h"
 #include "vagrant/providers.h"
 
 #define MAX_SIZE "5G" /* what S3 takes at once */
@@ -179,11 +180,19 @@ static const VagrantBox *words_of(GHashTable *words, const IngotReference *refer
     return found;
 }
 
-static gboolean publish_image(Publication *publication, const PublishOptions *options, IngotReference *reference,
+static IngotImage *find_image(IngotStore *store, const Wanted *wanted, IngotPull pull, const IngotPullOptions *how,
+                              GError **error)
+{
+    return wanted->is_entry ? pull_entry(store, wanted->reference, pull, how, error)
+                            : ingot_transfer_image(store, wanted->reference, pull, how, error);
+}
+
+static gboolean publish_image(Publication *publication, const PublishOptions *options, const Wanted *wanted,
                               IngotPull pull, const IngotPullOptions *how, GHashTable *words, GError **error)
 {
     gboolean again;
-    g_autoptr(IngotImage) image = ingot_transfer_image(publication->store, reference, pull, how, error);
+    const IngotReference *reference = wanted->reference;
+    g_autoptr(IngotImage) image = find_image(publication->store, wanted, pull, how, error);
     g_autoptr(IngotReference) there = image == NULL ? NULL : name_there(options, reference, image->entry, error);
     if (there == NULL) {
         return FALSE;
@@ -215,10 +224,10 @@ static gboolean publish_all(Publication *publication, const PublishOptions *opti
     g_autoptr(GHashTable) words = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, words_free);
     const IngotPullOptions how = {.progress = ingot_command_progress(), .remote = remote};
     for (guint i = 0; i < images->len; i++) {
-        IngotReference *reference = g_ptr_array_index(images, i);
+        const Wanted *wanted = g_ptr_array_index(images, i);
         IngotPull pull;
-        if (!ingot_pull_parse(options->when, reference, &pull, error) ||
-            !publish_image(publication, options, reference, pull, &how, words, error)) {
+        if (!ingot_pull_parse(options->when, wanted->reference, &pull, error) ||
+            !publish_image(publication, options, wanted, pull, &how, words, error)) {
             return FALSE;
         }
     }

@@ -8,6 +8,23 @@
 
 #include "base/json.h"
 
+static void wanted_free(gpointer data)
+{
+    Wanted *wanted = data;
+    ingot_reference_free(wanted->reference);
+    g_free(wanted);
+}
+
+/* digest: of an entry of the index that the tag names; NULL: the reference's own. */
+static void add_wanted(GPtrArray *images, const IngotReference *reference, const char *digest)
+{
+    Wanted *wanted = g_new0(Wanted, 1);
+    wanted->reference = ingot_reference_new(reference->host, reference->name, reference->tag,
+                                            digest == NULL ? reference->digest : digest);
+    wanted->is_entry = digest != NULL;
+    g_ptr_array_add(images, wanted);
+}
+
 static int by_tag(const void *a, const void *b)
 {
     return ingot_tag_compare(*(char *const *)a, *(char *const *)b);
@@ -65,14 +82,9 @@ static gboolean add_versions(IngotStore *store, const WantedOptions *options, co
     return images->len > before;
 }
 
-static GPtrArray *images_new(void)
-{
-    return g_ptr_array_new_with_free_func((GDestroyNotify)ingot_reference_free);
-}
-
 static GPtrArray *named_images(IngotStore *store, const WantedOptions *options, GError **error)
 {
-    g_autoptr(GPtrArray) images = images_new();
+    g_autoptr(GPtrArray) images = g_ptr_array_new_with_free_func((GDestroyNotify)ingot_reference_free);
     for (const char *const *text = options->texts; *text != NULL; text++) {
         g_autoptr(IngotReference) reference = ingot_reference_parse(*text, error);
         if (reference == NULL || (options->all && !add_versions(store, options, reference, images, error))) {
@@ -98,11 +110,11 @@ static void add_entries(const json_t *root, IngotReference *reference, GPtrArray
         IngotDigest parsed;
         if (digest != NULL && ingot_digest_parse(digest, &parsed, NULL) &&
             g_strcmp0(json_string_value(json_object_get(entry, "artifactType")), INGOT_TYPE_IMAGE) == 0) {
-            g_ptr_array_add(images, ingot_reference_new(reference->host, reference->name, reference->tag, digest));
+            add_wanted(images, reference, digest);
         }
     }
     if (images->len == before) {
-        g_ptr_array_add(images, ingot_reference_new(reference->host, reference->name, reference->tag, NULL));
+        add_wanted(images, reference, NULL);
     }
 }
 
@@ -123,14 +135,14 @@ static gboolean resolve(const WantedOptions *options, IngotReference *reference,
 
 GPtrArray *wanted_find(IngotStore *store, const WantedOptions *options, GError **error)
 {
-    g_autoptr(GPtrArray) named = named_images(store, options, error), images = images_new();
+    g_autoptr(GPtrArray) named = named_images(store, options, error);
+    g_autoptr(GPtrArray) images = g_ptr_array_new_with_free_func(wanted_free);
     for (guint i = 0; named != NULL && i < named->len; i++) {
         IngotReference *reference = g_ptr_array_index(named, i);
         gboolean resolves = reference->host != NULL && reference->digest == NULL && options->ask &&
                             options->remote->architecture == NULL;
         if (!resolves) {
-            g_ptr_array_add(images,
-                            ingot_reference_new(reference->host, reference->name, reference->tag, reference->digest));
+            add_wanted(images, reference, NULL);
         } else if (!resolve(options, reference, images, error)) {
             return NULL;
         }

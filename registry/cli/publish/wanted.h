@@ -12,6 +12,11 @@ typedef struct {
     const IngotRemoteOptions *remote; /* where it asks for one architecture, that image alone is meant */
 } WantedOptions;
 
-/* GPtrArray of IngotReference, in the order of the words, versions from the lowest. Each that is an image of an index
- * has its tag and its own digest. */
+/* One of them. */
+typedef struct {
+    IngotReference *reference;
+    gboolean is_entry; /* of the index that the tag names; the digest is its own */
+} Wanted;
+
+/* GPtrArray of Wanted, in the order of the words, versions from the lowest. */
 GPtrArray *wanted_find(IngotStore *store, const WantedOptions *options, GError **error);
