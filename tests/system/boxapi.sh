@@ -181,8 +181,15 @@ AS=$pusher
 expect 403 DELETE /api/v2/box/team/db/version/2004.01
 expect 200 POST /api/v2/box/team/db/versions '{"version": "2.0.0"}'
 expect 200 DELETE /api/v2/box/team/db/version/2.0.0
+# A version that was begun here, and is pushed by other means: its tag goes by the right that any tag goes by.
+expect 200 POST /api/v2/box/team/web/versions '{"version": "3.0.0"}'
+manifest=application/vnd.oci.image.manifest.v1+json
+curl -sf -H "Authorization: Bearer $pusher" -H "Accept: $manifest" -o "$TMP/manifest" "$at/v2/team/web/manifests/1.0.0"
+curl -sf -X PUT -H "Authorization: Bearer $pusher" -H "Content-Type: $manifest" --data-binary "@$TMP/manifest" "$at/v2/team/web/manifests/3.0.0"
+expect 403 DELETE /api/v2/box/team/web/version/3.0.0
 expect 403 POST /api/v1/boxes '{"username": "other", "name": "box"}'
 AS=$alice
+expect 200 DELETE /api/v2/box/team/web/version/3.0.0
 expect 200 DELETE /api/v2/box/team/db/version/2004.01
 expect 404 GET /api/v2/box/team/db/version/2004.01
 expect 200 DELETE /api/v2/box/team/db

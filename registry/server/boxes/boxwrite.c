@@ -187,11 +187,11 @@ static enum MHD_Result revoke_version(Request *request, const BoxCall *call)
 
 /* --- removing --- */
 
-/* What is released goes by the right to delete. */
+/* What is released goes by the right to delete, and so does a tag, whatever the version's record says. */
 static gboolean may_remove(const Request *request, const BoxPath *path, const BoxRecords *records)
 {
     return access_may(request, ACCESS_DELETE, path->name) ||
-           (path->version != NULL && !is_released(request, path, records) &&
+           (path->version != NULL && !has_tag(request, path) && !is_released(request, path, records) &&
             !box_has_status(records, path->version, "revoked"));
 }
 
@@ -255,7 +255,7 @@ static enum MHD_Result remove_part(Request *request, const BoxCall *call)
         if (record == NULL) {
             return result;
         }
-        if (box_provider_is_kept(records, record)) {
+        if (box_provider_is_kept(request->server->storage, path->name, records, record)) {
             return box_provider_refuse(request, path);
         }
     }
