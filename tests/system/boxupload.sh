@@ -78,6 +78,12 @@ curl -sf -H "Authorization: Bearer $alice" -o "$TMP/got.box" "$(python3 -c 'impo
 [ "$(sha256sum <"$TMP/got.box" | cut -d' ' -f1)" = "$(python3 -c 'import json,sys; print(json.load(sys.stdin)["versions"][0]["providers"][0]["checksum"])' <"$TMP/body")" ] || fail "the checksum is another"
 same "$TMP/got.box" "$TMP/v1.raw"
 expect 422 GET /api/v1/box/team/db/version/1.0.0/provider/libvirt/upload
+# Not even between a revocation and the next release: the tag names the box all the while.
+expect 200 PUT /api/v1/box/team/db/version/1.0.0/revoke
+expect 422 GET /api/v1/box/team/db/version/1.0.0/provider/libvirt/upload
+grep -q 'publish a new version' "$TMP/body" || fail "another box for what was revoked: $(cat "$TMP/body")"
+expect 422 PUT /api/v1/box/team/db/version/1.0.0/provider/libvirt '{"provider": {"name": "libvirt", "url": "https://example.org/a.box"}}'
+expect 200 PUT /api/v1/box/team/db/version/1.0.0/release
 expect 403 DELETE /api/v1/box/team/db/version/1.0.0/provider/libvirt
 curl -sf -H "Authorization: Bearer $alice" "$at/v2/team/db/tags/list" | grep -q '"tags":\["1.0.0"\]' || fail "tags: $(curl -s -H "Authorization: Bearer $alice" "$at/v2/team/db/tags/list")"
 ok "a box that is uploaded is an image, and what is released stays"

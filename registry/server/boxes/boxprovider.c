@@ -8,6 +8,7 @@
 #include "server/boxes/boxrelease.h"
 #include "server/boxes/boxwrite.h"
 #include "server/server.h"
+#include "server/views/entries.h"
 #include "server/views/pass.h"
 #include "vagrant/providers.h"
 
@@ -178,13 +179,34 @@ const BoxProviderRecord *box_provider_find(Request *request, const BoxCall *call
 enum MHD_Result box_provider_refuse(Request *request, const BoxPath *path)
 {
     return box_refuse(request, MHD_HTTP_UNPROCESSABLE_CONTENT,
-                      "%s %s has already been released: its box of %s for %s stays as it is", path->shown,
-                      path->version, path->provider, path->architecture);
+                      "%s %s has already been released: its box of %s for %s stays as it is: publish a new version",
+                      path->shown, path->version, path->provider, path->architecture);
 }
 
-gboolean box_provider_is_kept(const BoxRecords *records, const BoxProviderRecord *record)
+/* Whether the version's tag names the image. */
+static gboolean is_named(Storage *storage, const char *name, const char *version, const IngotDigest *image)
 {
-    return json_object_get(record->body, "image") != NULL && box_has_status(records, record->version, "active");
+    IngotDigest current;
+    gboolean named = FALSE;
+    if (!storage_find_tag(storage, name, version, &current, NULL)) {
+        return FALSE;
+    }
+    g_autoptr(GArray) images = view_entries(storage, name, &current);
+    for (guint i = 0; !named && i < images->len; i++) {
+        named = ingot_digest_equal(&g_array_index(images, IngotDigest, i), image);
+    }
+    return named;
+}
+
+/* The tag of a version keeps each image that it has, so one that was revoked gets no other box either: both would be
+ * there after its next release. */
+gboolean box_provider_is_kept(Storage *storage, const char *name, const BoxRecords *records,
+                              const BoxProviderRecord *record)
+{
+    IngotDigest image;
+    const char *text = json_string_value(json_object_get(record->body, "image"));
+    return text != NULL && ingot_digest_parse(text, &image, NULL) &&
+           (box_has_status(records, record->version, "active") || is_named(storage, name, record->version, &image));
 }
 
 enum MHD_Result box_provider_change(Request *request, const BoxCall *call, const json_t *body)
@@ -211,7 +233,7 @@ enum MHD_Result box_provider_change(Request *request, const BoxCall *call, const
                           "%s %s: a provider keeps its name and architecture: remove it, and create the other one",
                           path->shown, path->version);
     }
-    if (box_provider_is_kept(records, record) &&
+    if (box_provider_is_kept(storage, path->name, records, record) &&
         (json_object_get(members, "url") != NULL || json_is_string(json_object_get(members, "checksum")))) {
         return box_provider_refuse(request, path);
     }
@@ -268,7 +290,7 @@ enum MHD_Result box_provider_upload(Request *request, const BoxCall *call)
     if (record == NULL) {
         return result;
     }
-    if (box_provider_is_kept(records, record)) {
+    if (box_provider_is_kept(request->server->storage, call->path->name, records, record)) {
         return box_provider_refuse(request, call->path);
     }
     if (vagrant_form_of(call->path->provider) == NULL) {

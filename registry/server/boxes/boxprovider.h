@@ -18,6 +18,7 @@ enum MHD_Result box_provider_uploaded(Request *request, const BoxCall *call);
 /* The record that the path means, whose architecture is in the path from then on; NULL: it is answered. */
 const BoxProviderRecord *box_provider_find(Request *request, const BoxCall *call, const BoxRecords *records,
                                            enum MHD_Result *result);
-/* Whether it is a box that was released, which stays what it is; and the answer that says so. */
-gboolean box_provider_is_kept(const BoxRecords *records, const BoxProviderRecord *record);
+/* Whether it is a box that was released, which stays what it is, revoked or not; and the answer that says so. */
+gboolean box_provider_is_kept(Storage *storage, const char *name, const BoxRecords *records,
+                              const BoxProviderRecord *record);
 enum MHD_Result box_provider_refuse(Request *request, const BoxPath *path);
