@@ -77,11 +77,28 @@ static void add_allowed(RouteMatch *match, const char *methods)
     g_free(before);
 }
 
+/* Whether a route's pattern begins with the path's first segment, "/v2". */
+static gboolean is_taken(const Route *const *tables, const char *path)
+{
+    gsize length = 1 + strcspn(path + 1, "/");
+    for (guint i = 0; tables[i] != NULL; i++) {
+        for (const Route *route = tables[i]; route->pattern != NULL; route++) {
+            const char *end = route->pattern + length;
+            if (strncmp(route->pattern, path, length) == 0 && (*end == '/' || *end == '\0')) {
+                return TRUE;
+            }
+        }
+    }
+    return FALSE;
+}
+
 /* TRUE: it is this route; else what it would allow is noted. */
-static gboolean try_route(const Route *route, const char *method, const char *path, RouteMatch *match)
+static gboolean try_route(const Route *const *tables, const Route *route, const char *method, const char *path,
+                          RouteMatch *match)
 {
     g_autofree char *name = NULL, *reference = NULL;
-    if (route->fallback && (match->allow != NULL || !has_method(route->methods, method))) {
+    if (route->fallback &&
+        (match->allow != NULL || !has_method(route->methods, method) || path[0] != '/' || is_taken(tables, path))) {
         return FALSE;
     }
     if (!route_fits(route->pattern, path, &name, &reference)) {
@@ -101,7 +118,7 @@ void router_find(const Route *const *tables, const char *method, const char *pat
 {
     for (guint i = 0; tables[i] != NULL; i++) {
         for (const Route *route = tables[i]; route->pattern != NULL; route++) {
-            if (try_route(route, method, path, match)) {
+            if (try_route(tables, route, method, path, match)) {
                 return;
             }
         }

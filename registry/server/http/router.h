@@ -36,7 +36,8 @@ typedef struct {
     Pool pool;
     const char *strand; /* what all of its requests wait for one after another (pool.h); NULL: nothing */
     gboolean vagrant;   /* a login may be shown in the ways of Vagrant's clients too (auth/shown.h) */
-    gboolean fallback;  /* it has only paths that no route before it has, whatever their method */
+    gboolean fallback;  /* it has only paths that no route before it has, whatever their method, nor any whose first
+                           segment another route begins with: what is not there below /v2/ is no box */
     gboolean open;      /* neither a login nor the rate of requests matters */
     gsize body_max;     /* bytes of a request's body; 0: none is taken; ROUTE_STREAMED: see request_stream */
     RouteAnswer check;  /* in the loop, when the head has come: refuses, or returns MHD_YES; NULL: nothing to check */

@@ -95,6 +95,10 @@ static void fallback_fits(void **state)
         {"POST", "/team/web", 0, NULL, NULL, NULL},
         {"GET", "/team/", 0, NULL, NULL, NULL},
         {"GET", "/team", 0, NULL, NULL, NULL},
+        {"GET", "/v2/web", 0, NULL, NULL, NULL},
+        {"GET", "/v2/a\n\x1b b", 0, NULL, NULL, NULL},
+        {"GET", "/formats", 0, NULL, NULL, NULL},
+        {"GET", "/v2x/web", 10, "v2x", "web", NULL},
     };
     for (guint i = 0; i < G_N_ELEMENTS(rows); i++) {
         g_auto(RouteMatch) match = {0};
