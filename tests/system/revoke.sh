@@ -123,6 +123,24 @@ expect 3 ingot promote "$web" 1.0.0 prod
 [ "$(plain "http://$first/v2/team/web/manifests/prod")" = 404 ] || fail "prod is there"
 ok "it leaves Vagrant's catalogue and formats, and no channel comes to name it"
 
+# An index whose amd64 image is revoked is not the other architecture's instead.
+for word in amd64 arm64; do
+    head -c 200000 /dev/urandom >"$TMP/of.raw"
+    truncate -s 1M "$TMP/of.raw"
+    ingot pack -q --arch $word "$TMP/of.raw" "of-$word:1.0.0" >"$TMP/$word.digest"
+done
+both=$(ingot push -q of-amd64:1.0.0 of-arm64:1.0.0 "$first/team/both:1.0.0" | grep -o 'sha256:[0-9a-f]*')
+[ "$(plain "http://$first/formats/team/both/1.0.0/raw/disk.raw")" = 200 ] || fail "$(cat "$TMP/answer")"
+ingot revoke "$first/team/both@$(cat "$TMP/amd64.digest")" --reason 'only this one' >/dev/null
+for reference in 1.0.0 "$both"; do
+    for path in raw/disk.raw raw/disk.raw.sha256 raw/ '' 'raw/disk.raw?arch=x86_64'; do
+        [ "$(plain "http://$first/formats/team/both/$reference/$path")" = 403 ] && grep -q 'only this one' "$TMP/answer" || fail "$reference/$path: $(head -c 1000 "$TMP/answer")"
+    done
+    [ "$(plain "http://$first/formats/team/both/$reference/raw/disk.raw?arch=arm64")" = 200 ] || fail "$(cat "$TMP/answer")"
+    cmp "$TMP/answer" "$TMP/of.raw"
+done
+ok "of an index whose amd64 image is revoked, no format is another architecture's unless that is asked for"
+
 # --- what stands on it ---
 for one in team/middle other/top; do
     as "$reader" ingot pull --store "$TMP/store" "$first/$one:2.0.0" >/dev/null 2>"$TMP/err"

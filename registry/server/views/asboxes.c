@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/json.h"
+#include "server/views/traits.h"
 
 #define KEPT_VALUES 64 /* of the JSON that is kept: 5 a provider */
 
@@ -87,8 +88,7 @@ static gboolean read_sum(ViewImage *image, const IngotFormat *format, AsBox *box
 static AsBoxes *work_out(ViewImage *image)
 {
     const char *word = json_string_value(json_object_get(image->config, "architecture"));
-    const char *architecture = word == NULL ? NULL : vagrant_architecture(word);
-    AsBoxes *boxes = as_boxes_new(architecture != NULL ? architecture : word == NULL ? "unknown" : word);
+    AsBoxes *boxes = as_boxes_new(view_architecture(word));
     boxes->is_whole = TRUE;
     boxes->is_here = image->read != NULL;
     for (guint i = 0; i < VAGRANT_FORMS; i++) {

@@ -231,34 +231,65 @@ static gboolean look_up(Storage *storage, const Place *place, IngotDigest *diges
                                           : storage_find_tag(storage, place->name, reference, digest, NULL);
 }
 
-/* What describes the images of an index may have to come first. */
+/* What comes from an upstream is not here yet: nobody waits in a thread for that. */
+static void come_later(Request *request, FetchOutcome outcome)
+{
+    if (outcome == FETCH_PENDING && g_get_monotonic_time() < request->start + THROUGH_WAIT) {
+        request_again(request, COLD_LOOK);
+    } else {
+        request_refuse_busy(request, through_reason(outcome));
+    }
+}
+
+static gboolean is_waited_for(gpointer request, GError **error)
+{
+    gboolean gone = request_gone(request);
+    if (gone) {
+        g_set_error(error, INGOT_ERROR, INGOT_ERROR_INTERRUPTED, "the client has left");
+    }
+    return !gone;
+}
+
+/* What describes the images of an index may have to come first: *outcome says whether it has. */
 static gboolean choose_described(Request *request, const Place *place, const IngotDigest *digest, IngotDigest *image,
-                                 GError **error)
+                                 FetchOutcome *outcome, GError **error)
 {
     const Server *server = request->server;
-    const char *architecture = request_query(request, "arch");
-    g_autoptr(GError) problem = NULL;
-    if (view_choose(server->views, place->name, digest, place->format, architecture, image, &problem)) {
+    const ViewWish wish = {.name = place->name,
+                           .manifest = digest,
+                           .format = place->format,
+                           .architecture = request_query(request, "arch"),
+                           .gate = is_waited_for,
+                           .user = request};
+    GError *problem = NULL;
+    *outcome = FETCH_DONE;
+    if (view_choose(server->views, &wish, image, &problem)) {
         return TRUE;
     }
-    if (server->through == NULL) {
-        g_propagate_error(error, g_steal_pointer(&problem));
+    if (server->through == NULL || !g_error_matches(problem, INGOT_ERROR, INGOT_ERROR_NOT_FOUND)) {
+        g_propagate_error(error, problem);
         return FALSE;
     }
-    through_description(server->through, server->storage, place->name, place_image(place));
-    return view_choose(server->views, place->name, digest, place->format, architecture, image, error);
+    g_clear_error(&problem);
+    *outcome = through_description(server->through, server->storage, place->name, place_image(place));
+    return view_choose(server->views, &wish, image, error);
 }
 
 /* Of an index the image is meant that is for the format and the architecture. */
 static void choose_image(Request *request, Place *place)
 {
     g_autoptr(GError) error = NULL;
+    FetchOutcome outcome;
     IngotDigest digest, image;
     if (!look_up(request->server->storage, place, &digest)) {
         return; /* the answer says so */
     }
-    if (!choose_described(request, place, &digest, &image, &error)) {
-        fail(request, error);
+    if (!choose_described(request, place, &digest, &image, &outcome, &error)) {
+        if (through_is_open(outcome) && g_error_matches(error, INGOT_ERROR, INGOT_ERROR_NOT_FOUND)) {
+            come_later(request, outcome);
+        } else {
+            fail(request, error);
+        }
     } else if (!ingot_digest_equal(&image, &digest)) {
         g_free(place->exact);
         place->exact = ingot_digest_to_text(&image);
@@ -280,10 +311,8 @@ static Pool formats_move(Request *request, const RouteMatch *match)
         if (place->exact == NULL) {
             place->exact = g_steal_pointer(&exact);
         }
-        if (outcome == FETCH_PENDING && g_get_monotonic_time() < request->start + THROUGH_WAIT) {
-            request_again(request, COLD_LOOK); /* it comes, and nobody waits in a thread for that */
-        } else if (through_is_open(outcome)) {
-            request_refuse_busy(request, through_reason(outcome));
+        if (through_is_open(outcome)) {
+            come_later(request, outcome);
         }
     }
     if (request->again == 0 && request->status == 0) {

@@ -6,7 +6,7 @@
 
 #include "base/json.h"
 #include "server/storage/mentions.h"
-#include "vagrant/providers.h"
+#include "server/views/traits.h"
 
 /* An entry says what it is, or says nothing, as other tools leave it. */
 static gboolean is_image(const json_t *entry)
@@ -27,17 +27,36 @@ static json_t *read_index(Storage *storage, const char *name, const IngotDigest 
     return json_is_array(json_object_get(root, "manifests")) ? g_steal_pointer(&root) : NULL;
 }
 
-static GArray *entries_of(Storage *storage, const char *name, const json_t *index)
+typedef struct {
+    IngotDigest digest;
+    gboolean is_known; /* FALSE: of its digest, nothing is here */
+    const char *told;  /* the architecture that the index says, view_architecture; the index's; NULL: it does not */
+} Entry;
+
+static const Entry *entry_at(const GArray *entries, guint i)
 {
-    GArray *images = g_array_new(FALSE, FALSE, sizeof(IngotDigest));
+    return &g_array_index(entries, Entry, i);
+}
+
+/* Other tools write "unknown" where they can't tell. */
+static const char *told_architecture(const json_t *entry)
+{
+    const char *word = json_string_value(json_object_get(json_object_get(entry, "platform"), "architecture"));
+    return word == NULL || strcmp(word, "unknown") == 0 ? NULL : view_architecture(word);
+}
+
+/* GArray of Entry: of those that may be images, here or not. */
+static GArray *entries_of(Storage *storage, const json_t *index)
+{
+    GArray *images = g_array_new(FALSE, FALSE, sizeof(Entry));
     const json_t *entries = json_object_get(index, "manifests");
     for (size_t i = 0; i < MIN(json_array_size(entries), VIEW_ENTRIES_MAX); i++) {
         const json_t *entry = json_array_get(entries, i);
         const char *text = json_string_value(json_object_get(entry, "digest"));
-        IngotDigest digest;
-        if (is_image(entry) && text != NULL && storage_digest(storage, text, &digest, NULL) &&
-            storage_has_manifest(storage, name, &digest)) {
-            g_array_append_val(images, digest);
+        if (is_image(entry)) {
+            Entry one = {.told = told_architecture(entry)};
+            one.is_known = text != NULL && storage_digest(storage, text, &one.digest, NULL);
+            g_array_append_val(images, one);
         }
     }
     return images;
@@ -46,20 +65,26 @@ static GArray *entries_of(Storage *storage, const char *name, const json_t *inde
 GArray *view_entries(Storage *storage, const char *name, const IngotDigest *manifest)
 {
     g_autoptr(json_t) index = read_index(storage, name, manifest);
-    if (index != NULL) {
-        return entries_of(storage, name, index);
-    }
+    g_autoptr(GArray) entries = index == NULL ? NULL : entries_of(storage, index);
     GArray *images = g_array_new(FALSE, FALSE, sizeof(IngotDigest));
-    g_array_append_val(images, *manifest);
+    for (guint i = 0; entries != NULL && i < entries->len; i++) {
+        const Entry *entry = entry_at(entries, i);
+        if (entry->is_known && storage_has_manifest(storage, name, &entry->digest)) {
+            g_array_append_val(images, entry->digest);
+        }
+    }
+    if (entries == NULL) {
+        g_array_append_val(images, *manifest);
+    }
     return images;
 }
 
 /* --- which of them --- */
 
-/* One that can be had, and what it is for. */
+/* One that is for the format. */
 typedef struct {
-    IngotDigest digest;
-    char *architecture;
+    const Entry *entry;
+    char *architecture; /* as its image says */
 } Choice;
 
 static void choice_clear(gpointer choice)
@@ -67,29 +92,24 @@ static void choice_clear(gpointer choice)
     g_free(((Choice *)choice)->architecture);
 }
 
-static const char *plain_word(const char *architecture)
+/* Looks at one of them, which is added if it is for the format. What can't be read is an error: it may be the one that
+ * is meant. */
+static gboolean choices_add(Views *views, const ViewWish *wish, const IngotFormat *format, const Entry *entry,
+                            GArray *choices, GError **error)
 {
-    const char *word = architecture == NULL ? NULL : vagrant_architecture(architecture);
-    return word != NULL ? word : architecture == NULL ? "unknown" : architecture;
-}
-
-/* Those that are meant for the format. */
-static GArray *choices_of(Views *views, const char *name, const GArray *images, const IngotFormat *format)
-{
-    GArray *choices = g_array_new(FALSE, FALSE, sizeof(Choice));
-    g_array_set_clear_func(choices, choice_clear);
-    for (guint i = 0; i < images->len; i++) {
-        const IngotDigest *digest = &g_array_index(images, IngotDigest, i);
-        g_autoptr(ViewImage) image =
-            views_may_be_seen(views, name, digest, NULL) ? views_described(views, name, digest, NULL) : NULL;
-        if (image != NULL &&
-            (format == NULL || (view_image_is_for(image, format->name) && view_image_can(image, format, NULL)))) {
-            const char *word = json_string_value(json_object_get(image->config, "architecture"));
-            const Choice choice = {.digest = *digest, .architecture = g_strdup(plain_word(word))};
-            g_array_append_val(choices, choice);
-        }
+    if (wish->gate != NULL && !wish->gate(wish->user, error)) {
+        return FALSE;
     }
-    return choices;
+    if (!entry->is_known) {
+        g_set_error(error, INGOT_ERROR, INGOT_ERROR_NOT_FOUND, "%s: an image of this index is not here", wish->name);
+        return FALSE;
+    }
+    g_autoptr(ViewTraits) traits = view_traits(views, wish->name, &entry->digest, error);
+    if (traits != NULL && view_traits_fit(traits, format)) {
+        const Choice choice = {.entry = entry, .architecture = g_strdup(traits->architecture)};
+        g_array_append_val(choices, choice);
+    }
+    return traits != NULL;
 }
 
 static const Choice *find_choice(const GArray *choices, const char *architecture)
@@ -103,44 +123,71 @@ static const Choice *find_choice(const GArray *choices, const char *architecture
     return NULL;
 }
 
-static void refuse_choice(const GArray *choices, const char *name, const char *format, const char *architecture,
-                          GError **error)
+static void refuse_choice(const GArray *choices, const ViewWish *wish, GError **error)
 {
     g_autoptr(GString) known = g_string_new(NULL);
     for (guint i = 0; i < choices->len; i++) {
         g_string_append_printf(known, "%s%s", i == 0 ? "" : ", ", g_array_index(choices, Choice, i).architecture);
     }
     if (choices->len == 0) {
-        g_set_error(error, INGOT_ERROR, INGOT_ERROR_INVALID, "%s: no image of this index is for %s", name,
-                    format == NULL ? "any format" : format);
-    } else if (architecture == NULL) {
-        g_set_error(error, INGOT_ERROR, INGOT_ERROR_INVALID, "%s: images for %s are there: say which, by ?arch=", name,
-                    known->str);
+        g_set_error(error, INGOT_ERROR, INGOT_ERROR_INVALID, "%s: no image of this index is for %s", wish->name,
+                    wish->format == NULL ? "any format" : wish->format);
+    } else if (wish->architecture == NULL) {
+        g_set_error(error, INGOT_ERROR, INGOT_ERROR_INVALID,
+                    "%s: images for %s are there: say which, by ?arch=", wish->name, known->str);
     } else {
-        g_set_error(error, INGOT_ERROR, INGOT_ERROR_INVALID, "%s: no image of this index is for %s (it has %s)", name,
-                    architecture, known->str);
+        g_set_error(error, INGOT_ERROR, INGOT_ERROR_INVALID, "%s: no image of this index is for %s (it has %s)",
+                    wish->name, wish->architecture, known->str);
     }
 }
 
-gboolean view_choose(Views *views, const char *name, const IngotDigest *manifest, const char *format,
-                     const char *architecture, IngotDigest *image, GError **error)
+/* Those that the index says are for the architecture, or of which it says nothing, come first: where one of them is
+ * meant, no other is looked at. NULL: an error. */
+static const Entry *choose_entry(Views *views, const ViewWish *wish, const IngotFormat *format, const GArray *entries,
+                                 GError **error)
 {
-    g_autoptr(json_t) index = read_index(views_storage(views), name, manifest);
-    const IngotFormat *found = format == NULL ? NULL : ingot_format_find(format, error);
-    *image = *manifest;
-    if (index == NULL || (format != NULL && found == NULL)) {
-        return index == NULL;
+    const char *wanted = wish->architecture == NULL ? "amd64" : view_architecture(wish->architecture);
+    g_autoptr(GArray) choices = g_array_new(FALSE, FALSE, sizeof(Choice));
+    g_array_set_clear_func(choices, choice_clear);
+    for (guint pass = 0; pass < 2; pass++) {
+        for (guint i = 0; i < entries->len; i++) {
+            const Entry *entry = entry_at(entries, i);
+            gboolean may_be = entry->told == NULL || strcmp(entry->told, wanted) == 0;
+            const Choice *choice = NULL;
+            if (may_be != (pass == 0)) {
+                continue;
+            }
+            if (!choices_add(views, wish, format, entry, choices, error)) {
+                return NULL;
+            }
+            if ((choice = find_choice(choices, wanted)) != NULL) {
+                return choice->entry;
+            }
+        }
     }
-    g_autoptr(GArray) images = entries_of(views_storage(views), name, index);
-    g_autoptr(GArray) choices = choices_of(views, name, images, found);
-    const Choice *choice = find_choice(choices, architecture == NULL ? "amd64" : plain_word(architecture));
-    if (choice == NULL && architecture == NULL && choices->len == 1) {
-        choice = &g_array_index(choices, Choice, 0);
+    if (wish->architecture == NULL && choices->len == 1) {
+        return g_array_index(choices, Choice, 0).entry;
     }
-    if (choice == NULL) {
-        refuse_choice(choices, name, format, architecture, error);
+    refuse_choice(choices, wish, error);
+    return NULL;
+}
+
+gboolean view_choose(Views *views, const ViewWish *wish, IngotDigest *image, GError **error)
+{
+    g_autoptr(json_t) index = read_index(views_storage(views), wish->name, wish->manifest);
+    *image = *wish->manifest;
+    if (index == NULL) {
+        return TRUE;
+    }
+    const IngotFormat *format = wish->format == NULL ? NULL : ingot_format_find(wish->format, error);
+    if (wish->format != NULL && format == NULL) {
         return FALSE;
     }
-    *image = choice->digest;
+    g_autoptr(GArray) entries = entries_of(views_storage(views), index);
+    const Entry *entry = choose_entry(views, wish, format, entries, error);
+    if (entry == NULL || !views_may_be_seen(views, wish->name, &entry->digest, error)) {
+        return FALSE;
+    }
+    *image = entry->digest;
     return TRUE;
 }
