@@ -6,7 +6,7 @@
 #include "server/storage/mentions.h"
 
 #define CONFIG_MAX (1u << 20) /* bytes; a larger config is nobody's but an attacker's */
-#define USUAL_OS "linux"      /* of a platform, where an image tells its distribution instead */
+#define USUAL_OS "linux"      /* of a platform, where an image tells its distribution, or nothing */
 
 /* --- an index and what it grows from --- */
 
@@ -35,10 +35,13 @@ static gboolean has_only(const json_t *object, const char *const *keys)
     return TRUE;
 }
 
-/* An image of Ingot's has an object for its os: the distribution. */
-static const char *os_of(const json_t *config)
+/* An image of Ingot's has an object for its os, the distribution, or none where its disk has no system that is known.
+ */
+static gboolean is_os_of(const char *os, const json_t *config)
 {
-    return json_is_object(json_object_get(config, "os")) ? USUAL_OS : get(config, "os");
+    const json_t *said = json_object_get(config, "os");
+    const char *word = json_string_value(said);
+    return os == NULL ? said == NULL : strcmp(os, word == NULL ? USUAL_OS : word) == 0;
 }
 
 /* An image that says nothing of an architecture, as an artifact, has no platform. */
@@ -50,7 +53,7 @@ static gboolean is_platform_of(const json_t *platform, const json_t *config)
         return platform == NULL && architecture == NULL;
     }
     return has_only(platform, keys) && g_strcmp0(get(platform, "architecture"), architecture) == 0 &&
-           g_strcmp0(get(platform, "os"), os_of(config)) == 0 &&
+           is_os_of(get(platform, "os"), config) &&
            (variant == NULL || g_strcmp0(variant, get(config, "variant")) == 0);
 }
 

@@ -49,6 +49,10 @@ static const Case cases[] = {
      FALSE},
     {MANIFEST, IMAGE, NULL, A "," B, FALSE},
     {MANIFEST, IMAGE, "[]", A "," B, FALSE},
+    /* One whose disk has no system that is known. */
+    {MANIFEST, IMAGE, "{\"architecture\":\"amd64\"}", A "," B, TRUE},
+    {MANIFEST, IMAGE, "{\"architecture\":\"amd64\"}", ENTRY("a", OURS ON("windows", "amd64")) "," B, FALSE},
+    {MANIFEST, IMAGE, "{\"architecture\":\"amd64\"}", ENTRY("a", OURS ON("linux", "arm64")) "," B, FALSE},
     /* An image for containers, with its os as a word, and a variant. */
     {MANIFEST, "{}", "{\"architecture\":\"arm\",\"os\":\"linux\",\"variant\":\"v7\"}",
      ENTRY("a", ON("linux", "arm")) "," B, TRUE},
