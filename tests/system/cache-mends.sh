@@ -243,17 +243,25 @@ ok "an entry of an index that lacks a layer is not mirrored as a blob"
 for version in 1 2; do
     head -c $((version * 100000)) /dev/urandom >"$TMP/disk.raw"
     truncate -s 1M "$TMP/disk.raw"
-    ingot pack -q "$TMP/disk.raw" "vm:$version.0.0" >/dev/null
+    ingot pack -q --arch amd64 "$TMP/disk.raw" "vm:$version.0.0" >/dev/null
     ingot push -q "vm:$version.0.0" "$first/team/vm" >/dev/null
     curl -sf "http://$first/v2/team/vm/manifests/$version.0.0" >"$TMP/vm$version"
 done
 [ "$(put_manifest "$first" team/vm prod "$TMP/vm1" $manifest)" = 201 ] || fail "$(cat "$TMP/answer")"
+ingot pack -q --arch riscv64 "$TMP/disk.raw" vm-other:1.0.0 >/dev/null
+ingot push -q --add vm-other:1.0.0 "$first/team/vm:1.0.0" >/dev/null
 start_cache vagrant "http://$upstream" --upstream-absent 1s
+# What came to a version since the channel named it is not the channel's: neither here nor through a cache.
+of_other() { curl -sf "http://$1" | python3 -c 'import json,sys; print(len([p for v in json.load(sys.stdin)["versions"] for p in v["providers"] if p["architecture"] == "riscv64"]))'; }
+for registry in "$first" "$cache"; do
+    [ "$(of_other "$registry/vagrant/team/vm@prod")" = 0 ] || fail "$registry: a channel lists what it has not named"
+done
 listed() { curl -sf "http://$cache/vagrant/team/vm@prod" | python3 -c 'import json,sys; print(*[v["version"] for v in json.load(sys.stdin)["versions"]])'; }
 [ "$(listed)" = 1.0.0 ] || fail "the upstream's channel: $(listed)"
 [ "$(code /v2/team/vm/manifests/2.0.0)" = 200 ] || fail "$(cat "$TMP/answer")"
 [ "$(put_manifest "$cache" team/vm prod "$TMP/vm2" $manifest)" = 201 ] || fail "$(cat "$TMP/answer")"
 [ "$(listed)" = 2.0.0 ] || fail "a channel that was pushed here lists the upstream's versions: $(listed)"
+[ "$(of_other "$cache/vagrant/team/vm")" != 0 ] || fail "a version that has grown is listed as it was: this test sees nothing"
 end_cache
 ok "a channel that was pushed to a cache is listed as it is there"
 

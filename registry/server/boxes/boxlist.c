@@ -218,7 +218,10 @@ static void add_images(Making *making, VagrantVersion *version, const ListedVers
     }
     g_autoptr(GArray) images = view_entries(making->request->server->storage, making->source->name, digest);
     for (guint i = 0; i < images->len; i++) {
-        add_image(making, version, &g_array_index(images, IngotDigest, i), NULL);
+        const IngotDigest *image = &g_array_index(images, IngotDigest, i);
+        if (listed->images == NULL || g_hash_table_contains(listed->images, image)) {
+            add_image(making, version, image, NULL);
+        }
     }
 }
 

@@ -51,6 +51,11 @@ static gboolean is_listed(const char *name, const char *tag, GHashTable *further
     return TRUE;
 }
 
+static GHashTable *digests_new(void)
+{
+    return g_hash_table_new_full(ingot_digest_hash, ingot_digest_equal, g_free, NULL);
+}
+
 /* The digests that a channel names or named; NULL: there is no such channel here. */
 static GHashTable *of_channel(const Server *server, const char *name, const char *channel, IngotDigest *current,
                               GError **error)
@@ -58,7 +63,7 @@ static GHashTable *of_channel(const Server *server, const char *name, const char
     if (!storage_find_tag(server->storage, name, channel, current, error)) {
         return NULL;
     }
-    GHashTable *digests = g_hash_table_new_full(ingot_digest_hash, ingot_digest_equal, g_free, NULL);
+    GHashTable *digests = digests_new();
     g_hash_table_add(digests, g_memdup2(current, sizeof *current));
     storage_tag_history(server->storage, name, channel, digests);
     return digests;
@@ -66,7 +71,9 @@ static GHashTable *of_channel(const Server *server, const char *name, const char
 
 static void version_clear(gpointer data)
 {
-    g_free(((ListedVersion *)data)->tag);
+    ListedVersion *version = data;
+    g_free(version->tag);
+    g_clear_pointer(&version->images, g_hash_table_unref);
 }
 
 /* Those of the tags that Vagrant can read, newest first. ours: GArray of StorageVersion, what is here; NULL: nothing.
@@ -97,7 +104,7 @@ static GArray *sort_versions(const char *name, char **tags, const GArray *ours, 
 }
 
 /* What a channel names or named. A version's index may have got further images since, and none of those that it had was
- * changed: so what counts is an image of it. */
+ * changed: so what counts is an image of it, and only those that the channel has named. */
 typedef struct {
     GHashTable *current; /* what it names now, and the images of that */
     GHashTable *named;   /* the same of all that it named */
@@ -140,7 +147,7 @@ static gboolean channel_read(const Server *server, const char *name, const char 
     if (channel->named == NULL) {
         return FALSE;
     }
-    channel->current = g_hash_table_new_full(ingot_digest_hash, ingot_digest_equal, g_free, NULL);
+    channel->current = digests_new();
     g_hash_table_add(channel->current, g_memdup2(&current, sizeof current));
     if (indexes) {
         g_autoptr(GArray) all = digests_of(channel->named);
@@ -176,8 +183,8 @@ static gboolean has_index(const GArray *versions)
     return FALSE;
 }
 
-/* Drops the versions that the channel has not named, and those that are newer than the one that it names now. FALSE:
- * there is no such channel. */
+/* Drops the versions that the channel has not named, and those that are newer than the one that it names now, of which
+ * what it named before does not count. FALSE: there is no such channel. */
 static gboolean keep_of_channel(const Server *server, const char *name, const char *tag, GArray *versions,
                                 GError **error)
 {
@@ -194,6 +201,7 @@ static gboolean keep_of_channel(const Server *server, const char *name, const ch
         if (reached && has_one(server, name, &version, channel.named)) {
             g_array_index(versions, ListedVersion, i) = *to;
             *to = version;
+            to->images = g_hash_table_ref(kept == 0 ? channel.current : channel.named);
             kept++;
         }
     }
@@ -215,6 +223,37 @@ static char **ask_channel(const Server *server, const char *name, const char *ch
     return versions;
 }
 
+/* The digests behind the tag of such a line, of which the tag is left. */
+static GHashTable *cut_images(char *line)
+{
+    IngotDigest digest;
+    g_auto(GStrv) words = g_strsplit(line, " ", -1);
+    GHashTable *images = digests_new();
+    for (guint i = 1; words[0] != NULL && words[i] != NULL; i++) {
+        if (ingot_digest_parse(words[i], &digest, NULL)) {
+            g_hash_table_add(images, g_memdup2(&digest, sizeof digest));
+        }
+    }
+    line[strcspn(line, " ")] = '\0';
+    return images;
+}
+
+/* versions: as through_channel tells them. */
+static GArray *list_of_there(const char *name, char **versions, GHashTable *further)
+{
+    g_autoptr(GHashTable) images =
+        g_hash_table_new_full(g_str_hash, g_str_equal, NULL, (GDestroyNotify)g_hash_table_unref);
+    for (guint i = 0; versions[i] != NULL; i++) {
+        g_hash_table_replace(images, versions[i], cut_images(versions[i]));
+    }
+    GArray *list = sort_versions(name, versions, NULL, further);
+    for (guint i = 0; i < list->len; i++) {
+        ListedVersion *version = &g_array_index(list, ListedVersion, i);
+        version->images = g_hash_table_ref(g_hash_table_lookup(images, version->tag));
+    }
+    return list;
+}
+
 static char **tags_of(const GArray *versions)
 {
     g_autoptr(GStrvBuilder) tags = g_strv_builder_new();
@@ -230,7 +269,7 @@ GArray *versions_list(const Server *server, const char *name, const char *channe
     GError *problem = NULL;
     g_auto(GStrv) of_there = channel == NULL ? NULL : ask_channel(server, name, channel, outcome);
     if (of_there != NULL) {
-        return sort_versions(name, of_there, NULL, further);
+        return list_of_there(name, of_there, further);
     }
     g_autoptr(GArray) ours = storage_versions(server->storage, name, NULL, G_MAXUINT, &problem);
     char **own = ours == NULL ? NULL : tags_of(ours);

@@ -397,7 +397,33 @@ char **through_tags(Through *through, const char *name, char **ours, FetchOutcom
     return text == NULL ? ours : merge(ours, "", text, ingot_tag_check);
 }
 
-/* The tags of the versions in Vagrant's catalogue there: no other list tells which ones a channel has named. */
+/* The digest that the URL of a box has: the part of its path behind the name. */
+static void add_image_of(GString *text, const json_t *provider)
+{
+    IngotDigest digest;
+    const char *url = json_string_value(json_object_get(provider, "url"));
+    g_auto(GStrv) parts = g_strsplit(url == NULL ? "" : url, "/", -1);
+    for (guint i = 0; parts[i] != NULL; i++) {
+        if (ingot_digest_parse(parts[i], &digest, NULL)) {
+            g_string_append_printf(text, " %s", parts[i]);
+        }
+    }
+}
+
+static void add_version(GString *text, const json_t *version)
+{
+    const char *tag = json_string_value(json_object_get(version, "version"));
+    const json_t *providers = json_object_get(version, "providers");
+    if (tag == NULL || !ingot_tag_check(tag, NULL)) {
+        return;
+    }
+    g_string_append_printf(text, "%s%s", text->len == 0 ? "" : "\n", tag);
+    for (size_t i = 0; i < json_array_size(providers); i++) {
+        add_image_of(text, json_array_get(providers, i));
+    }
+}
+
+/* The versions in Vagrant's catalogue there: no other list tells which ones a channel has named. */
 static gboolean get_versions(const Ask *ask, Copy *copy, char **result, GError **error)
 {
     g_autofree char *path = g_strdup_printf("/vagrant/%s@%s", ask_there(ask), ask->reference);
@@ -412,10 +438,7 @@ static gboolean get_versions(const Ask *ask, Copy *copy, char **result, GError *
     const json_t *versions = json_object_get(root, "versions");
     GString *text = g_string_new(NULL);
     for (size_t i = 0; i < json_array_size(versions); i++) {
-        const char *version = json_string_value(json_object_get(json_array_get(versions, i), "version"));
-        if (version != NULL && ingot_tag_check(version, NULL)) {
-            g_string_append_printf(text, "%s%s", text->len == 0 ? "" : "\n", version);
-        }
+        add_version(text, json_array_get(versions, i));
     }
     *result = g_string_free(text, FALSE);
     return TRUE;

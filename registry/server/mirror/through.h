@@ -52,7 +52,8 @@ FetchOutcome through_size(Through *through, const char *name, const OciDigest *n
 char **through_tags(Through *through, const char *name, char **ours, FetchOutcome *outcome);
 char **through_names(Through *through, char **ours, FetchOutcome *outcome);
 
-/* The versions that a channel has named there, up to the one that it names now, by Vagrant's catalogue; free them with
+/* The versions that a channel has named there, up to the one that it names now, by Vagrant's catalogue: each is its tag
+ * with the digests of the images behind it that the catalogue has boxes of ("TAG sha256:… …"); free them with
  * g_strfreev. NULL: they can't be had, as *outcome says. */
 char **through_channel(Through *through, const char *name, const char *channel, FetchOutcome *outcome);
 
