@@ -85,6 +85,33 @@ grep '"tag":"theirs"' "$TMP/own/names.log" | grep '"op":"untag"' | grep '"by":"m
 ok "a tag that its upstream has withdrawn is served no more, one that was pushed is"
 end_cache
 
+# Of an index, the amd64 image is meant: while what describes it does not come, the other one is not given in its place.
+for word in amd64 arm64; do
+    head -c 200000 /dev/urandom >"$TMP/$word.raw"
+    truncate -s 1M "$TMP/$word.raw"
+    ingot pack -q --arch $word "$TMP/$word.raw" "of-$word:1.0.0" >"$TMP/$word.digest"
+done
+ingot push -q of-arm64:1.0.0 of-amd64:1.0.0 "$first/team/several:1.0.0" >/dev/null
+config=$(curl -s "http://$first/v2/team/several/manifests/$(cat "$TMP/amd64.digest")" | python3 -c 'import json, sys; print(json.load(sys.stdin)["config"]["digest"])')
+start_cache several "http://$upstream" --upstream-absent 1s
+echo "^GET.*/team/several/manifests/$(cat "$TMP/amd64.digest") status 500" >"$TMP/rules"
+[ "$(code /formats/team/several/1.0.0/raw/disk.raw)" = 503 ] && grep -qi '^retry-after:' "$TMP/head" || fail "an image that failed to come: $(cat "$TMP/head")"
+[ "$(code '/formats/team/several/1.0.0/raw/disk.raw?arch=arm64')" = 200 ] && cmp "$TMP/answer" "$TMP/arm64.raw" || fail "the other one"
+: >"$TMP/asked"
+echo "^GET.*/team/several/blobs/$config hold $TMP/let" >"$TMP/rules"
+curl -s -m 60 --retry 30 -o "$TMP/waited" "http://$cache/formats/team/several/1.0.0/raw/disk.raw" &
+waiting=$!
+until grep -q "^GET.*/team/several/blobs/$config" "$TMP/asked"; do
+    kill -0 "$waiting" || fail "it did not wait for what describes the image"
+    sleep 0.05
+done
+: >"$TMP/let"
+wait "$waiting" || fail "an image whose description comes late: $?"
+cmp "$TMP/waited" "$TMP/amd64.raw" || fail "an image whose description came late is not what is given"
+: >"$TMP/rules"
+end_cache
+ok "of an index, what can't be had yet is waited for, and is not another architecture's instead"
+
 # With the image cached, whatever the upstream does. "once" is what a client sees of it.
 start_cache warm "http://$upstream" --upstream-absent 1s
 ingot pull -q --store "$TMP/warm-store" "$cache/team/web:1.0.0" >/dev/null
