@@ -136,6 +136,8 @@ done
 rm -r "$both"
 expect 0 ingot publish -q --static "$both" --base "$base" --arch arm64 "$REGISTRY/team/both:1.0.0"
 [ "$(grep -c '"url"' "$both/team/both.json")" = 1 ] && grep -q '"arm64"' "$both/team/both.json" || fail "of one architecture: $(cat "$both/team/both.json")"
+ok "a tag that names images of several architectures is published with all of them, or with the one that is asked for"
+
 # A policy's words of that tag count for each of its images, wherever they come from.
 printf '{"default":[{"type":"insecureAcceptAnything"}],"transports":{"docker":{"%s":[{"type":"reject"}]}}}' "$REGISTRY/team/both:1.0.0" >"$TMP/tag.json"
 for store in store empty; do
@@ -157,10 +159,52 @@ find "$both" "$www" -type f -exec sha256sum {} + | sort | cmp - "$TMP/sums" || f
 expect 0 ingot publish -q --static "$both" --base "$base" --name team/forms:moving "$REGISTRY/team/forms:1.0.0"
 expect 0 ingot publish -q --static "$both" --base "$base" --name team/forms:moving team/web:1.0.0
 [ "$(grep -c team/forms:moving "$both/oci/index.json")" = 1 ] || fail "a tag that moves: $(cat "$both/oci/index.json")"
+# put_manifest NAME REFERENCE TYPE <JSON
+put_manifest() { curl -sf -o /dev/null -X PUT -H "content-type: application/vnd.oci.image.$3.v1+json" --data-binary @- "http://$REGISTRY/v2/$1/manifests/$2" || fail "a manifest for $1:$2"; }
+# A container, say.
+printf '{}' >"$TMP/empty"
+empty="\"digest\":\"sha256:$(sha256sum <"$TMP/empty" | cut -d' ' -f1)\",\"size\":2"
+printf '{"schemaVersion":2,"mediaType":"application/vnd.oci.image.manifest.v1+json","config":{"mediaType":"application/vnd.oci.image.config.v1+json",%s},"layers":[]}' "$empty" >"$TMP/container"
+put_blob team/both "$TMP/empty"
+put_manifest team/both container manifest <"$TMP/container"
+# As other tools write an index.
+curl -sf -H 'Accept: */*' "http://$REGISTRY/v2/team/both/manifests/1.0.0" | python3 -c '
+import hashlib, json, sys
+index, container = json.load(sys.stdin), open(sys.argv[1], "rb").read()
+for entry in index["manifests"]:
+    del entry["artifactType"]
+index["manifests"].append({"mediaType": "application/vnd.oci.image.manifest.v1+json", "digest": "sha256:" + hashlib.sha256(container).hexdigest(), "size": len(container), "platform": {"architecture": "riscv64", "os": "linux"}})
+print(json.dumps(index))' "$TMP/container" | put_manifest team/both 2.0.0 index
+expect 0 ingot publish -q --static "$TMP/plain" --base "$base" "$REGISTRY/team/both:2.0.0"
+[ "$(grep -c 'qemu/a[rm]*d*64.box' "$TMP/plain/team/both.json")" = 2 ] || fail "of another tool's index: $(cat "$TMP/plain/team/both.json")"
+grep -q 'left out: sha256:.* of .*no Ingot image' "$TMP/err" || fail "the container is passed over without a word: $(cat "$TMP/err")"
+ok "a tag's policy counts for its images, one version has an image for each provider, and indexes of other tools are read"
+
+# Of all versions those that can be had.
+for version in 1.0.0 1.1.0; do
+    disk "$TMP/some.raw" 200000
+    ingot pack -q "$TMP/some.raw" "team/some:$version" >/dev/null
+    ingot push -q "team/some:$version" "$REGISTRY/team/some:$version" >/dev/null
+done
+put_blob team/some "$TMP/empty"
+put_manifest team/some 1.0.5 manifest <"$TMP/container"
+ingot revoke -q --reason old "$REGISTRY/team/some:1.0.0" >/dev/null
+for architecture in '' --arch=amd64; do
+    rm -rf "$TMP/some"
+    # shellcheck disable=SC2086
+    expect 0 ingot publish -q --static "$TMP/some" --base "$base" --provider qemu --all $architecture "$REGISTRY/team/some"
+    [ "$(grep -o '"version": .*' "$TMP/some/team/some.json")" = '"version": "1.1.0",' ] || fail "of all versions: $(cat "$TMP/some/team/some.json")"
+    [ "$(grep -c 'left out' "$TMP/err")" = 2 ] && grep -q 'left out: .*revoked' "$TMP/err" && grep -q 'left out: .*no Ingot image' "$TMP/err" || fail "what is left out: $(cat "$TMP/err")"
+done
+refused 3 revoked ingot publish -q --static "$TMP/some" --base "$base" "$REGISTRY/team/some:1.0.0"
+ingot revoke -q --reason old "$REGISTRY/team/some:1.1.0" >/dev/null
+refused 3 revoked ingot publish -q --static "$TMP/some" --base "$base" --all "$REGISTRY/team/some"
+ok "all versions are those that can be had: what is withheld, or no image, is left out with a warning"
+
 kill "$SERVER"
 expect 1 ingot publish -q --static "$both" --base "$base" "$REGISTRY/team/both:1.0.0"
 expect 0 ingot publish -q --static "$both" --base "$base" --pull=never --name team/none:1.0.0 "$(ingot images --json | python3 -c 'import json,sys; print(next(i["name"] + "@" + i["digest"] for i in json.load(sys.stdin) if i["name"].endswith("team/both")))')"
-ok "a tag that names images of several architectures is published with all of them, or with the one that is asked for"
+ok "without the registry its tag is not published, an image of the store by its digest is"
 
 # --- what is refused ---
 

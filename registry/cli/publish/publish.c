@@ -187,13 +187,21 @@ static IngotImage *find_image(IngotStore *store, const Wanted *wanted, IngotPull
                             : ingot_transfer_image(store, wanted->reference, pull, how, error);
 }
 
-static gboolean publish_image(Publication *publication, const PublishOptions *options, const Wanted *wanted,
-                              IngotPull pull, const IngotPullOptions *how, GHashTable *words, GError **error)
+/* What all that is published has in common. */
+typedef struct {
+    Publication *publication;
+    const PublishOptions *options;
+    const WantedOptions *wanted;
+    GHashTable *words; /* words_of */
+    IngotPullOptions how;
+} Publishing;
+
+static gboolean publish_image(const Publishing *publishing, const IngotReference *reference, const IngotImage *image,
+                              IngotPull pull, GError **error)
 {
     gboolean again;
-    const IngotReference *reference = wanted->reference;
-    g_autoptr(IngotImage) image = find_image(publication->store, wanted, pull, how, error);
-    g_autoptr(IngotReference) there = image == NULL ? NULL : name_there(options, reference, image->entry, error);
+    Publication *publication = publishing->publication;
+    g_autoptr(IngotReference) there = name_there(publishing->options, reference, image->entry, error);
     if (there == NULL) {
         return FALSE;
     }
@@ -201,7 +209,7 @@ static gboolean publish_image(Publication *publication, const PublishOptions *op
     publication->image = image;
     publication->name = there->name;
     publication->tag = there->tag;
-    publication->words = words_of(words, reference, pull, how->remote);
+    publication->words = words_of(publishing->words, reference, pull, publishing->how.remote);
     publication->words_tag = reference->tag;
     publication->architecture = architecture == NULL ? NULL : vagrant_architecture(architecture);
     if (!ingot_store_hold_image(publication->store, image)) {
@@ -218,20 +226,49 @@ static gboolean publish_image(Publication *publication, const PublishOptions *op
     return TRUE;
 }
 
-static gboolean publish_all(Publication *publication, const PublishOptions *options, const GPtrArray *images,
-                            const IngotRemoteOptions *remote, GError **error)
+/* *published FALSE: it was left out. */
+static gboolean publish_wanted(const Publishing *publishing, const Wanted *wanted, gboolean *published, GError **error)
+{
+    IngotPull pull;
+    GError *problem = NULL;
+    *published = FALSE;
+    if (!ingot_pull_parse(publishing->options->when, wanted->reference, &pull, error)) {
+        return FALSE;
+    }
+    g_autoptr(IngotImage) image = find_image(publishing->publication->store, wanted, pull, &publishing->how, &problem);
+    if (image == NULL && wanted_leaves_out(publishing->wanted, &problem)) {
+        return TRUE;
+    }
+    if (image == NULL) {
+        g_propagate_error(error, problem);
+        return FALSE;
+    }
+    *published = publish_image(publishing, wanted->reference, image, pull, error);
+    return *published;
+}
+
+/* Where nothing is left, it is said why. */
+static gboolean publish_all(Publication *publication, const PublishOptions *options, const WantedOptions *wanted,
+                            const GPtrArray *images, GError **error)
 {
     g_autoptr(GHashTable) words = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, words_free);
-    const IngotPullOptions how = {.progress = ingot_command_progress(), .remote = remote};
+    const Publishing publishing = {.publication = publication,
+                                   .options = options,
+                                   .wanted = wanted,
+                                   .words = words,
+                                   .how = {.progress = ingot_command_progress(), .remote = wanted->remote}};
+    guint count = 0;
     for (guint i = 0; i < images->len; i++) {
-        const Wanted *wanted = g_ptr_array_index(images, i);
-        IngotPull pull;
-        if (!ingot_pull_parse(options->when, wanted->reference, &pull, error) ||
-            !publish_image(publication, options, wanted, pull, &how, words, error)) {
+        gboolean published;
+        if (!publish_wanted(&publishing, g_ptr_array_index(images, i), &published, error)) {
             return FALSE;
         }
+        count += published ? 1 : 0;
     }
-    return TRUE;
+    if (count == 0) {
+        g_propagate_error(error, g_steal_pointer(wanted->left));
+    }
+    return count > 0;
 }
 
 static gboolean publish(const PublishOptions *options, char **texts, GError **error)
@@ -249,10 +286,13 @@ static gboolean publish(const PublishOptions *options, char **texts, GError **er
     g_autoptr(Site) site = open_site(options, remote, error);
     g_autofree char *base = site == NULL ? NULL : find_base(options, site, error);
     g_autoptr(IngotStore) store = base == NULL ? NULL : cli_store_to_read();
+    g_autoptr(GError) left = NULL;
     const WantedOptions wanted = {.all = options->all,
                                   .ask = g_strcmp0(options->when, "never") != 0,
                                   .texts = (const char *const *)texts,
-                                  .remote = remote};
+                                  .remote = remote,
+                                  .progress = ingot_command_progress(),
+                                  .left = &left};
     g_autoptr(GPtrArray) images = store == NULL ? NULL : wanted_find(store, &wanted, error);
     g_autoptr(IngotWorkdir) work = images == NULL ? NULL : ingot_workdir_new(error);
     Publication publication = {.site = site,
@@ -262,7 +302,7 @@ static gboolean publish(const PublishOptions *options, char **texts, GError **er
                                .base = base,
                                .providers = (const char *const *)options->providers,
                                .max_size = max_size};
-    return work != NULL && publish_all(&publication, options, images, remote, error);
+    return work != NULL && publish_all(&publication, options, &wanted, images, error);
 }
 
 static gboolean run(int argc, char **argv, GError **error)
@@ -272,7 +312,7 @@ static gboolean run(int argc, char **argv, GError **error)
         {"static", 0, 0, G_OPTION_ARG_FILENAME, &options.place, "the folder, or the bucket, to write it to",
          "DIR|s3://BUCKET/PREFIX"},
         {"base", 0, 0, G_OPTION_ARG_STRING, &options.base, "where people find it (S3: the bucket's own URL)", "URL"},
-        {"all", 'a', 0, G_OPTION_ARG_NONE, &options.all, "all versions of the names", NULL},
+        {"all", 'a', 0, G_OPTION_ARG_NONE, &options.all, "all versions of the names that can be had", NULL},
         {"name", 0, 0, G_OPTION_ARG_STRING, &options.name, "call it so there, as the version it is", "NAME[:VERSION]"},
         {"provider", 0, 0, G_OPTION_ARG_STRING_ARRAY, &options.providers,
          "make boxes for this provider alone (may be repeated)", "NAME"},

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/json.h"
+#include "base/text.h"
 
 static void wanted_free(gpointer data)
 {
@@ -97,25 +98,119 @@ static GPtrArray *named_images(IngotStore *store, const WantedOptions *options, 
     return g_steal_pointer(&images);
 }
 
+/* --- what is left out --- */
+
+gboolean wanted_leaves_out(const WantedOptions *options, GError **problem)
+{
+    gboolean is_none =
+        g_error_matches(*problem, INGOT_ERROR, INGOT_ERROR_REFUSED) ||
+        g_error_matches(*problem, INGOT_ERROR, INGOT_ERROR_INVALID) ||
+        (options->remote->architecture != NULL && g_error_matches(*problem, INGOT_ERROR, INGOT_ERROR_NOT_FOUND));
+    if (!options->all || !is_none) {
+        return FALSE;
+    }
+    ingot_progress_warning(options->progress, "left out: %s", (*problem)->message);
+    if (*options->left == NULL) {
+        *options->left = g_steal_pointer(problem);
+    }
+    g_clear_error(problem);
+    return TRUE;
+}
+
 /* --- the images of an index --- */
 
-/* Of what is no index, and of an index of other things, the reference itself stays. */
-static void add_entries(const json_t *root, IngotReference *reference, GPtrArray *images)
+/* An index on its way to its images. */
+typedef struct {
+    const WantedOptions *options;
+    IngotRemote *remote;
+    const IngotReference *reference;
+    const char *what; /* the reference */
+} Indexed;
+
+static gboolean is_image(GBytes *bytes, const char *what, GError **error)
 {
-    const json_t *entries = json_object_get(root, "manifests");
-    guint before = images->len;
+    g_autoptr(IngotManifest) manifest =
+        ingot_manifest_parse(g_bytes_get_data(bytes, NULL), g_bytes_get_size(bytes), what, error);
+    return manifest != NULL;
+}
+
+/* Other tools leave artifactType out of an index: the manifest says what it is. *found FALSE: no image of Ingot's. */
+static gboolean read_entry(const Indexed *indexed, const char *digest, gboolean *found, GError **error)
+{
+    IngotDescriptor manifest;
+    GError *problem = NULL;
+    g_autoptr(GBytes) bytes =
+        ingot_remote_get_manifest(indexed->remote, indexed->reference->name, digest, &manifest, NULL, &problem);
+    *found = bytes != NULL && is_image(bytes, indexed->what, &problem);
+    if (*found) {
+        return TRUE;
+    }
+    if (g_error_matches(problem, INGOT_ERROR, INGOT_ERROR_INVALID) ||
+        g_error_matches(problem, INGOT_ERROR, INGOT_ERROR_NOT_FOUND)) {
+        ingot_progress_warning(indexed->options->progress, "left out: %s of %s's index: %s", digest, indexed->what,
+                               problem->message);
+        g_error_free(problem);
+        return TRUE;
+    }
+    if (wanted_leaves_out(indexed->options, &problem)) {
+        return TRUE;
+    }
+    g_propagate_error(error, problem);
+    return FALSE;
+}
+
+static gboolean entry_is_image(const Indexed *indexed, const json_t *entry, const char *digest, gboolean *found,
+                               GError **error)
+{
+    const char *type = json_string_value(json_object_get(entry, "artifactType")),
+               *media = json_string_value(json_object_get(entry, "mediaType"));
+    *found = g_strcmp0(type, INGOT_TYPE_IMAGE) == 0;
+    if (*found) {
+        return TRUE;
+    }
+    if (type == NULL && (media == NULL || strcmp(media, INGOT_TYPE_MANIFEST) == 0)) {
+        return read_entry(indexed, digest, found, error);
+    }
+    g_autofree char *line = ingot_text_line(type == NULL ? media : type);
+    ingot_progress_warning(indexed->options->progress, "left out: %s of %s's index is no image of Ingot's but %s",
+                           digest, indexed->what, line);
+    return TRUE;
+}
+
+static gboolean add_entries(const Indexed *indexed, const json_t *entries, GPtrArray *images, GError **error)
+{
     for (size_t i = 0; i < json_array_size(entries); i++) {
         const json_t *entry = json_array_get(entries, i);
         const char *digest = json_string_value(json_object_get(entry, "digest"));
         IngotDigest parsed;
+        gboolean found = FALSE;
         if (digest != NULL && ingot_digest_parse(digest, &parsed, NULL) &&
-            g_strcmp0(json_string_value(json_object_get(entry, "artifactType")), INGOT_TYPE_IMAGE) == 0) {
-            add_wanted(images, reference, digest);
+            !entry_is_image(indexed, entry, digest, &found, error)) {
+            return FALSE;
+        }
+        if (found) {
+            add_wanted(images, indexed->reference, digest);
         }
     }
-    if (images->len == before) {
-        add_wanted(images, reference, NULL);
+    return TRUE;
+}
+
+/* Of an index of other things the reference itself stays, of which it is said what is wrong; among all versions it is
+ * none. */
+static gboolean add_index(const Indexed *indexed, const json_t *entries, GPtrArray *images, GError **error)
+{
+    guint before = images->len;
+    if (!add_entries(indexed, entries, images, error)) {
+        return FALSE;
     }
+    if (images->len == before && indexed->options->all) {
+        g_set_error(error, INGOT_ERROR, INGOT_ERROR_INVALID, "%s: an index without an image of Ingot's", indexed->what);
+        return FALSE;
+    }
+    if (images->len == before) {
+        add_wanted(images, indexed->reference, NULL);
+    }
+    return TRUE;
 }
 
 static gboolean resolve(const WantedOptions *options, IngotReference *reference, GPtrArray *images, GError **error)
@@ -126,11 +221,34 @@ static gboolean resolve(const WantedOptions *options, IngotReference *reference,
         remote == NULL ? NULL : ingot_transfer_manifest(remote, reference, &manifest, NULL, error);
     g_autofree char *what = ingot_reference_to_text(reference);
     g_autoptr(json_t) root = ingot_json_parse_bytes(bytes, what, INGOT_MANIFEST_VALUES, error);
+    const json_t *entries = json_object_get(root, "manifests");
+    const Indexed indexed = {.options = options, .remote = remote, .reference = reference, .what = what};
     if (root == NULL) {
         return FALSE;
     }
-    add_entries(root, reference, images);
+    if (json_is_array(entries) && options->remote->architecture == NULL) {
+        return add_index(&indexed, entries, images, error);
+    }
+    if (options->all && !json_is_array(entries) && !is_image(bytes, what, error)) {
+        return FALSE;
+    }
+    add_wanted(images, reference, NULL);
     return TRUE;
+}
+
+static gboolean add_named(const WantedOptions *options, IngotReference *reference, GPtrArray *images, GError **error)
+{
+    GError *problem = NULL;
+    gboolean asks = reference->host != NULL && reference->digest == NULL && options->ask;
+    if (!asks || (options->remote->architecture != NULL && !options->all)) {
+        add_wanted(images, reference, NULL);
+        return TRUE;
+    }
+    if (resolve(options, reference, images, &problem) || wanted_leaves_out(options, &problem)) {
+        return TRUE;
+    }
+    g_propagate_error(error, problem);
+    return FALSE;
 }
 
 GPtrArray *wanted_find(IngotStore *store, const WantedOptions *options, GError **error)
@@ -138,12 +256,7 @@ GPtrArray *wanted_find(IngotStore *store, const WantedOptions *options, GError *
     g_autoptr(GPtrArray) named = named_images(store, options, error);
     g_autoptr(GPtrArray) images = g_ptr_array_new_with_free_func(wanted_free);
     for (guint i = 0; named != NULL && i < named->len; i++) {
-        IngotReference *reference = g_ptr_array_index(named, i);
-        gboolean resolves = reference->host != NULL && reference->digest == NULL && options->ask &&
-                            options->remote->architecture == NULL;
-        if (!resolves) {
-            add_wanted(images, reference, NULL);
-        } else if (!resolve(options, reference, images, error)) {
+        if (!add_named(options, g_ptr_array_index(named, i), images, error)) {
             return NULL;
         }
     }

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <ingot/options.h>
+#include <ingot/progress.h>
 #include <ingot/store.h>
 
 typedef struct {
@@ -10,7 +11,14 @@ typedef struct {
     gboolean ask; /* registries are asked what tags name */
     const char *const *texts;
     const IngotRemoteOptions *remote; /* where it asks for one architecture, that image alone is meant */
+    IngotProgress *progress;          /* of warnings; may be NULL */
+    GError **left;                    /* the first that was left out (wanted_leaves_out); free it */
 } WantedOptions;
+
+/* Of all versions those that can't be had are left out: what is withheld or refused by the policy, what is no image of
+ * Ingot's, and what is not for the architecture that is asked for. TRUE: the problem is such a one; it is warned of and
+ * taken. Where single images are meant, nothing is left out. */
+gboolean wanted_leaves_out(const WantedOptions *options, GError **problem);
 
 /* One of them. */
 typedef struct {
