@@ -201,6 +201,26 @@ ingot revoke -q --reason old "$REGISTRY/team/some:1.1.0" >/dev/null
 refused 3 revoked ingot publish -q --static "$TMP/some" --base "$base" --all "$REGISTRY/team/some"
 ok "all versions are those that can be had: what is withheld, or no image, is left out with a warning"
 
+# What the tag of signatures names now is that there, too, and what it has named before is kept as that.
+ingot push -q team/web:1.0.0 "$REGISTRY/team/signed:1.0.0" >/dev/null
+put_blob team/signed "$TMP/empty"
+signatures=$(ingot show -q team/web:1.0.0)
+signatures=${signatures/:/-}.sig
+for word in one two; do
+    echo $word >"$TMP/$word"
+    put_blob team/signed "$TMP/$word"
+    printf '{"schemaVersion":2,"mediaType":"application/vnd.oci.image.manifest.v1+json","config":{"mediaType":"application/vnd.oci.image.config.v1+json",%s},"layers":[{"mediaType":"application/vnd.dev.cosign.simplesigning.v1+json","digest":"sha256:%s","size":4}]}' "$empty" "$(sha256sum <"$TMP/$word" | cut -d' ' -f1)" >"$TMP/$word.json"
+    put_manifest team/signed "$signatures" manifest <"$TMP/$word.json"
+    ingot --store "$TMP/signer" pull -q "$REGISTRY/team/signed:1.0.0" >/dev/null
+    for _ in 1 2; do expect 0 ingot --store "$TMP/signer" publish -q --static "$TMP/signed" --base "$base" --provider qemu "$REGISTRY/team/signed:1.0.0"; done
+done
+python3 - "$TMP/signed/oci/index.json" "$TMP/one.json" "$TMP/two.json" <<'PY' || fail "the signatures there: $(cat "$TMP/signed/oci/index.json")"
+import hashlib, json, sys
+rows = [r for r in json.load(open(sys.argv[1]))["manifests"] if "vnd.ingot.tag-beside" in r["annotations"]]
+one, two = ("sha256:" + hashlib.sha256(open(p, "rb").read()).hexdigest() for p in sys.argv[2:])
+assert sorted((r["digest"], "vnd.ingot.tag-beside-before" in r["annotations"]) for r in rows) == sorted([(one, True), (two, False)]), rows
+PY
+ok "the layout names the signatures that count now, and keeps those of before"
 kill "$SERVER"
 expect 1 ingot publish -q --static "$both" --base "$base" "$REGISTRY/team/both:1.0.0"
 expect 0 ingot publish -q --static "$both" --base "$base" --pull=never --name team/none:1.0.0 "$(ingot images --json | python3 -c 'import json,sys; print(next(i["name"] + "@" + i["digest"] for i in json.load(sys.stdin) if i["name"].endswith("team/both")))')"

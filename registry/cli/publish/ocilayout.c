@@ -84,6 +84,11 @@ static gboolean same_digest(const json_t *a, const json_t *b)
     return json_equal(json_object_get(a, "digest"), json_object_get(b, "digest"));
 }
 
+static gboolean is_before(const json_t *row)
+{
+    return layout_annotation(row, LAYOUT_BEFORE) != NULL;
+}
+
 static const char *plain_platform(const json_t *row)
 {
     const char *said = platform_of(row), *word = said == NULL ? NULL : vagrant_architecture(said);
@@ -107,7 +112,8 @@ static gboolean share_outputs(const json_t *a, const json_t *b)
 }
 
 /* Whether two rows stand for one thing, of which an index has one: an image by its name, its architecture and
- * what it is for, what is attached by itself and what it is attached to; of a tag beside an image, by the tag. */
+ * what it is for, what is attached by itself and what it is attached to; of what a tag beside an image names now, by
+ * the tag. */
 static gboolean same_place(const json_t *a, const json_t *b)
 {
     const char *name = layout_annotation(a, LAYOUT_NAME), *beside = layout_annotation(a, LAYOUT_BESIDE);
@@ -116,7 +122,8 @@ static gboolean same_place(const json_t *a, const json_t *b)
                g_strcmp0(plain_platform(a), plain_platform(b)) == 0 && share_outputs(a, b);
     }
     return g_strcmp0(layout_annotation(a, LAYOUT_SUBJECT), layout_annotation(b, LAYOUT_SUBJECT)) == 0 &&
-           g_strcmp0(beside, layout_annotation(b, LAYOUT_BESIDE)) == 0 && (beside != NULL || same_digest(a, b));
+           g_strcmp0(beside, layout_annotation(b, LAYOUT_BESIDE)) == 0 &&
+           (same_digest(a, b) || (beside != NULL && !is_before(a) && !is_before(b)));
 }
 
 /* In the place of all that stand for the same. */
@@ -222,7 +229,11 @@ static gboolean add_attached(Parts *parts, const IngotDigest *subject, guint lev
         if (root == NULL || !reach_add(store, &one->manifest.digest, parts->blobs, error)) {
             return FALSE;
         }
-        json_array_append_new(parts->rows, attached_row(root, subject, one->tag, &one->manifest));
+        json_t *row = attached_row(root, subject, one->tag, &one->manifest);
+        if (one->before) {
+            layout_annotate(row, LAYOUT_BEFORE, "true");
+        }
+        json_array_append_new(parts->rows, row);
         if (!add_attached(parts, &one->manifest.digest, level + 1, error)) {
             return FALSE;
         }
