@@ -68,18 +68,20 @@ static BoxProviderKey key_of(const Task *task)
     return (BoxProviderKey){task->version, task->provider, task->architecture};
 }
 
-/* What becomes of the record: key is "image" or "problem". */
-static void tell(BoxQueue *queue, const Task *task, const char *key, const char *text)
+/* What becomes of the record: key is "image" or "problem". FALSE: it can't be noted. */
+static gboolean tell(BoxQueue *queue, const Task *task, const char *key, const char *text)
 {
     g_autoptr(GError) error = NULL;
     g_autoptr(json_t) members = json_object();
     const StorageActor actor = actor_of(task);
     const BoxProviderKey provider = key_of(task);
     ingot_json_set_string(members, key, text);
-    if (!box_change_upload(queue->storage, &actor, task->name, &provider, task->upload, members, &error)) {
-        log_error("%s %s: what became of the box of %s can't be noted: %s", task->name, task->version, task->provider,
-                  error->message);
+    if (box_change_upload(queue->storage, &actor, task->name, &provider, task->upload, members, &error)) {
+        return TRUE;
     }
+    log_error("%s %s: what became of the box of %s can't be noted: %s", task->name, task->version, task->provider,
+              error->message);
+    return FALSE;
 }
 
 /* Further boxes of what is released are released with it. */
@@ -110,7 +112,7 @@ static gboolean take_in(BoxQueue *queue, const Task *task, IngotDigest *image, G
     return box_draft(queue->storage, &actor, task->name, &key, image, error);
 }
 
-/* One that is broken off is done again by the next server. */
+/* One that is broken off, or of which nothing can be noted, is done again by the next server. */
 static void task_run(BoxQueue *queue, const Task *task)
 {
     IngotDigest image;
@@ -120,7 +122,9 @@ static void task_run(BoxQueue *queue, const Task *task)
     if (!ok && g_error_matches(error, INGOT_ERROR, INGOT_ERROR_INTERRUPTED)) {
         return;
     }
-    tell(queue, task, ok ? "image" : "problem", ok ? digest : error->message);
+    if (!tell(queue, task, ok ? "image" : "problem", ok ? digest : error->message)) {
+        return;
+    }
     boxfiles_drop(queue->files, task->upload);
     if (ok) {
         log_info("%s %s: the box of %s for %s is taken in", task->name, task->version, task->provider,

@@ -152,12 +152,25 @@ static gboolean take_in(Ingest *ingest, const char *path, IngotDescriptor *manif
            put_manifest(ingest, manifest, error);
 }
 
+/* What fails while the program is told to end may do so since its children were told the same: it says nothing of the
+ * box. problem is taken. */
+static gboolean blame(GError *problem, GError **error)
+{
+    if (ingot_interrupt_check(error)) {
+        g_propagate_error(error, problem);
+    } else {
+        g_error_free(problem);
+    }
+    return FALSE;
+}
+
 /* Each takes both the memory of a pack and the room of a disk. */
 static GMutex turn;
 
 gboolean ingest_box(Storage *storage, const char *name, const char *path, const IngestFacts *facts,
                     IngotDescriptor *manifest, GError **error)
 {
+    g_autoptr(GError) problem = NULL;
     g_autofree char *what = g_strdup_printf("%s %s, the box for %s", name, facts->version, facts->provider);
     g_autofree char *folder = g_build_filename(storage_path(storage), FOLDER, NULL);
     Ingest ingest = {.target = {storage, facts->actor, name},
@@ -173,8 +186,8 @@ gboolean ingest_box(Storage *storage, const char *name, const char *path, const 
     }
     ingot_workdir_use(g_intern_string(folder));
     g_mutex_lock(&turn);
-    gboolean ok = ingot_interrupt_check(error) && take_in(&ingest, path, manifest, error);
+    gboolean ok = ingot_interrupt_check(error) && take_in(&ingest, path, manifest, &problem);
     g_mutex_unlock(&turn);
     json_decref(ingest.config);
-    return ok;
+    return ok || (problem != NULL && blame(g_steal_pointer(&problem), error));
 }

@@ -23,6 +23,7 @@ typedef struct {
 /* Whether images can be boxes for that provider; FALSE and INVALID: which ones it may be. */
 gboolean ingest_knows_provider(const char *provider, GError **error);
 
-/* path: the box's file. *manifest receives the image's; errors name "NAME VERSION, the box for PROVIDER". */
+/* path: the box's file. *manifest receives the image's; errors name "NAME VERSION, the box for PROVIDER".
+ * INTERRUPTED: the program is told to end, whatever else has failed by that. */
 gboolean ingest_box(Storage *storage, const char *name, const char *path, const IngestFacts *facts,
                     IngotDescriptor *manifest, GError **error);

@@ -199,6 +199,41 @@ static void what_is_no_such_box_is_named(void **state)
     }
 }
 
+static guint asked; /* how often it was asked whether to go on */
+
+static gboolean goes_on_once(GError **error)
+{
+    if (asked++ == 0) {
+        return TRUE;
+    }
+    g_set_error(error, INGOT_ERROR, INGOT_ERROR_INTERRUPTED, "told to end");
+    return FALSE;
+}
+
+static int never_readable(void)
+{
+    return -1;
+}
+
+/* The program was told to end while it was at the box. */
+static void what_fails_at_the_end_says_nothing_of_the_box(void **state)
+{
+    static const IngotInterruptSource source = {goes_on_once, never_readable};
+    g_autoptr(Storage) storage = open_storage(state);
+    g_autofree char *box = ingot_workdir_file(*state, "none.box");
+    IngotDescriptor manifest;
+    g_autoptr(GError) error = NULL, other = NULL;
+    assert_false(ingest_box(storage, "team/web", box, &facts, &manifest, &other));
+    assert_false(g_error_matches(other, INGOT_ERROR, INGOT_ERROR_INTERRUPTED));
+    asked = 0;
+    ingot_interrupt_use(&source);
+    gboolean ok = ingest_box(storage, "team/web", box, &facts, &manifest, &error);
+    ingot_interrupt_use(NULL);
+    assert_false(ok);
+    assert_int_equal(asked, 2);
+    assert_true(g_error_matches(error, INGOT_ERROR, INGOT_ERROR_INTERRUPTED));
+}
+
 static void nothing_is_left_behind(void **state)
 {
     g_autoptr(Storage) storage = open_storage(state);
@@ -218,6 +253,7 @@ int main(void)
                                        CASE(several_disks_come_in_their_order),
                                        CASE(only_new_bytes_are_stored),
                                        CASE(what_is_no_such_box_is_named),
+                                       CASE(what_fails_at_the_end_says_nothing_of_the_box),
                                        CASE(nothing_is_left_behind)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
