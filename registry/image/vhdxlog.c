@@ -4,8 +4,7 @@
 
 #define GUID 16u
 #define SECTOR 4096u   /* of a log */
-#define ENTRY_HEAD 64u /* of its first sector; then its descriptors come, and then their data, in sectors of its own   \
-                        */
+#define ENTRY_HEAD 64u /* of its first sector; then descriptors come, then their data, in sectors of its own */
 #define DESCRIPTOR 32u
 #define ZEROS_MAX ((guint64)1 << 56) /* bytes: more than any file has */
 

@@ -35,7 +35,7 @@ ingot export -q --store "$TMP/by-digest" "$REGISTRY/team/web@$whole" -F raw -o "
 cmp "$TMP/many.raw" "$TMP/v2.raw" || fail "another disk by an index"
 index arm arm64
 expect 1 ingot pull --store "$TMP/many" "$REGISTRY/team/web:arm"
-grep -qF "without an image for linux/amd64; NAME@DIGEST names one of what it has: linux/arm64 ($digest)" "$TMP/err" || fail "$(cat "$TMP/err")"
+grep -qF "without an image for linux/amd64; --arch or NAME@DIGEST names one of what it has: linux/arm64 ($digest)" "$TMP/err" || fail "$(cat "$TMP/err")"
 [ "$(ingot pull -q --store "$TMP/many" "$REGISTRY/team/web@$digest")" = "$digest" ] || fail "a pull of one of an index"
 curl -sf -X DELETE "http://$REGISTRY/v2/team/web/manifests/many" && curl -sf -X DELETE "http://$REGISTRY/v2/team/web/manifests/arm"
 rm "$TMP/many.raw"
