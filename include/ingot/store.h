@@ -45,6 +45,7 @@ typedef struct {
     char *name;  /* "team/web", "127.0.0.1:5000/team/web" for what was pulled */
     char *tag;   /* "1.0.0"; NULL: by digest alone */
     char *index; /* "sha256:…" of the OCI index by which it was pulled, which tag NULL stands for; NULL: its own */
+    char *architecture; /* as the row says it, where a name has an image for each ("arm64"); NULL: it does not */
     IngotDescriptor manifest;
     gboolean former; /* another has the name now; tag is NULL */
 } IngotStoreEntry;
@@ -60,6 +61,10 @@ GPtrArray *ingot_store_list_former(IngotStore *store, GError **error);
  * of the image or of the OCI index by which it was pulled, goes before the tag; sha256:HEX alone is an image of any
  * name, also by its first 12 digits or more where they are one image's (else INVALID). NOT_FOUND suggests. */
 IngotStoreEntry *ingot_store_find(IngotStore *store, const IngotReference *reference, GError **error);
+/* The same for an architecture (NULL, and above: this machine's). It counts only where a name has several images, as in
+ * a copy of what `ingot publish` wrote; INVALID lists them where it does not say which. */
+IngotStoreEntry *ingot_store_find_for(IngotStore *store, const IngotReference *reference, const char *architecture,
+                                      GError **error);
 /* Points NAME:TAG at a manifest whose blobs are all in the store (else NOT_FOUND). What the name pointed at before,
  * if it has no other, stays without one (ingot_store_list_former). By digest alone (tag NULL) an image has an entry of
  * its own. */
@@ -132,6 +137,9 @@ static inline const IngotImageDisk *ingot_image_part(const IngotImage *image, gu
 guint64 ingot_image_size(const IngotImage *image);
 /* NOT_FOUND, too, where one of its blobs has gone, or not all of its disk is there. */
 IngotImage *ingot_store_image(IngotStore *store, const IngotReference *reference, GError **error);
+/* The same by ingot_store_find_for. */
+IngotImage *ingot_store_image_for(IngotStore *store, const IngotReference *reference, const char *architecture,
+                                  GError **error);
 /* The image of a reference's digest, whatever its name points at by now; NOT_FOUND where a blob of it is not there. */
 IngotImage *ingot_store_image_by_digest(IngotStore *store, const IngotReference *reference, GError **error);
 void ingot_image_free(IngotImage *image);

@@ -71,7 +71,7 @@ static json_t *show_local(const IngotReference *reference, GError **error)
     g_autoptr(IngotStore) store = cli_store_to_read();
     g_autoptr(IngotRemoteOptions) options = cli_remote_options(TRUE);
     g_autofree char *what = ingot_reference_to_text(reference);
-    g_autoptr(IngotImage) image = ingot_store_image(store, reference, error);
+    g_autoptr(IngotImage) image = ingot_store_image_for(store, reference, options->architecture, error);
     if (image == NULL || !platform_check(image->config, options, what, error)) {
         return NULL;
     }

@@ -182,6 +182,12 @@ IngotImage *ingot_store_image(IngotStore *store, const IngotReference *reference
     return open_image(store, ingot_store_find(store, reference, error), error);
 }
 
+IngotImage *ingot_store_image_for(IngotStore *store, const IngotReference *reference, const char *architecture,
+                                  GError **error)
+{
+    return open_image(store, ingot_store_find_for(store, reference, architecture, error), error);
+}
+
 /* What the entry of a reference would say, if its name pointed at its digest. */
 static IngotStoreEntry *entry_of_digest(IngotStore *store, const IngotReference *reference, GError **error)
 {

@@ -205,6 +205,11 @@ const char *layout_former(const json_t *row)
     return layout_annotation(row, LAYOUT_NAME) != NULL ? NULL : layout_annotation(row, LAYOUT_FORMER);
 }
 
+const char *layout_architecture(const json_t *row)
+{
+    return json_string_value(json_object_get(json_object_get(row, "platform"), "architecture"));
+}
+
 const char *layout_index(const json_t *row)
 {
     return layout_annotation(row, LAYOUT_INDEX);

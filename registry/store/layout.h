@@ -65,6 +65,8 @@ void layout_split_name(const char *text, char **name, char **tag);
 gboolean layout_row(const json_t *row, IngotDescriptor *manifest, char **name, char **tag);
 /* What the image of a row without a name was called; NULL: it is none that lost its name to another. */
 const char *layout_former(const json_t *row);
+/* The architecture that a row says, or NULL. */
+const char *layout_architecture(const json_t *row);
 /* The digest of the index by which the image of a row was pulled; NULL: by its own. */
 const char *layout_index(const json_t *row);
 IngotStoreEntry *layout_copy_entry(const IngotStoreEntry *entry);

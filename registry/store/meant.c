@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/text.h"
+#include "image/architecture.h"
 #include "store/layout.h"
 
 #define BARE_NAME "sha256" /* sha256:HEX alone has the form of this name with a tag */
@@ -181,7 +182,56 @@ static const IngotStoreEntry *best_name(const GPtrArray *found, const char *tag)
 
 /* --- by a name --- */
 
-static IngotStoreEntry *find_tag(const IngotReference *reference, GPtrArray *list, GError **error)
+static GPtrArray *entries_of(GPtrArray *list, const char *name, const char *tag)
+{
+    GPtrArray *found = g_ptr_array_new();
+    for (guint i = 0; tag != NULL && i < list->len; i++) {
+        IngotStoreEntry *entry = g_ptr_array_index(list, i);
+        if (strcmp(entry->name, name) == 0 && g_strcmp0(entry->tag, tag) == 0) {
+            g_ptr_array_add(found, entry);
+        }
+    }
+    return found;
+}
+
+/* The only one for the architecture (NULL: of all that there are); NULL: there is none, or there are several. */
+static const IngotStoreEntry *find_only(const GPtrArray *found, const char *architecture)
+{
+    if (is_one_image(found)) {
+        return g_ptr_array_index(found, 0);
+    }
+    const IngotStoreEntry *only = NULL;
+    for (guint i = 0; i < found->len; i++) {
+        const IngotStoreEntry *entry = g_ptr_array_index(found, i);
+        const char *word = entry->architecture == NULL ? NULL : architecture_word(entry->architecture);
+        if (architecture == NULL || g_strcmp0(word, architecture) != 0) {
+            continue;
+        }
+        if (only != NULL) {
+            return NULL;
+        }
+        only = entry;
+    }
+    return only;
+}
+
+static void refuse_several(const IngotReference *reference, const GPtrArray *found, GError **error)
+{
+    g_autoptr(GString) list = g_string_new(NULL);
+    for (guint i = 0; i < found->len; i++) {
+        const IngotStoreEntry *entry = g_ptr_array_index(found, i);
+        g_autofree char *own = ingot_digest_to_text(&entry->manifest.digest),
+                        *line = ingot_text_line(entry->architecture == NULL ? "?" : entry->architecture);
+        g_string_append_printf(list, "%s%s (%s)", i == 0 ? "" : ", ", own, line);
+    }
+    g_autofree char *text = ingot_reference_to_text(reference);
+    g_set_error(error, INGOT_ERROR, INGOT_ERROR_INVALID,
+                "%s: the store has several images of that name: %s; NAME:TAG@DIGEST says which", text, list->str);
+}
+
+/* architecture: of which a name's image is taken where it has several; NULL: none is then. */
+static IngotStoreEntry *find_tag(const IngotReference *reference, const char *architecture, GPtrArray *list,
+                                 GError **error)
 {
     g_autofree char *name = ingot_reference_local_name(reference);
     g_auto(GStrv) tags = tags_of(list, name);
@@ -189,28 +239,38 @@ static IngotStoreEntry *find_tag(const IngotReference *reference, GPtrArray *lis
     if (tag == NULL && has_name(list, name) && (tag = ingot_tag_choose(name, " in the store", tags, error)) == NULL) {
         return NULL;
     }
-    for (guint i = 0; tag != NULL && i < list->len; i++) {
-        const IngotStoreEntry *entry = g_ptr_array_index(list, i);
-        if (strcmp(entry->name, name) == 0 && g_strcmp0(entry->tag, tag) == 0) {
-            return g_ptr_array_steal_index(list, i);
-        }
+    g_autoptr(GPtrArray) found = entries_of(list, name, tag);
+    if (found->len == 0) {
+        not_found(reference, name, list, error);
+        return NULL;
     }
-    not_found(reference, name, list, error);
-    return NULL;
+    const IngotStoreEntry *only = find_only(found, architecture);
+    if (only == NULL) {
+        refuse_several(reference, found, error);
+        return NULL;
+    }
+    return layout_copy_entry(only);
 }
 
-IngotStoreEntry *ingot_store_find(IngotStore *store, const IngotReference *reference, GError **error)
+IngotStoreEntry *ingot_store_find_for(IngotStore *store, const IngotReference *reference, const char *architecture,
+                                      GError **error)
 {
     g_auto(Names) names = {0};
     if (!begin_names(&names, store, reference, error)) {
         return NULL;
     }
     if (names.digest == NULL) {
-        return find_tag(reference, names.named, error);
+        const char *wanted = architecture == NULL ? architecture_of_host() : architecture_word(architecture);
+        return find_tag(reference, wanted, names.named, error);
     }
     return find_names(&names, store, reference, error)
                ? layout_copy_entry(best_name(names.found, names.bare ? NULL : reference->tag))
                : NULL;
+}
+
+IngotStoreEntry *ingot_store_find(IngotStore *store, const IngotReference *reference, GError **error)
+{
+    return ingot_store_find_for(store, reference, NULL, error);
 }
 
 /* --- to act on names --- */
@@ -252,7 +312,7 @@ IngotStoreEntry *meant_name(IngotStore *store, const IngotReference *reference, 
         return NULL;
     }
     if (names.digest == NULL) {
-        return find_tag(reference, names.named, error);
+        return find_tag(reference, NULL, names.named, error);
     }
     if (!find_names(&names, store, reference, error)) {
         return NULL;

@@ -9,7 +9,7 @@
 
 /* The one name that is removed by this reference: NAME:TAG, which must have the digest if there is one; of a digest,
  * the entry by that digest alone, or the image that lost its name; of sha256:HEX alone, the only name of the image.
- * INVALID lists the names of an image that has others. */
+ * INVALID lists the names of an image that has others, and the images of a name that has several. */
 IngotStoreEntry *meant_name(IngotStore *store, const IngotReference *reference, GError **error);
 /* Names what was pulled by a digest, that of the manifest or of an OCI index with it: by that digest alone. */
 gboolean meant_name_pulled(IngotStore *store, const char *name, const char *digest, const IngotDescriptor *manifest,

@@ -15,6 +15,7 @@ void ingot_store_entry_free(IngotStoreEntry *entry)
         g_free(entry->name);
         g_free(entry->tag);
         g_free(entry->index);
+        g_free(entry->architecture);
         g_free(entry);
     }
 }
@@ -25,6 +26,7 @@ IngotStoreEntry *layout_copy_entry(const IngotStoreEntry *entry)
     copy->name = g_strdup(entry->name);
     copy->tag = g_strdup(entry->tag);
     copy->index = g_strdup(entry->index);
+    copy->architecture = g_strdup(entry->architecture);
     return copy;
 }
 
@@ -52,6 +54,7 @@ static GPtrArray *list_of(const json_t *index, gboolean former)
             entry->former = TRUE;
         }
         entry->index = g_strdup(layout_index(row));
+        entry->architecture = g_strdup(layout_architecture(row));
         if (entry->name != NULL && entry->former == former) {
             g_ptr_array_add(list, g_steal_pointer(&entry));
         }
@@ -119,6 +122,22 @@ static gboolean check_whole(IngotStore *store, const IngotDescriptor *manifest, 
     return there;
 }
 
+/* The number of the row by which an image has this very name, or -1: a name may have an image for each architecture. */
+static ssize_t find_image_row(const json_t *rows, const IngotStoreEntry *entry)
+{
+    for (size_t i = 0; i < json_array_size(rows); i++) {
+        const json_t *row = json_array_get(rows, i);
+        IngotDescriptor manifest;
+        g_autofree char *name = NULL, *tag = NULL;
+        if (layout_row(row, &manifest, &name, &tag) && ingot_digest_equal(&manifest.digest, &entry->manifest.digest) &&
+            g_strcmp0(name, entry->name) == 0 && g_strcmp0(tag, entry->tag) == 0 &&
+            (tag != NULL || g_strcmp0(layout_index(row), entry->index) == 0)) {
+            return (ssize_t)i;
+        }
+    }
+    return -1;
+}
+
 /* The number of the row of an image that lost its name, or -1. */
 static ssize_t find_former_row(const json_t *rows, const IngotDigest *digest)
 {
@@ -176,6 +195,27 @@ static void set_row(json_t *rows, ssize_t old, json_t *row, const IngotDigest *d
     }
 }
 
+/* A tag that is given names one image: the others of that name lose it. TRUE: there were some. */
+static gboolean drop_others(json_t *rows, const char *name, const char *tag, const IngotDigest *digest)
+{
+    gboolean dropped = FALSE;
+    for (size_t i = 0; tag != NULL && i < json_array_size(rows);) {
+        json_t *row = json_array_get(rows, i);
+        IngotDescriptor manifest;
+        g_autofree char *row_name = NULL, *row_tag = NULL;
+        if (!layout_row(row, &manifest, &row_name, &row_tag) || g_strcmp0(row_name, name) != 0 ||
+            g_strcmp0(row_tag, tag) != 0 || ingot_digest_equal(&manifest.digest, digest)) {
+            i++;
+            continue;
+        }
+        g_autoptr(json_t) other = json_incref(row);
+        json_array_remove(rows, i);
+        keep_former(rows, other);
+        dropped = TRUE;
+    }
+    return dropped;
+}
+
 /* What a name must have been for it to move. */
 typedef struct {
     const IngotDigest *before; /* NULL: no name */
@@ -223,6 +263,7 @@ static gboolean write_name(IngotStore *store, const char *name, const char *tag,
     if (!same) {
         set_row(rows, old, row, &manifest->digest);
     }
+    same = !drop_others(rows, local, tag, &manifest->digest) && same;
     if (!layout_sync_blobs(store, error) || (!same && !layout_write(store, index, error))) {
         return FALSE;
     }
@@ -262,17 +303,13 @@ gboolean ingot_store_remove(IngotStore *store, const IngotStoreEntry *entry, Ing
         return FALSE;
     }
     json_t *rows = json_object_get(index, "manifests");
-    IngotDescriptor named;
-    g_autofree char *name = NULL, *tag = NULL;
-    ssize_t row = entry->former ? find_former_row(rows, &entry->manifest.digest)
-                                : find_row(rows, entry->name, entry->tag, entry->index, &entry->manifest.digest);
+    ssize_t row = entry->former ? find_former_row(rows, &entry->manifest.digest) : find_image_row(rows, entry);
     /* Another process was first: the image has gone, or the name is another's by now. */
-    if (row < 0 || !layout_row(json_array_get(rows, (size_t)row), &named, &name, &tag) ||
-        !ingot_digest_equal(&named.digest, &entry->manifest.digest)) {
+    if (row < 0) {
         return TRUE;
     }
     json_array_remove(rows, (size_t)row);
-    collect_begin(&collection, store, rows, &named.digest);
+    collect_begin(&collection, store, rows, &entry->manifest.digest);
     gboolean again;
     if (!collect_write(store, index, &again, error)) {
         return FALSE;

@@ -368,7 +368,8 @@ static IngotImage *find_stored(IngotStore *store, const IngotReference *referenc
                                GError **error)
 {
     g_autofree char *what = ingot_reference_to_text(reference);
-    g_autoptr(IngotImage) image = ingot_store_image(store, reference, error);
+    const char *architecture = options == NULL || options->remote == NULL ? NULL : options->remote->architecture;
+    g_autoptr(IngotImage) image = ingot_store_image_for(store, reference, architecture, error);
     return image != NULL && platform_check(image->config, options == NULL ? NULL : options->remote, what, error)
                ? g_steal_pointer(&image)
                : NULL;

@@ -133,6 +133,25 @@ for pair in amd64=v1 arm64=v2; do
     tar -C "$TMP" -xf "$both/boxes/team/both/1.0.0/qemu/${pair%=*}.box" box.img
     qemu-img compare -q "$TMP/box.img" "$TMP/${pair#*=}.raw" || fail "the disk for ${pair%=*}"
 done
+# In a copy that is a store, one name stands for the image of each architecture.
+cp -a "$both/oci" "$TMP/twins"
+two() { ingot --store "$TMP/twins" "$@"; }
+for pair in amd64=v1 arm64=v2; do
+    expect 0 two export -q --arch "${pair%=*}" team/both:1.0.0 -o "$TMP/two.raw"
+    qemu-img compare -q "$TMP/two.raw" "$TMP/${pair#*=}.raw" || fail "the copy's disk for ${pair%=*}"
+    rm "$TMP/two.raw"
+    expect 0 env INGOT_ARCH="${pair%=*}" ingot --store "$TMP/twins" show -q team/both:1.0.0
+    cp "$TMP/out" "$TMP/two.${pair%=*}"
+done
+case $(uname -m) in x86_64) own=amd64 ;; aarch64) own=arm64 ;; *) own= ;; esac
+if [ -n "$own" ]; then
+    expect 0 two tag team/both:1.0.0 team/own:1.0.0
+    [ "$(two show -q team/own:1.0.0)" = "$(cat "$TMP/two.$own")" ] || fail "the copy's image for this machine"
+fi
+refused 2 'has several images of that name' two export --arch riscv64 team/both:1.0.0 -o "$TMP/two.raw"
+refused 2 'has several images of that name' two rm team/both:1.0.0
+expect 0 two rm "team/both:1.0.0@$(cat "$TMP/two.arm64")"
+[ "$(two show -q team/both:1.0.0)" = "$(cat "$TMP/two.amd64")" ] || fail "the image that stays"
 rm -r "$both"
 expect 0 ingot publish -q --static "$both" --base "$base" --arch arm64 "$REGISTRY/team/both:1.0.0"
 [ "$(grep -c '"url"' "$both/team/both.json")" = 1 ] && grep -q '"arm64"' "$both/team/both.json" || fail "of one architecture: $(cat "$both/team/both.json")"
@@ -152,6 +171,11 @@ upload forms libvirt amd64 1.1.0
 call PUT /box/team/forms/version/1.0.0/release
 expect 0 ingot publish -q --static "$both" --base "$base" --all "$REGISTRY/team/forms"
 for provider in qemu libvirt; do [ -e "$both/boxes/team/forms/1.0.0/$provider/amd64.box" ] || fail "no box for $provider"; done
+refused 2 'has several images of that name' ingot --store "$both/oci" show team/forms:1.0.0
+# A tag that is given names one image.
+cp -a "$both/oci" "$TMP/forms"
+expect 0 ingot --store "$TMP/forms" tag "$(python3 -c 'import json,sys; print("team/forms@" + next(r["digest"] for r in json.load(open(sys.argv[1]))["manifests"] if "libvirt" in r["annotations"].get("vnd.ingot.outputs", "")))' "$both/oci/index.json")" team/forms:1.0.0
+expect 0 ingot --store "$TMP/forms" show team/forms:1.0.0
 find "$both" "$www" -type f -exec sha256sum {} + | sort >"$TMP/sums"
 refused 1 'team/forms:1.0.0 is another image' ingot publish -q --static "$both" --base "$base" --name team/forms:1.0.0 team/web:1.1.0
 refused 1 'team/web:1.0.0 is another image' publish --arch amd64 --name team/web:1.0.0 "$REGISTRY/team/both:1.0.0"

@@ -39,11 +39,6 @@ G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Parts, parts_clear)
 
 /* --- index.json --- */
 
-static const char *platform_of(const json_t *row)
-{
-    return json_string_value(json_object_get(json_object_get(row, "platform"), "architecture"));
-}
-
 /* OCI's word for it, which the image's config has. */
 static const char *own_platform(const Publication *publication)
 {
@@ -91,7 +86,7 @@ static gboolean is_before(const json_t *row)
 
 static const char *plain_platform(const json_t *row)
 {
-    const char *said = platform_of(row), *word = said == NULL ? NULL : vagrant_architecture(said);
+    const char *said = layout_architecture(row), *word = said == NULL ? NULL : vagrant_architecture(said);
     return word == NULL ? said : word;
 }
 
