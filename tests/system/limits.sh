@@ -149,6 +149,23 @@ serve --max-storage 500K
 end
 ok "an offer for which there is no room is refused before its frames come"
 
+# A box whose length nobody says is compared while it comes, with both limits.
+at=/api/v1/box/team/web/version/1.0.0
+post() { curl -sf -o "$TMP/body" -d "$2" "$BASE$1" || fail "POST $1"; }
+serve
+post /api/v1/boxes '{"username": "team", "name": "web"}'
+post /api/v1/box/team/web/versions '{"version": "1.0.0"}'
+post $at/providers '{"name": "libvirt"}'
+end
+for limit in "repository 413" "storage 507"; do
+    serve "--max-${limit% *}" 20M
+    url=$(curl -sf "$BASE$at/provider/libvirt/upload" | python3 -c 'import json,sys; print(json.load(sys.stdin)["upload_path"])')
+    status=$(head -c 50M /dev/zero | curl -s -o "$TMP/body" -w '%{http_code}' -H 'Expect:' -H 'Transfer-Encoding: chunked' -T - "$url" || true)
+    [ "$status" = "${limit#* }" ] || fail "a box over --max-${limit% *}: $status $(cat "$TMP/body")"
+    end
+done
+ok "a box that has no room is refused while it comes"
+
 cat >"$TMP/clients.py" <<'PY'
 # clients.py KIND COUNT HOST PORT PATH: COUNT clients that are slow in sending a head or a body or in reading, at a byte a
 # second, or idle, until a line is read; who is ended by the server comes again until then. Says how many it held, and

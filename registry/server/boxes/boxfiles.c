@@ -115,6 +115,19 @@ static guint count_files(const BoxFiles *files)
     return count;
 }
 
+guint64 boxfiles_bytes(const BoxFiles *files)
+{
+    guint64 bytes = 0;
+    const char *name;
+    g_autoptr(GDir) folder = g_dir_open(files->folder, 0, NULL);
+    while (folder != NULL && (name = g_dir_read_name(folder)) != NULL) {
+        struct stat about;
+        g_autofree char *path = g_build_filename(files->folder, name, NULL);
+        bytes += stat(path, &about) == 0 ? (guint64)about.st_size : 0;
+    }
+    return bytes;
+}
+
 int boxfiles_begin(BoxFiles *files, const char *id, GError **error)
 {
     g_autofree char *path = part_path(files, id);

@@ -20,6 +20,8 @@ gboolean boxfiles_is_id(const char *text);
 int boxfiles_begin(BoxFiles *files, const char *id, GError **error);
 /* All bytes have come, and are on the disk. fd stays the caller's. */
 gboolean boxfiles_end(BoxFiles *files, const char *id, int fd, GError **error);
+/* What all files take that are there or come, in bytes. */
+guint64 boxfiles_bytes(const BoxFiles *files);
 /* Takes away the part, or the whole file. */
 void boxfiles_drop_part(BoxFiles *files, const char *id);
 void boxfiles_drop(BoxFiles *files, const char *id);

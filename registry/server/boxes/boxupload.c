@@ -19,16 +19,18 @@
 #include "server/views/pass.h"
 
 #define PATH "/box-uploads/"
+#define STEP (16u << 20) /* bytes that come before it is asked again whether there is room */
 
 /* A box that comes. */
 typedef struct {
     char *id;
     BoxPath *path;
-    IngotFd fd;     /* of its part; -1: none is open, and none is this request's */
-    guint64 size;   /* bytes that have come */
-    GChecksum *sum; /* of the kind that its provider told; NULL: it told none */
-    char *expected; /* hex, in small letters */
-    gboolean whole; /* its file is, and waits to be taken in */
+    IngotFd fd;      /* of its part; -1: none is open, and none is this request's */
+    guint64 size;    /* bytes that have come */
+    guint64 allowed; /* up to which size there was room */
+    GChecksum *sum;  /* of the kind that its provider told; NULL: it told none */
+    char *expected;  /* hex, in small letters */
+    gboolean whole;  /* its file is, and waits to be taken in */
     gboolean refused;
     gint64 until; /* monotonic: the answer waits for that */
     BoxFiles *files;
@@ -88,13 +90,21 @@ static gboolean check_size(const Request *request, guint64 size, GError **error)
     return TRUE;
 }
 
+/* Whether a box of so many bytes, of which some are in its file, has room in all that is kept and in its repository. */
+static gboolean check_room(const Request *request, const Upload *upload, guint64 size, guint64 there, GError **error)
+{
+    Storage *storage = request->server->storage;
+    return check_size(request, size, error) && storage_has_quota(storage, upload->path->name, size, error) &&
+           storage_has_room(storage, boxfiles_bytes(upload->files) + size - there, error);
+}
+
 /* What the head says of its length; none: chunks. */
-static gboolean check_length(const Request *request, const char *name, GError **error)
+static gboolean check_length(const Request *request, const Upload *upload, GError **error)
 {
     guint64 size;
     const char *text = request_header(request, MHD_HTTP_HEADER_CONTENT_LENGTH);
     return text == NULL || !g_ascii_string_to_unsigned(text, 10, 0, G_MAXUINT64, &size, NULL) ||
-           (check_size(request, size, error) && storage_has_quota(request->server->storage, name, size, error));
+           check_room(request, upload, size, 0, error);
 }
 
 /* The record must have this upload still, and nothing may have come of it yet; a try that failed may be repeated. */
@@ -125,11 +135,18 @@ static gboolean read_record(const Request *request, Upload *upload, GError **err
     return TRUE;
 }
 
+/* A length need not be said, and others come beside it: so it is asked again while it comes. */
 static gboolean upload_take(Request *request, const void *data, gsize size, GError **error)
 {
     Upload *upload = request->kept;
     guint64 at = upload->size;
     upload->size += size;
+    if (upload->size > upload->allowed) {
+        if (!check_room(request, upload, upload->size, at, error)) {
+            return FALSE;
+        }
+        upload->allowed = upload->size + STEP;
+    }
     if (upload->sum != NULL) {
         g_checksum_update(upload->sum, data, (gssize)size);
     }
@@ -141,7 +158,7 @@ static enum MHD_Result upload_begin(Request *request, const RouteMatch *match)
     g_autoptr(GError) error = NULL;
     Upload *upload = request->kept;
     (void)match;
-    if (!storage_writable(request->server->storage, &error) || !check_length(request, upload->path->name, &error) ||
+    if (!storage_writable(request->server->storage, &error) || !check_length(request, upload, &error) ||
         !read_record(request, upload, &error)) {
         return box_fail(request, error);
     }

@@ -29,7 +29,8 @@ void room_release(Upload *upload)
     g_mutex_unlock(&storage->uploads_lock);
 }
 
-gboolean room_within(Storage *storage, Connection *connection, GError **error)
+/* more: bytes beside what the storage has, and what comes of uploads. */
+static gboolean room_with(Storage *storage, Connection *connection, guint64 more, GError **error)
 {
     Counters counters;
     guint64 others;
@@ -43,31 +44,41 @@ gboolean room_within(Storage *storage, Connection *connection, GError **error)
     g_mutex_lock(&storage->uploads_lock);
     guint64 packed = counters.packed + storage->incoming + others;
     g_mutex_unlock(&storage->uploads_lock);
-    if (packed > storage->limits.total) {
+    if (packed > storage->limits.total || more > storage->limits.total - packed) {
         g_set_error(error, INGOT_ERROR, INGOT_ERROR_NO_SPACE, "the registry's storage limit is reached");
         return FALSE;
     }
     return TRUE;
 }
 
-static gboolean room_look(Storage *storage, GError **error)
+gboolean room_within(Storage *storage, Connection *connection, GError **error)
 {
-    g_autoptr(Connection) reader = database_reader(storage->catalogue, error);
-    return reader != NULL && room_within(storage, reader, error);
+    return room_with(storage, connection, 0, error);
 }
 
-gboolean room_in_all(Storage *storage, GError **error)
+static gboolean room_look(Storage *storage, guint64 more, GError **error)
+{
+    g_autoptr(Connection) reader = database_reader(storage->catalogue, error);
+    return reader != NULL && room_with(storage, reader, more, error);
+}
+
+gboolean storage_has_room(Storage *storage, guint64 bytes, GError **error)
 {
     GError *problem = NULL;
-    gboolean ok = room_look(storage, &problem);
+    gboolean ok = room_look(storage, bytes, &problem);
     if (!ok && g_error_matches(problem, INGOT_ERROR, INGOT_ERROR_NO_SPACE) && uploads_drop_lapsed(storage)) {
         g_clear_error(&problem);
-        ok = room_look(storage, &problem);
+        ok = room_look(storage, bytes, &problem);
     }
     if (!ok) {
         g_propagate_error(error, problem);
     }
     return ok;
+}
+
+gboolean room_in_all(Storage *storage, GError **error)
+{
+    return storage_has_room(storage, 0, error);
 }
 
 typedef struct {

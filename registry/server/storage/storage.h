@@ -169,6 +169,9 @@ gboolean storage_upload_offer(Storage *storage, const char *id, const void *fram
                               gpointer user, GByteArray *missing, GError **error);
 /* Whether a repository may have a blob of so many bytes more; LIMIT: its quota. */
 gboolean storage_has_quota(Storage *storage, const char *name, guint64 bytes, GError **error);
+/* Whether so many bytes more have room in all; NO_SPACE: the limit of all packs together. What uploads have kept for
+ * too long gives its room first. */
+gboolean storage_has_room(Storage *storage, guint64 bytes, GError **error);
 /* The request of storage_upload_begin's turn has ended: what has come is kept on the disk. */
 void storage_upload_pause(Storage *storage, const char *id);
 gboolean storage_upload_finish(Storage *storage, const StorageActor *actor, const char *id, guint turn,
