@@ -390,6 +390,11 @@ static IngotImage *find_or_pull(IngotStore *store, IngotReference *reference, co
     GError *problem = NULL;
     g_autoptr(IngotImage) image = pull == INGOT_PULL_ALWAYS ? NULL : find_stored(store, reference, options, &problem);
     if (image != NULL) {
+        g_autofree char *what = ingot_reference_to_text(reference);
+        if (reference->host != NULL && reference->digest == NULL) {
+            platform_tell(image->config, options == NULL ? NULL : options->remote, what,
+                          options == NULL ? NULL : options->progress);
+        }
         return stored_is_allowed(store, reference, naming, image, options, error) ? g_steal_pointer(&image) : NULL;
     }
     if (!ingot_pull_asks(pull, reference, problem)) {
