@@ -22,7 +22,7 @@ static const ParcelMember *need_file(const Parcel *parcel, const ParcelMember *d
  * called. */
 static const ParcelMember *find_numbered(const Parcel *parcel, const ParcelMember *descriptor, const OvfFile *file)
 {
-    g_autofree char *first = g_strdup_printf("%s.%09u", file->href, 0);
+    g_autofree char *first = g_strdup_printf("%s.%09u", file->href, 0u);
     g_autofree char *name = parcel_beside(descriptor, first);
     return parcel_find(parcel, name);
 }

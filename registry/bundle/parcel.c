@@ -245,8 +245,11 @@ gboolean parcel_in_place(const Parcel *parcel, const ParcelMember *member, Ingot
     if (!parcel->folder && member->offset == 0) {
         return FALSE;
     }
-    *part = parcel->folder ? (IngotPart){.path = g_build_filename(parcel->path, member->name, NULL)}
-                           : (IngotPart){g_strdup(parcel->path), member->offset, member->size};
+    if (parcel->folder) {
+        *part = (IngotPart){.path = g_build_filename(parcel->path, member->name, NULL)};
+    } else {
+        *part = (IngotPart){g_strdup(parcel->path), member->offset, member->size};
+    }
     return TRUE;
 }
 

@@ -227,3 +227,23 @@ has 'all(p["checksum"] for v in a["versions"] for p in v["providers"])'
 [ "$(status -H "Authorization: Bearer $bob" "$at/formats/team/web/1.0.0/vagrant-libvirt/libvirt.box")" = 200 ] || fail "a box"
 [ "$(opened)" -gt "$before" ] || fail "reading a box opens no pack: this test sees nothing"
 ok "a catalogue is made of what is kept, and no image is read for it"
+
+# What a name says of itself has its bound: everybody who asks for its catalogue reads it.
+python3 - "$at" "$alice" <<'PY'
+import json, sys, urllib.error, urllib.request
+at, token = sys.argv[1:]
+def post(path, body):
+    request = urllib.request.Request(at + path, json.dumps(body).encode(), {"Authorization": "Bearer " + token, "Content-Type": "application/json"})
+    try:
+        return urllib.request.urlopen(request).status, b""
+    except urllib.error.HTTPError as error:
+        return error.code, error.read()
+status, body = post("/api/v2/boxes", {"box": {"username": "team", "name": "long"}})
+assert status == 200, (status, body)
+answers = [post("/api/v2/box/team/long/versions", {"version": {"version": f"{n}.0.0", "description": "x" * 250000}}) for n in range(1, 19)]
+assert [status for status, _ in answers[:16]] == [200] * 16, answers
+assert answers[-1][0] == 413 and b"descriptions" in answers[-1][1], answers[-1]
+status, body = post("/api/v2/box/team/long/version/1.0.0/providers", {"provider": {"name": "libvirt", "url": "https://boxes.example/" + "x" * 20000}})
+assert status == 413, (status, body)
+PY
+ok "descriptions of a name have their bound, and so has what is said of a provider"

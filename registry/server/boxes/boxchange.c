@@ -4,6 +4,12 @@
 #include <string.h>
 
 #include "base/json.h"
+#include "server/boxes/boxrecords.h"
+
+#define VERSIONS_MAX 5000u          /* of a name, with a record */
+#define PROVIDERS_MAX 100u          /* of a version, with one */
+#define DESCRIPTIONS_MAX (4u << 20) /* bytes, of all versions of a name: a catalogue reads all of them */
+#define PROVIDER_MAX (16u << 10)    /* bytes that a provider's record has, about */
 
 /* One change of a record: sets members of its body. */
 typedef struct {
@@ -88,6 +94,69 @@ gboolean box_change(Storage *storage, const StorageActor *actor, const char *nam
     return change_record(storage, actor, BOX_RECORD, name, BOX_KEY, &change, what, error);
 }
 
+/* --- how much is said of a name --- */
+
+static gsize length_of(const json_t *text)
+{
+    return json_string_length(text);
+}
+
+/* Bytes of the descriptions of all versions but one. */
+static gsize described(const BoxRecords *records, const char *version)
+{
+    GHashTableIter iter;
+    gpointer key, body;
+    gsize size = 0;
+    g_hash_table_iter_init(&iter, records->versions);
+    while (g_hash_table_iter_next(&iter, &key, &body)) {
+        size += strcmp(key, version) == 0 ? 0 : length_of(json_object_get(body, "description"));
+    }
+    return size;
+}
+
+/* Whoever may push a name writes what everybody reads. */
+static gboolean has_room(Storage *storage, const char *name, const char *version, const json_t *description,
+                         GError **error)
+{
+    g_autoptr(BoxRecords) records = box_records_read(storage, name, error);
+    if (records == NULL) {
+        return FALSE;
+    }
+    if (box_records_version(records, version) == NULL && g_hash_table_size(records->versions) >= VERSIONS_MAX) {
+        g_set_error(error, INGOT_ERROR, INGOT_ERROR_LIMIT, "%s: more than %u versions are not described", name,
+                    VERSIONS_MAX);
+        return FALSE;
+    }
+    if (description != NULL && described(records, version) + length_of(description) > DESCRIPTIONS_MAX) {
+        g_set_error(error, INGOT_ERROR, INGOT_ERROR_LIMIT, "%s: its versions' descriptions have more than %u MiB", name,
+                    DESCRIPTIONS_MAX >> 20);
+        return FALSE;
+    }
+    return TRUE;
+}
+
+/* Of a provider that is new: of an old one the text alone can grow. */
+static gboolean has_room_for_provider(Storage *storage, const char *name, const BoxProviderKey *key,
+                                      const json_t *members, gboolean fresh, GError **error)
+{
+    g_autofree char *text = ingot_json_canonical(members);
+    if (strlen(text) > PROVIDER_MAX) {
+        g_set_error(error, INGOT_ERROR, INGOT_ERROR_LIMIT, "%s %s: more than %u KiB are said of provider %s", name,
+                    key->version, PROVIDER_MAX >> 10, key->provider);
+        return FALSE;
+    }
+    g_autoptr(BoxRecords) records = fresh ? box_records_read(storage, name, error) : NULL;
+    const GPtrArray *providers = records == NULL ? NULL : box_records_providers(records, key->version);
+    if (providers != NULL && providers->len >= PROVIDERS_MAX) {
+        g_set_error(error, INGOT_ERROR, INGOT_ERROR_LIMIT, "%s %s: a version has %u providers at most", name,
+                    key->version, PROVIDERS_MAX);
+        return FALSE;
+    }
+    return !fresh || records != NULL;
+}
+
+/* --- changes --- */
+
 gboolean box_change_version(Storage *storage, const StorageActor *actor, const char *name, const char *version,
                             const json_t *description, const char *status, gboolean fresh, GError **error)
 {
@@ -96,7 +165,8 @@ gboolean box_change_version(Storage *storage, const StorageActor *actor, const c
     g_autofree char *what = g_strdup_printf("%s: version %s", name, version);
     set_given(members, "description", description);
     ingot_json_set_string(members, "status", fresh ? "unreleased" : status);
-    return change_record(storage, actor, BOX_VERSION_RECORD, name, version, &change, what, error);
+    return has_room(storage, name, version, description, error) &&
+           change_record(storage, actor, BOX_VERSION_RECORD, name, version, &change, what, error);
 }
 
 gboolean box_begin_mirrored(Storage *storage, const StorageActor *actor, const char *name, const char *version,
@@ -106,7 +176,8 @@ gboolean box_begin_mirrored(Storage *storage, const StorageActor *actor, const c
     RecordChange change = {.members = members, .fresh = TRUE, .may_begin = TRUE};
     g_autofree char *what = g_strdup_printf("%s: version %s", name, version);
     set_given(members, "description", description);
-    return change_record(storage, actor, BOX_VERSION_RECORD, name, version, &change, what, error);
+    return has_room(storage, name, version, description, error) &&
+           change_record(storage, actor, BOX_VERSION_RECORD, name, version, &change, what, error);
 }
 
 gboolean box_change_provider(Storage *storage, const StorageActor *actor, const char *name, const BoxProviderKey *key,
@@ -116,7 +187,8 @@ gboolean box_change_provider(Storage *storage, const StorageActor *actor, const 
     g_autofree char *text = box_provider_key(key->version, key->provider, key->architecture);
     g_autofree char *what =
         g_strdup_printf("%s %s: provider %s for %s", name, key->version, key->provider, key->architecture);
-    return change_record(storage, actor, BOX_PROVIDER_RECORD, name, text, &change, what, error);
+    return has_room_for_provider(storage, name, key, members, fresh, error) &&
+           change_record(storage, actor, BOX_PROVIDER_RECORD, name, text, &change, what, error);
 }
 
 gboolean box_change_upload(Storage *storage, const StorageActor *actor, const char *name, const BoxProviderKey *key,
