@@ -74,14 +74,17 @@ static void who_does_not_read_holds_nobody_up(void **state)
     assert_true(logwriter_end(writer, LONG_WAIT));
     close(ends[1]);
     GString *all = g_thread_join(reader);
-    const char *told = strstr(all->str, "dropped ");
-    assert_non_null(told);
-    guint64 dropped = g_ascii_strtoull(told + strlen("dropped "), NULL, 10), came = 0;
+    guint64 dropped = 0, told = 0, came = 0;
+    /* It may be told more than once, of so many more each time. */
+    for (const char *at = all->str; (at = strstr(at, "dropped ")) != NULL; at++) {
+        dropped += g_ascii_strtoull(at + strlen("dropped "), NULL, 10);
+        told++;
+    }
     for (const char *at = all->str; (at = strchr(at, '\n')) != NULL; at++) {
         came++;
     }
     assert_true(dropped > 0);
-    assert_int_equal(came - 1 + dropped, added);
+    assert_int_equal(came - told + dropped, added);
     g_string_free(all, TRUE);
     close(ends[0]);
 }
