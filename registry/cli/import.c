@@ -8,6 +8,7 @@
 #include "cli/common.h"
 #include "cli/storebox.h"
 #include "cli/verbs.h"
+#include "image/architecture.h"
 #include "import/boximage.h"
 
 typedef struct {
@@ -25,7 +26,7 @@ G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Arguments, arguments_clear)
 /* By Vagrant's word for it, whichever was given. */
 static gboolean settle_architecture(Arguments *arguments, GError **error)
 {
-    const char *known = arguments->architecture == NULL ? NULL : vagrant_architecture(arguments->architecture);
+    const char *known = architecture_word(arguments->architecture);
     if (arguments->architecture != NULL && known == NULL && strcmp(arguments->architecture, "unknown") != 0) {
         g_set_error(error, INGOT_ERROR, INGOT_ERROR_INVALID,
                     "--arch %s: an architecture is expected, like amd64 or arm64, or 'unknown' for boxes that say none",

@@ -252,11 +252,10 @@ static gboolean make(char **disks, const IngotReference *reference, const Argume
 {
     guint threads = arguments->threads == NOT_GIVEN ? 0 : (guint)arguments->threads;
     const IngotPackOptions options = {.threads = threads, .progress = ingot_command_progress()};
-    g_auto(Making)
-        making = {.architecture = arguments->architecture == NULL ? NULL : architecture_word(arguments->architecture),
-                  .bundles = g_ptr_array_new_with_free_func(free_bundle),
-                  .uses = g_ptr_array_new_with_free_func(free_use),
-                  .packed = g_ptr_array_new_with_free_func(free_packed)};
+    g_auto(Making) making = {.architecture = architecture_word(arguments->architecture),
+                             .bundles = g_ptr_array_new_with_free_func(free_bundle),
+                             .uses = g_ptr_array_new_with_free_func(free_use),
+                             .packed = g_ptr_array_new_with_free_func(free_packed)};
     IngotDigest wanted;
     if (arguments->sha256 != NULL && !parse_sha256(arguments->sha256, &wanted, error)) {
         return FALSE;

@@ -72,8 +72,7 @@ static gboolean several_push(const Several *several, gboolean add, IngotDescript
     for (guint i = 0; i < several->images->len; i++) {
         const IngotImage *image = g_ptr_array_index(several->images, i);
         const char *said = json_string_value(json_object_get(image->config, "architecture"));
-        const char *word = architecture_word(said);
-        const IndexedImage one = {.manifest = image->entry->manifest, .architecture = word == NULL ? said : word};
+        const IndexedImage one = {.manifest = image->entry->manifest, .architecture = architecture_plain(said)};
         g_array_append_val(indexed, one);
     }
     const IndexedImage *all = (const IndexedImage *)(gpointer)indexed->data;

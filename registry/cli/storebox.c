@@ -6,6 +6,7 @@
 #include "base/command.h"
 #include "base/json.h"
 #include "cli/common.h"
+#include "image/architecture.h"
 #include "import/boximage.h"
 
 /* --- names --- */
@@ -43,7 +44,7 @@ static const char *architecture_of(const IngotImage *image)
 /* Whether it was made of a box for that provider and architecture. */
 static gboolean is_box(const IngotImage *image, const VagrantProvider *provider)
 {
-    const char *wanted = provider->architecture == NULL ? NULL : vagrant_architecture(provider->architecture);
+    const char *wanted = architecture_word(provider->architecture);
     const char *format = vagrant_form_of(provider->name)->format;
     return json_object_get(image->config, "vagrant") != NULL &&
            ingot_json_has_text(json_object_get(image->config, "outputs"), format) &&

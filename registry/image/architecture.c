@@ -3,27 +3,39 @@
 #include <ingot/error.h>
 #include <sys/utsname.h>
 
-static const struct {
-    const char *said, *word;
-} words[] = {
-    {"amd64", "amd64"},       {"x86_64", "amd64"},    {"x86-64", "amd64"},        {"x64", "amd64"},
-    {"i386", "i386"},         {"386", "i386"},        {"i486", "i386"},           {"i586", "i386"},
-    {"i686", "i386"},         {"x86", "i386"},        {"arm64", "arm64"},         {"aarch64", "arm64"},
-    {"arm64e", "arm64"},      {"arm", "arm"},         {"armhf", "arm"},           {"armv7l", "arm"},
-    {"ppc64le", "ppc64le"},   {"ppc64el", "ppc64le"}, {"ppc64", "ppc64"},         {"s390x", "s390x"},
-    {"riscv64", "riscv64"},   {"loong64", "loong64"}, {"loongarch64", "loong64"}, {"mips64le", "mips64le"},
-    {"mips64el", "mips64le"}, {"mips64", "mips64"},   {"mipsle", "mipsle"},       {"mipsel", "mipsle"},
-    {"mips", "mips"},
+/* The word first, then what others call it. */
+static const char *const words[][8] = {
+    {"amd64", "x86_64", "x86-64", "x64"},
+    {"i386", "386", "i486", "i586", "i686", "x86"},
+    {"arm64", "aarch64", "arm64e", "armv8", "armv8l"},
+    {"arm", "armhf", "armv6l", "armv7l", "armv7", "armel"},
+    {"ppc64le", "ppc64el", "powerpc64le"},
+    {"ppc64", "powerpc64"},
+    {"mips64le", "mips64el"},
+    {"mips64"},
+    {"mipsle", "mipsel"},
+    {"mips"},
+    {"s390x"},
+    {"riscv64"},
+    {"loong64", "loongarch64"},
 };
 
 const char *architecture_word(const char *text)
 {
-    for (guint i = 0; i < G_N_ELEMENTS(words); i++) {
-        if (g_ascii_strcasecmp(words[i].said, text) == 0) {
-            return words[i].word;
+    for (guint i = 0; text != NULL && i < G_N_ELEMENTS(words); i++) {
+        for (guint j = 0; j < G_N_ELEMENTS(words[i]) && words[i][j] != NULL; j++) {
+            if (g_ascii_strcasecmp(words[i][j], text) == 0) {
+                return words[i][0];
+            }
         }
     }
     return NULL;
+}
+
+const char *architecture_plain(const char *text)
+{
+    const char *word = architecture_word(text);
+    return word == NULL ? text : word;
 }
 
 gboolean architecture_check(const char *text, GError **error)

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "bundle/parcel.h"
+#include "image/architecture.h"
 
 const VagrantForm *box_image_form(const char *provider, GError **error)
 {
@@ -58,7 +59,7 @@ IngotBundle *box_image_open(const BoxFacts *facts, const char *path, IngotProgre
 /* What the catalogue says counts: by that Vagrant has chosen the box. Machines of ARM's boot by UEFI alone. */
 static void settle_architecture(const BoxFacts *facts, json_t *config)
 {
-    const char *known = facts->architecture == NULL ? NULL : vagrant_architecture(facts->architecture);
+    const char *known = architecture_word(facts->architecture);
     if (known != NULL) {
         json_object_set_new(config, "architecture", json_string(known));
     }

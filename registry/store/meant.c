@@ -203,7 +203,7 @@ static const IngotStoreEntry *find_only(const GPtrArray *found, const char *arch
     const IngotStoreEntry *only = NULL;
     for (guint i = 0; i < found->len; i++) {
         const IngotStoreEntry *entry = g_ptr_array_index(found, i);
-        const char *word = entry->architecture == NULL ? NULL : architecture_word(entry->architecture);
+        const char *word = architecture_word(entry->architecture);
         if (architecture == NULL || g_strcmp0(word, architecture) != 0) {
             continue;
         }

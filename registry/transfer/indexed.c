@@ -96,11 +96,11 @@ static json_t *index_of_image(IngotRemote *remote, const char *name, const Ingot
         manifest == NULL ? NULL : ingot_remote_get_blob(remote, name, &manifest->config.digest, CONFIG_MAX, error);
     g_autoptr(json_t) config =
         text == NULL ? NULL : ingot_config_parse(g_bytes_get_data(text, NULL), g_bytes_get_size(text), what, error);
-    const char *said = get(config, "architecture"), *word = said == NULL ? NULL : architecture_word(said);
     if (config == NULL) {
         return NULL;
     }
-    const IndexedImage image = {.manifest = *descriptor, .architecture = word == NULL ? said : word};
+    const IndexedImage image = {.manifest = *descriptor,
+                                .architecture = architecture_plain(get(config, "architecture"))};
     json_t *root = index_new();
     merge(json_object_get(root, "manifests"), &image);
     return root;

@@ -117,7 +117,7 @@ PlatformResult platform_choose(const void *data, gsize size, const char *archite
 /* Of an image; what is not known is shown as it stands there. Free it. */
 static char *architecture_of(const json_t *config)
 {
-    const char *said = get(config, "architecture"), *word = said == NULL ? NULL : architecture_word(said);
+    const char *said = get(config, "architecture"), *word = architecture_word(said);
     g_autofree char *head = ingot_text_head(said == NULL ? "?" : said, SHOWN_BYTES);
     return word == NULL ? ingot_text_line(head) : g_strdup(word);
 }

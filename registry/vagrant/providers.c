@@ -33,28 +33,3 @@ const VagrantForm *vagrant_form_of_format(const char *format)
     }
     return NULL;
 }
-
-const char *vagrant_architecture(const char *word)
-{
-    /* Vagrant's word first, then what others call it. */
-    static const char *const words[][6] = {{"amd64", "x86_64", "x86-64", "x64"},
-                                           {"i386", "386", "i486", "i586", "i686", "x86"},
-                                           {"arm64", "aarch64", "armv8", "armv8l"},
-                                           {"arm", "armhf", "armv6l", "armv7l", "armv7", "armel"},
-                                           {"ppc64le", "ppc64el", "powerpc64le"},
-                                           {"ppc64", "powerpc64"},
-                                           {"mips64le", "mips64el"},
-                                           {"mips64"},
-                                           {"mipsle", "mipsel"},
-                                           {"mips"},
-                                           {"s390x"},
-                                           {"riscv64"}};
-    for (guint i = 0; i < G_N_ELEMENTS(words); i++) {
-        for (guint j = 0; j < G_N_ELEMENTS(words[i]) && words[i][j] != NULL; j++) {
-            if (g_ascii_strcasecmp(word, words[i][j]) == 0) {
-                return words[i][0];
-            }
-        }
-    }
-    return NULL;
-}

@@ -1,4 +1,4 @@
-/* What Vagrant calls the programs that run machines, and the architectures of these, beside our own words for both. */
+/* What Vagrant calls the programs that run machines, beside our own words for the formats of their boxes. */
 #pragma once
 
 #include <glib.h>
@@ -14,7 +14,3 @@ extern const VagrantForm vagrant_forms[VAGRANT_FORMS];
 const VagrantForm *vagrant_form_of(const char *provider);
 /* By the format's name. */
 const VagrantForm *vagrant_form_of_format(const char *format);
-
-/* Vagrant's word for an architecture, which is that of Go and of OCI but for "i386": "x86_64" -> "amd64", "aarch64" ->
- * "arm64", "386" -> "i386"; in any letter case. NULL: it is not known. */
-const char *vagrant_architecture(const char *word);

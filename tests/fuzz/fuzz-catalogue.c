@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "fuzz.h"
+#include "image/architecture.h"
 #include "vagrant/catalogue.h"
 #include "vagrant/providers.h"
 #include "vagrant/version.h"
@@ -12,9 +13,7 @@ static void check_provider(const VagrantProvider *provider)
     g_assert(*provider->name != '\0' && g_utf8_validate(provider->name, -1, NULL));
     g_assert((provider->checksum == NULL) == (provider->checksum_type == NULL));
     g_assert(provider->size <= G_MAXINT64);
-    if (provider->architecture != NULL) {
-        vagrant_architecture(provider->architecture);
-    }
+    architecture_word(provider->architecture);
     vagrant_form_of(provider->name);
 }
 

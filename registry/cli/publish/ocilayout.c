@@ -8,10 +8,10 @@
 #include "base/json.h"
 #include "base/text.h"
 #include "cli/publish/publication.h"
+#include "image/architecture.h"
 #include "store/attached.h"
 #include "store/layout.h"
 #include "store/reach.h"
-#include "vagrant/providers.h"
 
 #define FOLDER "oci/"
 #define INDEX_PATH FOLDER "index.json"
@@ -86,8 +86,7 @@ static gboolean is_before(const json_t *row)
 
 static const char *plain_platform(const json_t *row)
 {
-    const char *said = layout_architecture(row), *word = said == NULL ? NULL : vagrant_architecture(said);
-    return word == NULL ? said : word;
+    return architecture_plain(layout_architecture(row));
 }
 
 /* Whether there is a format that both are for; one that does not say what it is for is for all. */

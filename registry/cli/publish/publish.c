@@ -8,6 +8,7 @@
 #include "cli/publish/publication.h"
 #include "cli/publish/wanted.h"
 #include "cli/verbs.h"
+#include "image/architecture.h"
 #include "remote/environment.h"
 #include "remote/ours.h"
 #include "transfer/asks.h"
@@ -211,7 +212,7 @@ static gboolean publish_image(const Publishing *publishing, const IngotReference
     publication->tag = there->tag;
     publication->words = words_of(publishing->words, reference, pull, publishing->how.remote);
     publication->words_tag = reference->tag;
-    publication->architecture = architecture == NULL ? NULL : vagrant_architecture(architecture);
+    publication->architecture = architecture_word(architecture);
     if (!ingot_store_hold_image(publication->store, image)) {
         g_set_error(error, INGOT_ERROR, INGOT_ERROR_NOT_FOUND, "%s:%s: was removed meanwhile", there->name, there->tag);
         return FALSE;

@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "base/json.h"
-#include "vagrant/providers.h"
+#include "image/architecture.h"
 
 #define KEPT "traits/" INGOT_VERSION
 #define KEPT_VALUES 256 /* of the JSON that is kept: one a format */
@@ -26,8 +26,7 @@ static ViewTraits *traits_new(const char *architecture)
 
 const char *view_architecture(const char *word)
 {
-    const char *known = word == NULL ? NULL : vagrant_architecture(word);
-    return known != NULL ? known : word == NULL ? "unknown" : word;
+    return word == NULL ? "unknown" : architecture_plain(word);
 }
 
 gboolean view_traits_fit(const ViewTraits *traits, const IngotFormat *format)

@@ -1,4 +1,4 @@
-/* Vagrant's words for providers and architectures. */
+/* Vagrant's words for providers. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -22,19 +22,8 @@ static void test_forms(void **state)
     }
 }
 
-static void test_architectures(void **state)
-{
-    (void)state;
-    assert_string_equal(vagrant_architecture("x86_64"), "amd64");
-    assert_string_equal(vagrant_architecture("AArch64"), "arm64");
-    assert_string_equal(vagrant_architecture("386"), "i386");
-    assert_string_equal(vagrant_architecture("riscv64"), "riscv64");
-    assert_null(vagrant_architecture("unknown"));
-    assert_null(vagrant_architecture(""));
-}
-
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_forms), cmocka_unit_test(test_architectures)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_forms)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
