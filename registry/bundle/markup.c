@@ -2,7 +2,10 @@
 
 #include <string.h>
 
-char *markup_to_utf8(const char *text, gsize size, gsize *length, GError **error)
+#include "bundle/refuse.h"
+
+/* NULL: it is no such text. Free it. */
+static char *to_utf8(const char *text, gsize size, gsize *length, GError **error)
 {
     static const struct {
         const char *mark;
@@ -23,4 +26,17 @@ char *markup_to_utf8(const char *text, gsize size, gsize *length, GError **error
     }
     *length = size;
     return g_strndup(text, size);
+}
+
+gboolean markup_read(const GMarkupParser *parser, const char *text, gsize size, const char *name, gpointer user,
+                     GError **error)
+{
+    g_autoptr(GError) problem = NULL;
+    gsize length;
+    g_autofree char *utf8 = to_utf8(text, size, &length, &problem);
+    g_autoptr(GMarkupParseContext) context =
+        g_markup_parse_context_new(parser, G_MARKUP_PREFIX_ERROR_POSITION, user, NULL);
+    return (utf8 != NULL && g_markup_parse_context_parse(context, utf8, (gssize)length, &problem) &&
+            g_markup_parse_context_end_parse(context, &problem)) ||
+           bundle_refuse(name, error, "%s", problem->message);
 }

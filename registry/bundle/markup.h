@@ -3,6 +3,7 @@
 
 #include <glib.h>
 
-/* The text in UTF-8, without a byte order mark: UTF-16 is converted (Hyper-V writes that). NULL: it is no such text.
- * Free it. */
-char *markup_to_utf8(const char *text, gsize size, gsize *length, GError **error);
+/* Goes through the text by the parser, to which user belongs. UTF-16 is converted (Hyper-V writes that), and a byte
+ * order mark passed over. What the parser refuses, and what is no such text, is INVALID: `name` names the text. */
+gboolean markup_read(const GMarkupParser *parser, const char *text, gsize size, const char *name, gpointer user,
+                     GError **error);

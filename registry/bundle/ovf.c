@@ -360,17 +360,9 @@ static Ovf *ovf_new(void)
     return ovf;
 }
 
-static gboolean read_all(Reading *reading, const char *text, gsize size, GError **error)
-{
-    static const GMarkupParser parser = {.start_element = on_element, .text = on_text, .end_element = on_end};
-    g_autoptr(GMarkupParseContext) context =
-        g_markup_parse_context_new(&parser, G_MARKUP_PREFIX_ERROR_POSITION, reading, NULL);
-    return g_markup_parse_context_parse(context, text, (gssize)size, error) &&
-           g_markup_parse_context_end_parse(context, error) && settle_sizes(reading, error);
-}
-
 Ovf *ovf_parse(const char *text, gsize size, const char *name, GError **error)
 {
+    static const GMarkupParser parser = {.start_element = on_element, .text = on_text, .end_element = on_end};
     g_autoptr(GError) problem = NULL;
     g_autoptr(Ovf) ovf = ovf_new();
     g_auto(Reading) reading = {.ovf = ovf,
@@ -378,9 +370,10 @@ Ovf *ovf_parse(const char *text, gsize size, const char *name, GError **error)
                                .sizes = g_ptr_array_new_with_free_func(size_free),
                                .properties = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, g_free),
                                .text = g_string_new(NULL)};
-    gsize length;
-    g_autofree char *utf8 = markup_to_utf8(text, size, &length, &problem);
-    if (utf8 == NULL || !read_all(&reading, utf8, length, &problem)) {
+    if (!markup_read(&parser, text, size, name, &reading, error)) {
+        return NULL;
+    }
+    if (!settle_sizes(&reading, &problem)) {
         bundle_refuse(name, error, "%s", problem->message);
         return NULL;
     }

@@ -146,25 +146,13 @@ static void on_end(GMarkupParseContext *context, const char *name, gpointer user
     g_string_truncate(reading->text, 0);
 }
 
-static gboolean read_all(Reading *reading, const char *text, gsize size, GError **error)
-{
-    static const GMarkupParser parser = {.start_element = on_element, .text = on_text, .end_element = on_end};
-    g_autoptr(GMarkupParseContext) context =
-        g_markup_parse_context_new(&parser, G_MARKUP_PREFIX_ERROR_POSITION, reading, NULL);
-    return g_markup_parse_context_parse(context, text, (gssize)size, error) &&
-           g_markup_parse_context_end_parse(context, error);
-}
-
 Utm *utm_parse(const char *text, gsize size, const char *name, GError **error)
 {
-    g_autoptr(GError) problem = NULL;
+    static const GMarkupParser parser = {.start_element = on_element, .text = on_text, .end_element = on_end};
     g_autoptr(Utm) utm = g_new0(Utm, 1);
     utm->disks = g_ptr_array_new_with_free_func(disk_free);
     g_auto(Reading) reading = {.utm = utm, .keys = g_ptr_array_new_with_free_func(g_free), .text = g_string_new(NULL)};
-    gsize length;
-    g_autofree char *utf8 = markup_to_utf8(text, size, &length, &problem);
-    if (utf8 == NULL || !read_all(&reading, utf8, length, &problem)) {
-        bundle_refuse(name, error, "%s", problem->message);
+    if (!markup_read(&parser, text, size, name, &reading, error)) {
         return NULL;
     }
     return g_steal_pointer(&utm);
