@@ -9,6 +9,7 @@ G_BEGIN_DECLS
 #pragma GCC visibility push(default)
 
 #define INGOT_TYPE_MANIFEST "application/vnd.oci.image.manifest.v1+json"
+#define INGOT_TYPE_LIST "application/vnd.oci.image.index.v1+json" /* OCI image index: of several manifests */
 #define INGOT_TYPE_IMAGE "application/vnd.ingot.image.v1"
 #define INGOT_TYPE_CONFIG "application/vnd.ingot.config.v1+json"
 #define INGOT_TYPE_INDEX "application/vnd.ingot.index.v1+zstd"

@@ -14,7 +14,6 @@
 #define ERROR_MAX (64u << 10)
 #define WRITES_MOST 6                      /* of a list that others write too */
 #define PAUSE_MOST (gint64) G_USEC_PER_SEC /* after which it is looked at again */
-#define INDEX_TYPE "application/vnd.oci.image.index.v1+json"
 
 /* sha256-HEX: the tag under which a registry without the API keeps the list; of a longer digest the first 64 digits. */
 static char *fallback_tag(const IngotRemote *remote, const IngotDigest *subject)
@@ -72,7 +71,7 @@ static PageResult add_page(IngotRemote *remote, json_t *list, gsize *room, const
  * Where it fails, what came before stays. */
 static gboolean get_list(IngotRemote *remote, char *first, json_t *list, gboolean *known, GError **error)
 {
-    static const char *const accept[] = {"Accept: " INDEX_TYPE, NULL};
+    static const char *const accept[] = {"Accept: " INGOT_TYPE_LIST, NULL};
     g_autofree char *url = first;
     gsize room = LIST_MAX, values = LIST_VALUES;
     *known = FALSE;
@@ -106,7 +105,7 @@ static gboolean get_list(IngotRemote *remote, char *first, json_t *list, gboolea
 static gboolean get_tag(IngotRemote *remote, const char *name, const char *tag, json_t **index, char **etag,
                         GError **error)
 {
-    static const char *const accept[] = {"Accept: " INDEX_TYPE, NULL};
+    static const char *const accept[] = {"Accept: " INGOT_TYPE_LIST, NULL};
     gsize values = LIST_VALUES;
     g_auto(HttpExchange) get = {
         .method = "GET", .url = http_api_url(remote, name, "manifests", tag), .headers = accept, .limit = LIST_MAX};
@@ -172,7 +171,7 @@ static gboolean is_list(const json_t *index)
 {
     const json_t *type = json_object_get(index, "mediaType");
     return json_is_array(json_object_get(index, "manifests")) &&
-           (type == NULL || g_strcmp0(json_string_value(type), INDEX_TYPE) == 0);
+           (type == NULL || g_strcmp0(json_string_value(type), INGOT_TYPE_LIST) == 0);
 }
 
 /* The list under the fallback tag of a subject, as it was read, and what is to be in it. */
@@ -231,10 +230,10 @@ static char *listing_condition(const Listing *listing)
 static gboolean listing_write(Listing *listing, GError **error)
 {
     g_autofree char *condition = listing_condition(listing);
-    const char *const headers[] = {"Content-Type: " INDEX_TYPE, condition, NULL};
+    const char *const headers[] = {"Content-Type: " INGOT_TYPE_LIST, condition, NULL};
     g_autoptr(json_t) index = listing->index != NULL ? json_deep_copy(listing->index)
                                                      : json_pack("{s:i, s:s, s:[]}", "schemaVersion", 2, "mediaType",
-                                                                 INDEX_TYPE, "manifests");
+                                                                 INGOT_TYPE_LIST, "manifests");
     json_array_append_new(json_object_get(index, "manifests"), json_copy((json_t *)listing->listed));
     g_autofree char *text = ingot_json_canonical(index);
     g_auto(HttpExchange) put = {.method = "PUT",

@@ -7,7 +7,6 @@
 #include "store/hold.h"
 #include "store/reach.h"
 
-#define INDEX_TYPE "application/vnd.oci.image.index.v1+json"
 #define TYPE_MAX 255u
 #define SIGNATURES ".sig"       /* the end of a tag */
 #define BEFORE_MOST 16u         /* that a tag has named before */
@@ -32,7 +31,9 @@ const char *attached_type(const json_t *root)
 const char *attached_media_type(const json_t *root)
 {
     const char *own = json_string_value(json_object_get(root, "mediaType"));
-    return own != NULL ? own : json_is_array(json_object_get(root, "manifests")) ? INDEX_TYPE : INGOT_TYPE_MANIFEST;
+    return own != NULL                                         ? own
+           : json_is_array(json_object_get(root, "manifests")) ? INGOT_TYPE_LIST
+                                                               : INGOT_TYPE_MANIFEST;
 }
 
 /* A registry is sent it as a header, people see it, and index.json holds it: no more than media types have (RFC 6838

@@ -49,8 +49,7 @@ static gboolean layout_is_lost(const char *path, const char *advice, GError **er
 
 json_t *layout_empty(void)
 {
-    return json_pack("{s:i, s:s, s:[]}", "schemaVersion", 2, "mediaType", "application/vnd.oci.image.index.v1+json",
-                     "manifests");
+    return json_pack("{s:i, s:s, s:[]}", "schemaVersion", 2, "mediaType", INGOT_TYPE_LIST, "manifests");
 }
 
 IngotLock *layout_lock_as_it_is(const IngotStore *store, GError **error)

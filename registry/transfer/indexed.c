@@ -8,7 +8,6 @@
 #include "remote/ours.h"
 
 #define OS "linux"
-#define INDEX_TYPE "application/vnd.oci.image.index.v1+json"
 #define CONFIG_MAX (16u << 20) /* bytes */
 #define TRIES 20u              /* as many may add at once */
 
@@ -83,7 +82,7 @@ G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Before, before_clear)
 
 static json_t *index_new(void)
 {
-    return json_pack("{s:i, s:s, s:[]}", "schemaVersion", 2, "mediaType", INDEX_TYPE, "manifests");
+    return json_pack("{s:i, s:s, s:[]}", "schemaVersion", 2, "mediaType", INGOT_TYPE_LIST, "manifests");
 }
 
 /* An image's own config says its architecture. */
@@ -175,7 +174,7 @@ static gboolean try_to_add(Adding *adding, gboolean *done, GError **error)
     GError *problem = NULL;
     g_clear_error(&adding->refusal);
     adding->refused = before.manifest.digest;
-    if (ingot_remote_replace_manifest(adding->remote, where->name, where->tag, text, strlen(text), INDEX_TYPE,
+    if (ingot_remote_replace_manifest(adding->remote, where->name, where->tag, text, strlen(text), INGOT_TYPE_LIST,
                                       before.is_there ? &before.manifest.digest : NULL, &problem)) {
         return TRUE;
     }
@@ -214,5 +213,5 @@ gboolean indexed_put(IngotRemote *remote, const IngotReference *where, const Ind
     }
     g_autoptr(json_t) root = index_new();
     g_autofree char *text = text_of(root, images, count, index);
-    return ingot_remote_put_manifest(remote, where->name, where->tag, text, strlen(text), INDEX_TYPE, error);
+    return ingot_remote_put_manifest(remote, where->name, where->tag, text, strlen(text), INGOT_TYPE_LIST, error);
 }

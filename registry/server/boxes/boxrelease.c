@@ -10,7 +10,6 @@
 #include "server/storage/movetag.h"
 #include "server/views/entries.h"
 
-#define INDEX_TYPE "application/vnd.oci.image.index.v1+json"
 #define CONFIG_MAX (1u << 20) /* bytes */
 
 /* --- drafts --- */
@@ -221,11 +220,15 @@ static gboolean put_index(Storage *storage, const StorageActor *actor, const cha
                           IngotDigest *digest, GError **error)
 {
     g_autoptr(json_t) root =
-        ingot_json_pack("{s:i, s:s, s:O}", "schemaVersion", 2, "mediaType", INDEX_TYPE, "manifests", entries);
+        ingot_json_pack("{s:i, s:s, s:O}", "schemaVersion", 2, "mediaType", INGOT_TYPE_LIST, "manifests", entries);
     g_autofree char *text = ingot_json_canonical(root);
     g_autoptr(GArray) mentions = mentions_read(root);
-    const StorageManifest manifest = {
-        .data = text, .size = strlen(text), .type = INDEX_TYPE, .artifact = "", .mentions = mentions, .actor = actor};
+    const StorageManifest manifest = {.data = text,
+                                      .size = strlen(text),
+                                      .type = INGOT_TYPE_LIST,
+                                      .artifact = "",
+                                      .mentions = mentions,
+                                      .actor = actor};
     return storage_resolve_mentions(storage, mentions, error) &&
            storage_put_manifest(storage, name, &manifest, digest, error);
 }

@@ -11,7 +11,6 @@
 #include "server/server.h"
 #include "server/storage/mentions.h"
 
-#define INDEX_TYPE "application/vnd.oci.image.index.v1+json"
 #define PAGE_COUNT 1000                    /* of one answer: each is read for its annotations */
 #define PAGE_MAX (API_MANIFEST_MAX - 1024) /* bytes of descriptors; the rest is for what stands around them */
 #define READ_MAX (16u << 20)               /* bytes of the manifests that are read for a page */
@@ -182,8 +181,8 @@ enum MHD_Result api_referrers(Request *request, const ApiRoute *route)
     }
     g_autofree char *link = page_link(&page, request);
     g_string_prepend(text, "{\"manifests\":[");
-    g_string_append(text, "],\"mediaType\":\"" INDEX_TYPE "\",\"schemaVersion\":2}");
+    g_string_append(text, "],\"mediaType\":\"" INGOT_TYPE_LIST "\",\"schemaVersion\":2}");
     g_autoptr(GBytes) bytes = g_string_free_to_bytes(g_steal_pointer(&text));
-    return request_answer_bytes(request, MHD_HTTP_OK, INDEX_TYPE, bytes, "OCI-Filters-Applied",
+    return request_answer_bytes(request, MHD_HTTP_OK, INGOT_TYPE_LIST, bytes, "OCI-Filters-Applied",
                                 wanted_kind(request) == NULL ? NULL : "artifactType", "Link", link, NULL);
 }

@@ -8,7 +8,7 @@
 #include "base/json.h"
 #include "server/storage/storage.h"
 
-#define GROWTH_TYPE "application/vnd.oci.image.index.v1+json" /* media type of what a version grows to */
+#define GROWTH_TYPE INGOT_TYPE_LIST /* media type of what a version grows to */
 
 /* What a version names: a manifest, or an index of several. */
 typedef struct {
