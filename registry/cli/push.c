@@ -93,7 +93,8 @@ const IngotVerb verb_push = {
     "digest is sent by that alone then, and moves no tag.\n\n"
     "Several images, for as many architectures, become one OCI index under DESTINATION's tag: whoever pulls it gets "
     "his\n"
-    "machine's. With --add an image joins those that are there; two that do so at once both come in.\n\n"
+    "machine's. With --add an image joins those that are there; two that do so at once both come in,\n"
+    "where the registry is ingotd, or writes only over what was read.\n\n"
     "Examples:\n  ingot push team/web:1.0.0 registry.example/team/web:1.0.0\n"
     "  ingot push web-amd64:1.0.0 web-arm64:1.0.0 registry.example/team/web:1.0.0\n"
     "  ingot push --add web-riscv64:1.0.0 registry.example/team/web:1.0.0\n",

@@ -7,13 +7,13 @@
 #include "base/json.h"
 #include "remote/failure.h"
 #include "remote/http.h"
+#include "remote/together.h"
 
 #define LIST_MAX (16u << 20) /* bytes, with all its pages */
 #define LIST_VALUES (1u << 17)
 #define PAGES_MAX 1000
 #define ERROR_MAX (64u << 10)
-#define WRITES_MOST 6                      /* of a list that others write too */
-#define PAUSE_MOST (gint64) G_USEC_PER_SEC /* after which it is looked at again */
+#define WRITES_MOST 6 /* of a list that others write too */
 
 /* sha256-HEX: the tag under which a registry without the API keeps the list; of a longer digest the first 64 digits. */
 static char *fallback_tag(const IngotRemote *remote, const IngotDigest *subject)
@@ -194,8 +194,10 @@ static void listing_clear(Listing *listing)
 }
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Listing, listing_clear)
 
-static gboolean listing_read(Listing *listing, GError **error)
+/* For together_write. */
+static gboolean listing_read(gpointer user, gboolean *has, GError **error)
 {
+    Listing *listing = user;
     g_clear_pointer(&listing->index, json_decref);
     g_clear_pointer(&listing->etag, g_free);
     if (!get_tag(listing->remote, listing->name, listing->tag, &listing->index, &listing->etag, error)) {
@@ -206,13 +208,9 @@ static gboolean listing_read(Listing *listing, GError **error)
         return failure_set(listing->remote, url, INGOT_ERROR_FAILED, error,
                            "it is not a list of what is attached, and is not replaced by one");
     }
-    return TRUE;
-}
-
-static gboolean listing_has(const Listing *listing)
-{
-    return list_has(json_object_get(listing->index, "manifests"),
+    *has = list_has(json_object_get(listing->index, "manifests"),
                     json_string_value(json_object_get(listing->listed, "digest")));
+    return TRUE;
 }
 
 /* Only over what was read, where the registry can tell that (free it). A weak tag is none: it never counts for that.
@@ -227,8 +225,9 @@ static char *listing_condition(const Listing *listing)
 }
 
 /* The list with this entry too, in its place. Another one may be there by now: that is not an error. */
-static gboolean listing_write(Listing *listing, GError **error)
+static gboolean listing_write(gpointer user, GError **error)
 {
+    Listing *listing = user;
     g_autofree char *condition = listing_condition(listing);
     const char *const headers[] = {"Content-Type: " INGOT_TYPE_LIST, condition, NULL};
     g_autoptr(json_t) index = listing->index != NULL ? json_deep_copy(listing->index)
@@ -254,28 +253,18 @@ static gboolean listing_write(Listing *listing, GError **error)
 }
 
 /* Sees to it that the list under the fallback tag has this entry too. What the registry has there must have been read
- * for that: it holds what others have attached. Most registries write whatever comes last, so that two who have read
- * the same list lose the entry of the one: each looks again, after as long as it took itself to read and write, and
- * adds its own once more where it is gone, after a while that is another's by chance. */
+ * for that: it holds what others have attached. */
 static gboolean add_to_tag(IngotRemote *remote, const char *name, const IngotDigest *subject, const json_t *listed,
                            GError **error)
 {
     g_auto(Listing) listing = {.remote = remote, .name = name, .tag = fallback_tag(remote, subject), .listed = listed};
-    for (guint written = 0; written <= WRITES_MOST; written++) {
-        gint64 began = g_get_monotonic_time();
-        if (!listing_read(&listing, error)) {
-            return FALSE;
-        }
-        if (listing_has(&listing)) {
-            return TRUE;
-        }
-        if (written < WRITES_MOST && !listing_write(&listing, error)) {
-            return FALSE;
-        }
-        gint64 took = MIN(g_get_monotonic_time() - began, PAUSE_MOST);
-        if (!http_wait(remote, took + (gint64)(g_random_double() * (double)took * written), error)) {
-            return FALSE;
-        }
+    const Together work = {listing_read, listing_write, &listing};
+    gboolean has;
+    if (!together_write(remote, &work, WRITES_MOST, &has, error)) {
+        return FALSE;
+    }
+    if (has) {
+        return TRUE;
     }
     g_autofree char *url = http_api_url(remote, name, "manifests", listing.tag);
     return failure_set(remote, url, INGOT_ERROR_FAILED, error,

@@ -6,6 +6,7 @@
 #include "base/json.h"
 #include "image/architecture.h"
 #include "remote/ours.h"
+#include "remote/together.h"
 
 #define OS "linux"
 #define CONFIG_MAX (16u << 20) /* bytes */
@@ -36,19 +37,18 @@ static gboolean is_alike(const json_t *a, const json_t *b)
            g_strcmp0(get(one, "architecture"), get(other, "architecture")) == 0;
 }
 
-static void merge(json_t *entries, const IndexedImage *image)
+/* FALSE: it is there already. */
+static gboolean merge(json_t *entries, const IndexedImage *image)
 {
     g_autoptr(json_t) entry = entry_new(image);
     for (size_t i = 0; i < json_array_size(entries); i++) {
         const json_t *before = json_array_get(entries, i);
         if (is_alike(before, entry)) {
-            if (g_strcmp0(get(before, "digest"), get(entry, "digest")) != 0) {
-                json_array_set(entries, i, entry);
-            }
-            return;
+            return g_strcmp0(get(before, "digest"), get(entry, "digest")) != 0 &&
+                   json_array_set(entries, i, entry) == 0;
         }
     }
-    json_array_append(entries, entry);
+    return json_array_append(entries, entry) == 0;
 }
 
 gboolean indexed_check(const IndexedImage *images, guint count, GError **error)
@@ -67,18 +67,6 @@ gboolean indexed_check(const IndexedImage *images, guint count, GError **error)
 }
 
 /* --- what the tag names --- */
-
-typedef struct {
-    gboolean is_there;
-    IngotDescriptor manifest;
-    json_t *root; /* of an index; an image is one entry of a new one */
-} Before;
-
-static void before_clear(Before *before)
-{
-    json_decref(before->root);
-}
-G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Before, before_clear)
 
 static json_t *index_new(void)
 {
@@ -105,32 +93,25 @@ static json_t *index_of_image(IngotRemote *remote, const char *name, const Ingot
     return root;
 }
 
-static gboolean read_before(IngotRemote *remote, const IngotReference *where, Before *before, GError **error)
+/* --- putting --- */
+
+static gboolean merge_all(json_t *root, const IndexedImage *images, guint count)
 {
-    g_autofree char *what = ingot_reference_to_text(where);
-    GError *problem = NULL;
-    g_autoptr(GBytes) bytes =
-        ingot_remote_get_manifest(remote, where->name, where->tag, &before->manifest, NULL, &problem);
-    before->is_there = bytes != NULL;
-    if (g_error_matches(problem, INGOT_ERROR, INGOT_ERROR_NOT_FOUND)) {
-        g_error_free(problem);
-        before->root = index_new();
-        return TRUE;
+    gboolean changed = FALSE;
+    for (guint i = 0; i < count; i++) {
+        changed |= merge(json_object_get(root, "manifests"), &images[i]);
     }
-    if (problem != NULL) {
-        g_propagate_error(error, problem);
-        return FALSE;
-    }
-    gsize room = INGOT_MANIFEST_VALUES;
-    before->root = ingot_json_parse_within(g_bytes_get_data(bytes, NULL), g_bytes_get_size(bytes), what, &room, error);
-    if (before->root != NULL && !json_is_array(json_object_get(before->root, "manifests"))) {
-        json_decref(before->root);
-        before->root = index_of_image(remote, where->name, &before->manifest, bytes, what, error);
-    }
-    return before->root != NULL;
+    return changed;
 }
 
-/* --- putting --- */
+/* The index that is to be put. Free it. */
+static char *text_of(const json_t *root, IngotDescriptor *index)
+{
+    char *text = ingot_json_canonical(root);
+    ingot_digest_of(text, strlen(text), &index->digest);
+    index->size = strlen(text);
+    return text;
+}
 
 typedef struct {
     IngotRemote *remote;
@@ -138,44 +119,79 @@ typedef struct {
     const IndexedImage *images;
     guint count;
     IngotDescriptor *index;
-    GError *refusal;     /* of the last try; NULL: none */
-    IngotDigest refused; /* what the tag named then */
+    IngotDescriptor before; /* what the tag named when it was read */
+    gboolean is_there;      /* it named something */
+    json_t *root;           /* the index then; an image is one entry of a new one */
+    GError *refusal;        /* of the last try; NULL: none */
+    IngotDigest refused;    /* what the tag named then */
 } Adding;
 
-static char *text_of(json_t *root, const IndexedImage *images, guint count, IngotDescriptor *index)
+static void adding_clear(Adding *adding)
 {
-    for (guint i = 0; i < count; i++) {
-        merge(json_object_get(root, "manifests"), &images[i]);
-    }
-    char *text = ingot_json_canonical(root);
-    ingot_digest_of(text, strlen(text), &index->digest);
-    index->size = strlen(text);
-    return text;
+    g_clear_pointer(&adding->root, json_decref);
+    g_clear_error(&adding->refusal);
 }
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Adding, adding_clear)
 
-/* *done: the tag names all of them; else it is to be tried again on what it names by then. refusal: of the try before;
- * where the tag names still what it named then, that is for good. */
-static gboolean try_to_add(Adding *adding, gboolean *done, GError **error)
+/* *is_index: what the tag names is an index. */
+static gboolean read_before(Adding *adding, gboolean *is_index, GError **error)
 {
-    g_auto(Before) before = {0};
     const IngotReference *where = adding->where;
-    if (!read_before(adding->remote, where, &before, error)) {
-        return FALSE;
-    }
-    g_autofree char *text = text_of(before.root, adding->images, adding->count, adding->index);
-    *done = before.is_there && ingot_digest_equal(&adding->index->digest, &before.manifest.digest);
-    if (*done) {
+    g_autofree char *what = ingot_reference_to_text(where);
+    GError *problem = NULL;
+    g_autoptr(GBytes) bytes =
+        ingot_remote_get_manifest(adding->remote, where->name, where->tag, &adding->before, NULL, &problem);
+    g_clear_pointer(&adding->root, json_decref);
+    adding->is_there = bytes != NULL;
+    *is_index = FALSE;
+    if (g_error_matches(problem, INGOT_ERROR, INGOT_ERROR_NOT_FOUND)) {
+        g_error_free(problem);
+        adding->root = index_new();
         return TRUE;
     }
-    if (adding->refusal != NULL && before.is_there && ingot_digest_equal(&adding->refused, &before.manifest.digest)) {
+    if (problem != NULL) {
+        g_propagate_error(error, problem);
+        return FALSE;
+    }
+    gsize room = INGOT_MANIFEST_VALUES;
+    adding->root = ingot_json_parse_within(g_bytes_get_data(bytes, NULL), g_bytes_get_size(bytes), what, &room, error);
+    *is_index = json_is_array(json_object_get(adding->root, "manifests"));
+    if (adding->root != NULL && !*is_index) {
+        json_decref(adding->root);
+        adding->root = index_of_image(adding->remote, where->name, &adding->before, bytes, what, error);
+    }
+    return adding->root != NULL;
+}
+
+/* For together_write. A refusal is for good where the tag names still what it named then. */
+static gboolean adding_read(gpointer user, gboolean *has, GError **error)
+{
+    Adding *adding = user;
+    gboolean is_index;
+    if (!read_before(adding, &is_index, error)) {
+        return FALSE;
+    }
+    *has = !merge_all(adding->root, adding->images, adding->count) && is_index;
+    if (*has) {
+        *adding->index = adding->before;
+        return TRUE;
+    }
+    if (adding->refusal != NULL && adding->is_there && ingot_digest_equal(&adding->refused, &adding->before.digest)) {
         g_propagate_error(error, g_steal_pointer(&adding->refusal));
         return FALSE;
     }
-    GError *problem = NULL;
     g_clear_error(&adding->refusal);
-    adding->refused = before.manifest.digest;
-    if (ingot_remote_replace_manifest(adding->remote, where->name, where->tag, text, strlen(text), INGOT_TYPE_LIST,
-                                      before.is_there ? &before.manifest.digest : NULL, &problem)) {
+    return TRUE;
+}
+
+static gboolean adding_write(gpointer user, GError **error)
+{
+    Adding *adding = user;
+    g_autofree char *text = text_of(adding->root, adding->index);
+    GError *problem = NULL;
+    adding->refused = adding->before.digest;
+    if (ingot_remote_replace_manifest(adding->remote, adding->where->name, adding->where->tag, text, strlen(text),
+                                      INGOT_TYPE_LIST, adding->is_there ? &adding->before.digest : NULL, &problem)) {
         return TRUE;
     }
     if (!g_error_matches(problem, INGOT_ERROR, INGOT_ERROR_EXISTS)) {
@@ -188,30 +204,27 @@ static gboolean try_to_add(Adding *adding, gboolean *done, GError **error)
 
 static gboolean add_all(Adding *adding, GError **error)
 {
-    gboolean done = FALSE;
-    for (guint i = 0; i < TRIES; i++) {
-        if (!try_to_add(adding, &done, error)) {
-            return FALSE;
-        }
-        if (done) {
-            return TRUE;
-        }
+    const Together work = {adding_read, adding_write, adding};
+    gboolean has;
+    if (!together_write(adding->remote, &work, TRIES, &has, error)) {
+        return FALSE;
     }
-    g_autofree char *what = ingot_reference_to_text(adding->where);
-    g_set_error(error, INGOT_ERROR, INGOT_ERROR_FAILED, "%s: others go on changing what it names", what);
-    return FALSE;
+    if (!has) {
+        g_autofree char *what = ingot_reference_to_text(adding->where);
+        g_set_error(error, INGOT_ERROR, INGOT_ERROR_FAILED, "%s: others go on changing what it names", what);
+    }
+    return has;
 }
 
 gboolean indexed_put(IngotRemote *remote, const IngotReference *where, const IndexedImage *images, guint count,
                      gboolean add, IngotDescriptor *index, GError **error)
 {
     if (add) {
-        Adding adding = {remote, where, images, count, index, .refusal = NULL};
-        gboolean ok = add_all(&adding, error);
-        g_clear_error(&adding.refusal);
-        return ok;
+        g_auto(Adding) adding = {remote, where, images, count, index};
+        return add_all(&adding, error);
     }
     g_autoptr(json_t) root = index_new();
-    g_autofree char *text = text_of(root, images, count, index);
+    merge_all(root, images, count);
+    g_autofree char *text = text_of(root, index);
     return ingot_remote_put_manifest(remote, where->name, where->tag, text, strlen(text), INGOT_TYPE_LIST, error);
 }
