@@ -4,35 +4,21 @@ set -eu
 cd "$(dirname "$0")/../.."
 # shellcheck source=tests/system/lib.sh
 . tests/system/lib.sh
+# shellcheck source=tests/system/boxcalls.sh
+. tests/system/boxcalls.sh
 
 two_disks
 ingot pack -q "$TMP/v1.raw" web:1.0.0 >/dev/null
 start_ingotd
 ingot push -q web:1.0.0 "$REGISTRY/team/web" >/dev/null
-twice() { printf '%s\n%s\n' "$1" "$1"; }
-token() { ingotd token create --data "$TMP/registry" --expires 1h "$@" 2>/dev/null; }
 twice 'the word of alice' | ingotd user add --data "$TMP/registry" --scope 'push:team/*' --scope 'delete:team/*' alice
 twice 'the word of bob' | ingotd user add --data "$TMP/registry" --scope 'pull:team/*' bob
 alice=$(token --user alice --scope 'push:team/*' --scope 'delete:team/*')
 pusher=$(token --user alice --scope 'push:team/*')
 bob=$(token --user bob --scope 'pull:team/*')
 at=http://$REGISTRY
+kind=(-H 'Content-Type: application/json')
 
-# call METHOD PATH [JSON]: as alice; its status is left in STATUS, its body in $TMP/body.
-call() {
-    local body=()
-    [ $# -lt 3 ] || body=(-H 'Content-Type: application/json' -d "$3")
-    STATUS=$(curl -s -o "$TMP/body" -w '%{http_code}' -X "$1" -H "Authorization: Bearer ${AS-$alice}" "${body[@]}" "$at$2")
-}
-# expect STATUS METHOD PATH [JSON]
-expect() {
-    call "${@:2}"
-    [ "$STATUS" = "$1" ] || fail "$2 $3: $STATUS, not $1: $(cat "$TMP/body")"
-}
-# has EXPRESSION: of the last answer, `a` in Python.
-has() {
-    python3 -c 'import json, sys; a = json.load(open(sys.argv[1])); assert eval(sys.argv[2]), a' "$TMP/body" "$1" || fail "not so: $1"
-}
 refused() {
     has 'a["success"] is False and len(a["errors"]) == 1'
     grep -qF -- "$1" "$TMP/body" || fail "no word of '$1': $(cat "$TMP/body")"

@@ -8,14 +8,7 @@ cd "$(dirname "$0")/../.."
 . tests/system/boxsite.sh
 export VAGRANT_HOME=$TMP/vagrant VAGRANT_CHECKPOINT_DISABLE=1 VAGRANT_NO_COLOR=1
 
-# Disks of 4 MiB that are alike.
-head -c 4194304 /dev/urandom >"$TMP/v1.raw"
-cp "$TMP/v1.raw" "$TMP/v2.raw"
-head -c 300000 /dev/urandom | dd of="$TMP/v2.raw" bs=64K seek=20 conv=notrunc status=none
-for version in 1 2; do
-    make_box "$TMP/libvirt$version.box" "$TMP/v$version.raw" libvirt
-done
-make_box "$TMP/vmware.box" "$TMP/v1.raw" vmware_desktop
+make_boxes
 start_site
 site_set "
 box('Team/Web', '1.0.0', 'libvirt', '$TMP/libvirt1.box', architecture='amd64', default=True)

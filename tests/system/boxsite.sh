@@ -60,3 +60,15 @@ make_box() {
     tar -C "$folder" -czf "$1" .
     rm -r "$folder"
 }
+
+# make_boxes: v1.raw and v2.raw, disks of 4 MiB that are alike, and boxes of them: libvirt1.box, libvirt2.box, vmware.box.
+make_boxes() {
+    local version
+    head -c 4194304 /dev/urandom >"$TMP/v1.raw"
+    cp "$TMP/v1.raw" "$TMP/v2.raw"
+    head -c 300000 /dev/urandom | dd of="$TMP/v2.raw" bs=64K seek=20 conv=notrunc status=none
+    for version in 1 2; do
+        make_box "$TMP/libvirt$version.box" "$TMP/v$version.raw" libvirt
+    done
+    make_box "$TMP/vmware.box" "$TMP/v1.raw" vmware_desktop
+}

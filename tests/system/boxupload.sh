@@ -4,6 +4,8 @@ set -eu
 cd "$(dirname "$0")/../.."
 # shellcheck source=tests/system/lib.sh
 . tests/system/lib.sh
+# shellcheck source=tests/system/boxcalls.sh
+. tests/system/boxcalls.sh
 export VAGRANT_HOME=$TMP/vagrant VAGRANT_CHECKPOINT_DISABLE=1 VAGRANT_NO_COLOR=1
 
 two_disks
@@ -13,24 +15,10 @@ for v in 1 2; do
 done
 ingot export -q db:1.0.0 -F vagrant-qemu -o "$TMP/qemu.box"
 start_ingotd
-twice() { printf '%s\n%s\n' "$1" "$1"; }
-token() { ingotd token create --data "$TMP/registry" --expires 1h "$@" 2>/dev/null; }
 twice 'the word of alice' | ingotd user add --data "$TMP/registry" --scope 'push:team/*' alice
 alice=$(token --user alice --scope 'push:team/*')
 at=http://$REGISTRY
 
-call() {
-    local body=()
-    [ $# -lt 3 ] || body=(-d "$3")
-    STATUS=$(curl -s -o "$TMP/body" -w '%{http_code}' -X "$1" -H "Authorization: Bearer $alice" "${body[@]}" "$at$2")
-}
-expect() {
-    call "${@:2}"
-    [ "$STATUS" = "$1" ] || fail "$2 $3: $STATUS, not $1: $(cat "$TMP/body")"
-}
-has() {
-    python3 -c 'import json, sys; a = json.load(open(sys.argv[1])); assert eval(sys.argv[2]), a' "$TMP/body" "$1" || fail "not so: $1"
-}
 member() { python3 -c 'import json, sys; print(json.load(open(sys.argv[1]))[sys.argv[2]])' "$TMP/body" "$1"; }
 # put FILE URL [CURL-ARGUMENT...]: as clients do, without a login.
 put() { STATUS=$(curl -s -o "$TMP/body" -w '%{http_code}' -T "$1" "${@:2}"); }

@@ -7,14 +7,7 @@ cd "$(dirname "$0")/../.."
 # shellcheck source=tests/system/boxsite.sh
 . tests/system/boxsite.sh
 
-# Disks of 4 MiB that are alike.
-head -c 4194304 /dev/urandom >"$TMP/v1.raw"
-cp "$TMP/v1.raw" "$TMP/v2.raw"
-head -c 300000 /dev/urandom | dd of="$TMP/v2.raw" bs=64K seek=20 conv=notrunc status=none
-for version in 1 2; do
-    make_box "$TMP/libvirt$version.box" "$TMP/v$version.raw" libvirt
-done
-make_box "$TMP/vmware.box" "$TMP/v1.raw" vmware_desktop
+make_boxes
 start_site
 site_set "
 box('team/web', '1.0.0', 'libvirt', '$TMP/libvirt1.box', architecture='amd64', default=True)
