@@ -36,7 +36,10 @@ gboolean markup_read(const GMarkupParser *parser, const char *text, gsize size, 
     g_autofree char *utf8 = to_utf8(text, size, &length, &problem);
     g_autoptr(GMarkupParseContext) context =
         g_markup_parse_context_new(parser, G_MARKUP_PREFIX_ERROR_POSITION, user, NULL);
-    return (utf8 != NULL && g_markup_parse_context_parse(context, utf8, (gssize)length, &problem) &&
-            g_markup_parse_context_end_parse(context, &problem)) ||
-           bundle_refuse(name, error, "%s", problem->message);
+    if (utf8 != NULL && g_markup_parse_context_parse(context, utf8, (gssize)length, &problem) &&
+        g_markup_parse_context_end_parse(context, &problem)) {
+        return TRUE;
+    }
+    g_assert(problem != NULL);
+    return bundle_refuse(name, error, "%s", problem->message);
 }
