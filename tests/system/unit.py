@@ -248,7 +248,7 @@ APPLIED = """Type Environment ExecStart DynamicUser StateDirectory StateDirector
     MemoryDenyWriteExecute CapabilityBoundingSet AmbientCapabilities SystemCallArchitectures SystemCallFilter
     SystemCallErrorNumber LimitNOFILE""".split()
 # What the service manager does from outside, or what the read-only file system gives already.
-OUTSIDE = """ExecReload Restart RestartSec RestartPreventExitStatus TimeoutStartSec TimeoutStopSec RemoveIPC ProtectKernelTunables
+OUTSIDE = """ExecReload KillMode Restart RestartSec RestartPreventExitStatus TimeoutStartSec TimeoutStopSec RemoveIPC ProtectKernelTunables
     ProtectControlGroups""".split()
 
 
