@@ -130,18 +130,27 @@ static IngotIndex *pull_index(IngotStore *store, IngotRemote *remote, const Ingo
                                                                                         : NULL;
 }
 
-/* The indexes of several disks come before any of the disks, so that what is wrong with one is known early. */
-static gboolean check_indexes(IngotStore *store, IngotRemote *remote, const IngotReference *reference,
-                              const IngotManifest *manifest, guint64 *received, GError **error)
+static void unref_index(gpointer index)
 {
+    ingot_index_unref(index);
+}
+
+/* Of all disks, in their order: they come before any of the disks, so that what is wrong with one is known early.
+ * GPtrArray of IngotIndex. */
+static GPtrArray *pull_indexes(IngotStore *store, IngotRemote *remote, const IngotReference *reference,
+                               const IngotManifest *manifest, guint64 *received, GError **error)
+{
+    g_autoptr(GPtrArray) indexes = g_ptr_array_new_with_free_func(unref_index);
     gsize memory = 0;
-    gboolean ok = TRUE;
-    for (guint i = 0; ok && manifest->disks->len > 1 && i < manifest->disks->len; i++) {
-        g_autoptr(IngotIndex) index =
+    for (guint i = 0; i < manifest->disks->len; i++) {
+        IngotIndex *index =
             pull_index(store, remote, reference, ingot_manifest_disk(manifest, i), &memory, received, error);
-        ok = index != NULL;
+        if (index == NULL) {
+            return NULL;
+        }
+        g_ptr_array_add(indexes, index);
     }
-    return ok;
+    return g_steal_pointer(&indexes);
 }
 
 static gboolean pull_parts(IngotStore *store, IngotRemote *remote, const IngotReference *reference,
@@ -157,15 +166,13 @@ static gboolean pull_parts(IngotStore *store, IngotRemote *remote, const IngotRe
     }
     g_autoptr(json_t) checked =
         ingot_config_parse(g_bytes_get_data(config, NULL), g_bytes_get_size(config), what, error);
-    gboolean ok = checked != NULL && ingot_config_fits(checked, manifest, what, error) &&
-                  platform_check(checked, options == NULL ? NULL : options->remote, what, error) &&
-                  check_indexes(store, remote, reference, manifest, received, error);
+    gboolean fits = checked != NULL && ingot_config_fits(checked, manifest, what, error) &&
+                    platform_check(checked, options == NULL ? NULL : options->remote, what, error);
+    g_autoptr(GPtrArray) indexes = fits ? pull_indexes(store, remote, reference, manifest, received, error) : NULL;
+    gboolean ok = indexes != NULL;
     for (guint i = 0; ok && i < manifest->disks->len; i++) {
-        const IngotDiskPair *pair = ingot_manifest_disk(manifest, i);
-        gsize memory = 0;
-        g_autoptr(IngotIndex) index = pull_index(store, remote, reference, pair, &memory, received, error);
-        const SeedsWanted wanted = {manifest, i, index};
-        ok = index != NULL && pull_disk(store, remote, reference, &wanted, progress, received, error);
+        const SeedsWanted wanted = {manifest, i, g_ptr_array_index(indexes, i)};
+        ok = pull_disk(store, remote, reference, &wanted, progress, received, error);
     }
     return ok;
 }
