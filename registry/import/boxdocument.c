@@ -61,7 +61,7 @@ static struct curl_slist *configure(CURL *curl, Fetch *fetch, const IngotRemoteO
 
 static gboolean refuse(const Fetch *fetch, long status, GError **error)
 {
-    gboolean denied = status == 401 || status == 403, passing = status >= 500 || status == 408 || status == 429;
+    gboolean denied = status == 401 || status == 403, passing = patience_is_passing(status);
     g_set_error(error, INGOT_ERROR,
                 denied    ? INGOT_ERROR_DENIED
                 : passing ? INGOT_ERROR_NETWORK

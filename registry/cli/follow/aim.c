@@ -6,6 +6,7 @@
 #include "base/text.h"
 #include "remote/api.h"
 #include "remote/ours.h"
+#include "remote/patience.h"
 
 #define AGAIN_MOST ((json_int_t)24 * 3600) /* seconds */
 
@@ -71,7 +72,7 @@ static gboolean aim_ask(IngotRemote *remote, const IngotReference *channel, cons
  * or busy nobody knows. */
 static gboolean is_foreign(guint status)
 {
-    return (status >= 200 && status < 500 && status != 408 && status != 429) || status == 501;
+    return status >= 200 && !patience_is_passing(status);
 }
 
 gboolean aim_find(IngotRemote *remote, const IngotReference *channel, const AimHost *host, const IngotDigest *runs,
