@@ -182,17 +182,6 @@ static const VagrantVersion *find_version(const VagrantBox *box, const char *ver
     return NULL;
 }
 
-static const VagrantProvider *find_provider(const VagrantVersion *version, const VagrantProvider *like)
-{
-    for (guint i = 0; version != NULL && i < version->providers->len; i++) {
-        const VagrantProvider *one = g_ptr_array_index(version->providers, i);
-        if (strcmp(one->name, like->name) == 0 && g_strcmp0(one->architecture, like->architecture) == 0) {
-            return one;
-        }
-    }
-    return NULL;
-}
-
 /* Whether the site may say something else of the file when it is asked again. */
 static gboolean may_have_changed(const GError *problem)
 {
@@ -208,7 +197,8 @@ static gboolean is_same_file(const VagrantProvider *a, const VagrantProvider *b)
 
 static gboolean is_listed(const SiteBox *fresh, const BoxPiece *piece, GError **error)
 {
-    if (find_provider(find_version(fresh->box, piece->version->version), piece->provider) == NULL) {
+    if (vagrant_version_provider(find_version(fresh->box, piece->version->version), piece->provider->name,
+                                 piece->provider->architecture) == NULL) {
         g_set_error(error, INGOT_ERROR, INGOT_ERROR_NOT_FOUND, "%s: it has gone from the catalogue", piece->what);
         return FALSE;
     }
@@ -238,7 +228,7 @@ static gboolean fetch_piece(const Visit *visit, BoxPiece *piece, GError **error)
         }
         const VagrantProvider *was = piece->provider;
         piece->version = find_version(fresh->box, piece->version->version);
-        piece->provider = find_provider(piece->version, was);
+        piece->provider = vagrant_version_provider(piece->version, was->name, was->architecture);
         if (other && is_same_file(was, piece->provider)) {
             g_propagate_error(error, g_steal_pointer(&problem));
             return FALSE;

@@ -340,3 +340,25 @@ json_t *vagrant_box_json(const VagrantBox *box, VagrantUrl url, gpointer user)
     }
     return object;
 }
+
+VagrantVersion *vagrant_box_version(const VagrantBox *box, const char *version)
+{
+    for (guint i = 0; box != NULL && i < box->versions->len; i++) {
+        VagrantVersion *one = g_ptr_array_index(box->versions, i);
+        if (strcmp(one->version, version) == 0) {
+            return one;
+        }
+    }
+    return NULL;
+}
+
+VagrantProvider *vagrant_version_provider(const VagrantVersion *version, const char *name, const char *architecture)
+{
+    for (guint i = 0; version != NULL && i < version->providers->len; i++) {
+        VagrantProvider *one = g_ptr_array_index(version->providers, i);
+        if (strcmp(one->name, name) == 0 && g_strcmp0(one->architecture, architecture) == 0) {
+            return one;
+        }
+    }
+    return NULL;
+}

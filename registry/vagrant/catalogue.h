@@ -60,6 +60,11 @@ VagrantPage *vagrant_page_parse(const void *data, gsize size, const char *org, c
 void vagrant_page_free(VagrantPage *page);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(VagrantPage, vagrant_page_free)
 
+/* The version of that number, the box's own; the provider of that name for that architecture (NULL: none said), the
+ * version's own. NULL: there is none, as in a box or version that is NULL. */
+VagrantVersion *vagrant_box_version(const VagrantBox *box, const char *version);
+VagrantProvider *vagrant_version_provider(const VagrantVersion *version, const char *name, const char *architecture);
+
 /* What a provider's URL is to be in a catalogue; free it. */
 typedef char *(*VagrantUrl)(const VagrantProvider *provider, gpointer user);
 /* As Vagrant reads it: its active versions, in the order that they have. Providers without a URL are left out. url:

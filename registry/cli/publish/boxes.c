@@ -35,31 +35,9 @@ static gboolean parse_catalogue(const Publication *publication, GBytes *bytes, V
     return bytes == NULL || *box != NULL;
 }
 
-static VagrantVersion *find_version(const VagrantBox *box, const char *version)
-{
-    for (guint i = 0; box != NULL && i < box->versions->len; i++) {
-        VagrantVersion *one = g_ptr_array_index(box->versions, i);
-        if (strcmp(one->version, version) == 0) {
-            return one;
-        }
-    }
-    return NULL;
-}
-
 static gboolean same_box(const VagrantProvider *one, const VagrantProvider *other)
 {
     return strcmp(one->name, other->name) == 0 && g_strcmp0(one->architecture, other->architecture) == 0;
-}
-
-static const VagrantProvider *find_provider(const VagrantVersion *version, const VagrantProvider *wanted)
-{
-    for (guint i = 0; version != NULL && i < version->providers->len; i++) {
-        const VagrantProvider *one = g_ptr_array_index(version->providers, i);
-        if (same_box(one, wanted)) {
-            return one;
-        }
-    }
-    return NULL;
 }
 
 static VagrantProvider *copy_provider(const VagrantProvider *of)
@@ -95,7 +73,7 @@ static gint newest_first(gconstpointer a, gconstpointer b)
 static void take_words(const Publication *publication, VagrantBox *box, VagrantVersion *version)
 {
     const VagrantBox *words = publication->words;
-    const VagrantVersion *there = find_version(words, publication->words_tag);
+    const VagrantVersion *there = vagrant_box_version(words, publication->words_tag);
     if (words != NULL && words->description != NULL) {
         g_free(box->description);
         box->description = g_strdup(words->description);
@@ -122,7 +100,7 @@ static GBytes *change_catalogue(GBytes *bytes, gpointer user, GError **error)
         box = vagrant_box_new(publication->name);
         box->description = g_strdup_printf("%s, published by Ingot", publication->name);
     }
-    VagrantVersion *version = find_version(box, publication->tag);
+    VagrantVersion *version = vagrant_box_version(box, publication->tag);
     if (version == NULL) {
         version = vagrant_version_new(publication->tag);
         g_ptr_array_add(box->versions, version);
@@ -160,7 +138,8 @@ static char *box_path(const Publication *publication, const VagrantProvider *pro
 static gboolean take_sum(const Listing *listing, const char *path, VagrantProvider *provider, gboolean *taken,
                          GError **error)
 {
-    const VagrantProvider *listed = find_provider(find_version(listing->before, listing->publication->tag), provider);
+    const VagrantProvider *listed = vagrant_version_provider(
+        vagrant_box_version(listing->before, listing->publication->tag), provider->name, provider->architecture);
     guint64 size;
     *taken = FALSE;
     if (!listing->again || listed == NULL || g_strcmp0(listed->checksum_type, "sha256") != 0) {

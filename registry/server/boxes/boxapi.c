@@ -135,7 +135,7 @@ static json_t *tell_provider(const BoxJson *by, const BoxPath *path, const Vagra
 
 json_t *box_tell_part(const BoxJson *by, const BoxPath *path, const VagrantBox *box)
 {
-    const VagrantVersion *version = path->version == NULL ? NULL : box_find_version(box, path->version);
+    const VagrantVersion *version = path->version == NULL ? NULL : vagrant_box_version(box, path->version);
     if (path->version == NULL) {
         return box_json(by, box);
     }
@@ -158,7 +158,7 @@ enum MHD_Result box_tell(Request *request, const BoxCall *call)
     if (body != NULL) {
         return box_answer(request, body);
     }
-    return path->provider == NULL || box_find_version(list->box, path->version) == NULL
+    return path->provider == NULL || vagrant_box_version(list->box, path->version) == NULL
                ? box_refuse(request, MHD_HTTP_NOT_FOUND, "%s has no version %s", path->shown, path->version)
                : box_refuse(request, MHD_HTTP_NOT_FOUND, "%s %s has no provider %s%s%s", path->shown, path->version,
                             path->provider, path->architecture == NULL ? "" : " for ",

@@ -123,17 +123,6 @@ json_t *box_json(const BoxJson *by, const VagrantBox *box)
     return object;
 }
 
-const VagrantVersion *box_find_version(const VagrantBox *box, const char *text)
-{
-    for (guint i = 0; i < box->versions->len; i++) {
-        const VagrantVersion *version = g_ptr_array_index(box->versions, i);
-        if (strcmp(version->version, text) == 0) {
-            return version;
-        }
-    }
-    return NULL;
-}
-
 const VagrantProvider *box_find_provider(const VagrantVersion *version, const char *name, const char *architecture)
 {
     const VagrantProvider *first = NULL;

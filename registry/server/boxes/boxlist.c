@@ -87,17 +87,6 @@ static AsBoxes *find_boxes(Making *making, const IngotDigest *image)
 
 /* --- a version --- */
 
-static VagrantProvider *find_provider(const VagrantVersion *version, const char *name, const char *architecture)
-{
-    for (guint i = 0; i < version->providers->len; i++) {
-        VagrantProvider *provider = g_ptr_array_index(version->providers, i);
-        if (strcmp(provider->name, name) == 0 && g_strcmp0(provider->architecture, architecture) == 0) {
-            return provider;
-        }
-    }
-    return NULL;
-}
-
 /* The record of the box that was uploaded and became the image; NULL: there is none. */
 static const BoxProviderRecord *find_record(const BoxSource *source, const char *version, const char *image,
                                             const char *provider)
@@ -153,7 +142,7 @@ static void add_image(Making *making, VagrantVersion *version, const IngotDigest
             provider->checksum = g_strdup(box->sum);
             provider->checksum_type = g_strdup("sha256");
         }
-        if (find_provider(version, provider->name, provider->architecture) == NULL) {
+        if (vagrant_version_provider(version, provider->name, provider->architecture) == NULL) {
             g_ptr_array_add(version->providers, g_steal_pointer(&provider));
         }
     }
@@ -164,13 +153,13 @@ static void add_recorded(Making *making, VagrantVersion *version, const BoxProvi
 {
     IngotDigest image;
     const char *became = json_string_value(json_object_get(record->body, "image"));
-    if (find_provider(version, record->provider, record->architecture) != NULL) {
+    if (vagrant_version_provider(version, record->provider, record->architecture) != NULL) {
         return;
     }
     if (became != NULL && ingot_digest_parse(became, &image, NULL)) {
         add_image(making, version, &image, record->provider);
     }
-    if (find_provider(version, record->provider, record->architecture) != NULL) {
+    if (vagrant_version_provider(version, record->provider, record->architecture) != NULL) {
         return;
     }
     VagrantProvider *provider = vagrant_provider_new(record->provider);

@@ -247,7 +247,7 @@ static enum MHD_Result remove_part(Request *request, const BoxCall *call)
     if (!may_remove(request, path, records)) {
         return access_refuse(request, path->name, ACCESS_DELETE);
     }
-    if (path->version != NULL && box_find_version(list->box, path->version) == NULL) {
+    if (path->version != NULL && vagrant_box_version(list->box, path->version) == NULL) {
         return box_refuse(request, MHD_HTTP_NOT_FOUND, "%s has no version %s", path->shown, path->version);
     }
     if (path->kind == BOX_PATH_PROVIDER) {
