@@ -168,6 +168,13 @@ static gboolean take_all(const Taking *taking, const char *artifact, EvidenceTak
 
 /* --- statements --- */
 
+/* A type that ends in a slash stands for each of its versions, and for itself without one. */
+static gboolean is_of_type(const char *given, const char *type)
+{
+    g_autofree char *versions = g_strconcat(given, "/", NULL);
+    return g_str_has_suffix(type, "/") ? g_str_has_prefix(versions, type) : strcmp(given, type) == 0;
+}
+
 /* Gives on a statement that counts, if it is of the type that is looked for. */
 static gboolean take_statement(const Taking *taking, GBytes *bytes, Evidence *one, GError **error)
 {
@@ -181,7 +188,7 @@ static gboolean take_statement(const Taking *taking, GBytes *bytes, Evidence *on
         g_set_error(error, INGOT_ERROR, INGOT_ERROR_DENIED, "it is about another image");
         return FALSE;
     }
-    if (g_str_has_prefix(statement->predicate_type, taking->type)) {
+    if (is_of_type(statement->predicate_type, taking->type)) {
         one->statement = statement;
         taking->func(one, taking->user);
     }
@@ -217,7 +224,7 @@ static gboolean take_bundle(const Taking *taking, GBytes *content, Evidence *one
     if (result.statement != NULL) {
         return take_statement(taking, result.statement, one, error);
     }
-    if (g_str_has_prefix(TRUST_SIGNED_PREDICATE, taking->type)) {
+    if (is_of_type(TRUST_SIGNED_PREDICATE, taking->type)) {
         taking->func(one, taking->user);
     }
     return TRUE;

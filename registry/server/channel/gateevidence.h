@@ -33,9 +33,9 @@ typedef struct {
 void evidence_reading_clear(EvidenceReading *reading);
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(EvidenceReading, evidence_reading_clear)
 
-#define EVIDENCE_PACKAGES "https://spdx.dev/Document" /* predicates' types begin so */
+#define EVIDENCE_PACKAGES "https://spdx.dev/Document/" /* of any version of SPDX */
 
-/* Statements about the image whose predicate's type begins so. keys: of TrustKey *; NULL: signed or not. LIMIT: there
+/* Statements about the image whose predicate is of that type; where it ends in a slash, of any version of it. keys: of TrustKey *; NULL: signed or not. LIMIT: there
  * is more than a gate reads; other errors: something attached can't be read. */
 gboolean evidence_statements(const GateCase *its, const char *type, const GPtrArray *keys, EvidenceReading *reading,
                              EvidenceFunc func, gpointer user, GError **error);

@@ -1,6 +1,7 @@
 /* Gates: each first refuses, then passes; evidence that is hostile, or of another image, never counts and is told. */
 #include "../fixture.h"
 
+#include "evidence/provenance.h"
 #include "evidence/testresult.h"
 #include "server/auth/users.h"
 #include "server/channel/gate.h"
@@ -134,6 +135,43 @@ static void test_signed(void **state)
     judged(storage, &image, "signed", settings, NOW, TRUE, "2 of the 2 keys");
 }
 
+#define SPDX_TYPE "application/spdx+json"
+#define SPDX(packages) "{\"spdxVersion\":\"SPDX-2.3\",\"packages\":[" packages "]}"
+#define DEB(name, version)                                                                                             \
+    "{\"name\":\"" name "\",\"versionInfo\":\"" version "\",\"externalRefs\":[{\"referenceType\":\"purl\","            \
+    "\"referenceLocator\":\"pkg:deb/debian/x@1\"}]}"
+
+/* A type that only begins like the one that a gate looks for is another one. */
+static void test_types(void **state)
+{
+    g_autoptr(Storage) storage = open_storage(state);
+    IngotDigest image = put_manifest(storage, "a", "1.0.0", "one", NULL, 0);
+    g_autoptr(TrustKey) mine = trust_key_generate(NULL), yours = trust_key_generate(NULL);
+    g_autoptr(json_t) settings = keys_of(mine, yours), provenance = keys_of(mine, yours), empty = json_object();
+    g_autoptr(json_t) list = json_loads(SPDX(DEB("telnetd", "1")), 0, NULL);
+    g_autoptr(json_t) deny = json_pack("{s:[s]}", "deny", "telnetd");
+    const char *const others[] = {TRUST_SIGNED_PREDICATE "-notes", TRUST_SIGNED_PREDICATE "/notes",
+                                  PROVENANCE_PREDICATE "x"};
+    for (guint i = 0; i < G_N_ELEMENTS(others); i++) {
+        g_autofree char *text = intoto_write(&image, NULL, others[i], empty);
+        g_autofree char *bundle = trust_bundle_sign(mine, text, NULL);
+        attach(storage, &image, TRUST_BUNDLE_TYPE, bundle);
+    }
+    judged(storage, &image, "signed", settings, NOW, FALSE, "0 of the 2 keys");
+    judged(storage, &image, "provenance", provenance, NOW, FALSE, "no provenance about it counts");
+    g_autofree char *alike = intoto_write(&image, NULL, "https://spdx.dev/Documents/v2.3", list);
+    attach(storage, &image, STATEMENT_TYPE, alike);
+    judged(storage, &image, "packages", deny, NOW, FALSE, "no list of its packages");
+    const char *const versions[] = {"https://spdx.dev/Document", "https://spdx.dev/Document/v2.3"};
+    for (guint i = 0; i < G_N_ELEMENTS(versions); i++) {
+        g_autofree char *tag = g_strdup_printf("1.1.%u", i);
+        IngotDigest told = put_manifest(storage, "a", tag, versions[i], NULL, 0);
+        g_autofree char *text = intoto_write(&told, NULL, versions[i], list);
+        attach(storage, &told, STATEMENT_TYPE, text);
+        judged(storage, &told, "packages", deny, NOW, FALSE, "it has telnetd 1");
+    }
+}
+
 static gint64 at(const char *text)
 {
     g_autoptr(GDateTime) time = g_date_time_new_from_iso8601(text, NULL);
@@ -156,12 +194,6 @@ static void test_window(void **state)
     judged(storage, &image, "window", night, at("2026-11-28T03:59:00Z"), TRUE, "Saturday");
     judged(storage, &image, "window", night, at("2026-11-27T03:59:00Z"), FALSE, "Friday");
 }
-
-#define SPDX_TYPE "application/spdx+json"
-#define SPDX(packages) "{\"spdxVersion\":\"SPDX-2.3\",\"packages\":[" packages "]}"
-#define DEB(name, version)                                                                                             \
-    "{\"name\":\"" name "\",\"versionInfo\":\"" version "\",\"externalRefs\":[{\"referenceType\":\"purl\","            \
-    "\"referenceLocator\":\"pkg:deb/debian/x@1\"}]}"
 
 static void test_packages(void **state)
 {
@@ -426,6 +458,7 @@ int main(void)
         cmocka_unit_test(test_check_settings),
         cmocka_unit_test_setup_teardown(test_tested, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_signed, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_types, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_packages, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_damage, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_part, set_up, tear_down),
