@@ -72,12 +72,20 @@ static void log_left(const char *line, gpointer user)
     log_warning("upstream: %s", line);
 }
 
-/* A list of which a part could not be had is not had. */
+/* A list of which a part could not be had is not had. Some registries refuse what they don't have; of a manifest that
+ * is here a refusal does not say that nothing is attached to it. */
 static gboolean get_referrers(const Ask *ask, Copy *copy, char **result, GError **error)
 {
+    IngotDigest digest;
+    GError *problem = NULL;
     (void)result;
     copy->tell = log_left;
-    if (!copy_referrers(copy, ask->name, &ask->named, TRUE, error)) {
+    if (!copy_referrers(copy, ask->name, &ask->named, TRUE, &problem)) {
+        gboolean refused = g_error_matches(problem, INGOT_ERROR, INGOT_ERROR_DENIED) &&
+                           storage_resolve(copy->storage, &ask->named, &digest, NULL) &&
+                           storage_has_manifest(copy->storage, ask->name, &digest);
+        problem->code = refused ? INGOT_ERROR_FAILED : problem->code;
+        g_propagate_error(error, problem);
         return FALSE;
     }
     if (copy->left > copy->lost) {

@@ -33,8 +33,8 @@ FetchOutcome through_blob(Through *through, const char *name, const OciDigest *n
 /* The same without waiting for the whole of it: where that is long, *reader (free it) gives what comes meanwhile, else
  * it is NULL. */
 FetchOutcome through_open(Through *through, const char *name, const OciDigest *named, ColdReader **reader);
-/* What is here counts while the upstream can't be asked, also nothing, where that is all that it has told of: DONE.
- * What it has attached to a manifest is asked for once when that comes. */
+/* What is here counts while the upstream can't be asked, or refuses to tell of a manifest that is here; also nothing,
+ * where that is all that it has told of: DONE. What it has attached to a manifest is asked for once when that comes. */
 FetchOutcome through_referrers(Through *through, const char *name, const OciDigest *subject);
 /* Whether all is here that the upstream names as attached to a manifest, as it says now: what it has told of before
  * does not count, unless somebody has pushed the manifest here. FALSE: nobody can say for now. Waits longer. */

@@ -17,7 +17,8 @@ typedef struct {
     gint count;        /* of attachments */
     const char *spoil; /* atomic: what it answers for the last one; NULL: the attachment */
     const char *body;  /* of that answer; NULL: none */
-    gint lists;        /* atomic: how often their list was asked for */
+    const char *deny;  /* atomic: what it answers for their list; NULL: the list */
+    gint lists;        /* atomic: how often that was asked for */
     char *image;
     char *attached[ATTACHED];
     Serve *serve;
@@ -53,8 +54,9 @@ static char *answer(const char *request, gsize sent, gpointer user)
         return serve_text("503 Service Unavailable", "", "");
     }
     if (strstr(request, "/referrers/") != NULL) {
+        const char *deny = g_atomic_pointer_get(&all->deny);
         g_atomic_int_inc(&all->lists);
-        return attached_list(all);
+        return deny != NULL ? serve_text(deny, "", "") : attached_list(all);
     }
     const char *spoil = g_atomic_pointer_get(&all->spoil);
     for (gint i = 0; i < all->count; i++) {
@@ -276,6 +278,29 @@ static void what_was_told_before_decides_nothing(void **state)
     fixture_free(all);
 }
 
+/* Of an image that is here a refusal of the list says nothing: more may be attached since. Of one that is not, it says
+ * that there is none. */
+static void a_refusal_of_the_list_decides_nothing(void **state)
+{
+    static const char *const refusals[] = {"401 Unauthorized", "403 Forbidden"};
+    for (guint i = 0; i < G_N_ELEMENTS(refusals); i++) {
+        Fixture *all = fixture_new(state, 1);
+        g_atomic_pointer_set(&all->deny, refusals[i]);
+        assert_int_equal(attached(all), FETCH_ABSENT);
+        pull_image(all);
+        assert_int_equal(attached(all), FETCH_FAILED);
+        assert_false(decides(all, &all->subject.key));
+        g_atomic_pointer_set(&all->deny, NULL);
+        assert_true(decides(all, &all->subject.key));
+        g_atomic_pointer_set(&all->deny, refusals[i]);
+        assert_int_equal(attached(all), FETCH_DONE);
+        assert_false(decides(all, &all->subject.key));
+        fixture_free(all);
+        tear_down(state);
+        set_up(state);
+    }
+}
+
 static GPtrArray *guard_one(const GPtrArray *now, gpointer channel, GError **error)
 {
     (void)now, (void)error;
@@ -314,6 +339,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(attachments_come_with_their_image, set_up, tear_down),
         cmocka_unit_test_setup_teardown(what_was_pushed_needs_no_upstream, set_up, tear_down),
         cmocka_unit_test_setup_teardown(what_was_told_before_decides_nothing, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_refusal_of_the_list_decides_nothing, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_guarded_channel_is_ours, set_up, tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
