@@ -102,8 +102,15 @@ start_follower b "$slow"
 until_true grep -qs begun "$TMP/begun"
 kill -9 "$follower"
 wait "$follower" || true
-start_follower b "$slow"
+hosts >"$TMP/before"
+start_follower b "$slow" --group again
 until_true grep -qs 'still runs' "$TMP/b.log"
+still_said() {
+    hosts | python3 -c 'import json,sys
+row, before = (next(h for h in json.load(f) if h["host"] == "b") for f in (sys.stdin, open(sys.argv[1])))
+sys.exit(any(row[k] != before[k] for k in ("result", "digest", "since")) or row["group"] != "again" or row["result"] != "running")' "$TMP/before"
+}
+until_true still_said
 touch "$TMP/go"
 until_true reported b "done" "$(digest 3)"
 ran b "$(digest 3)" 1 && [ "$(wc -l <"$TMP/begun")" = 1 ] || fail "a command that outlived its follower was run again"
@@ -120,6 +127,9 @@ move 1
 INGOT_STORE=$TMP/store-b timeout 60 ingot follow "$where:dev" --folder "$TMP/b" --name b --exec "$slow" --once >>"$TMP/b.log" 2>&1 || fail "$(cat "$TMP/b.log")"
 [ "$(cat "$TMP/b/done")" = "$(digest 1)" ] && [ "$(tail -1 "$RAN")" = "$(digest 1)" ] || fail "after kills: $(cat "$RAN")"
 [ -z "$(uniq -d "$RAN")" ] || fail "twice in a row: $(cat "$RAN")"
+cp "$TMP/b/done" "$TMP/b/begun" # the shell was killed before the second of its two names
+INGOT_STORE=$TMP/store-b timeout 60 ingot follow "$where:dev" --folder "$TMP/b" --name b --exec "$slow" --once >>"$TMP/b.log" 2>&1 || fail "$(cat "$TMP/b.log")"
+[ -z "$(uniq -d "$RAN")" ] && [ ! -e "$TMP/b/begun" ] || fail "what ended well was run again: $(cat "$RAN")"
 ok "whenever the follower is killed, nothing runs twice, and in the end what the channel names has run"
 
 # --- who runs what ---
@@ -243,6 +253,33 @@ ran h "$(digest 1)" 2 && ran h "$(digest 2)" 2 || fail "what a rollback takes ba
 kill "$follower"
 wait "$follower" || fail "the follower ends with $?"
 ok "a command that takes its follower with it has failed, and is taken back"
+
+# --- a command that does not start ---
+export RAN=$TMP/ran.n
+move 1
+start_follower n "$command"
+until_true reported n "done" "$(digest 1)"
+kill "$follower"
+wait "$follower" || fail "the follower ends with $?"
+move 2
+program=$(command -v ingot)
+for round in 1 2; do
+    INGOT_STORE=$TMP/store-n PATH=/nonexistent "$program" follow "$where:dev" --folder "$TMP/n" --name n --retry 1s --exec true >"$TMP/n.log$round" 2>&1 &
+    follower=$!
+    ENDING+=("$follower")
+    until_true grep -qs 'does not start' "$TMP/n.log$round"
+    until_true reported n failed "$(digest 2)" 'does not start'
+    kill "$follower"
+    wait "$follower" || fail "the follower ends with $?"
+done
+move 1
+start_follower n "$command"
+until_true reported n "done" "$(digest 1)"
+ran n "$(digest 1)" 1 || fail "what stands was run again: $(cat "$RAN" "$TMP/n.log")"
+grep -q 'did not end well' "$TMP/n.log"* && fail "what did not start is said to have fallen: $(cat "$TMP/n.log"*)"
+kill "$follower"
+wait "$follower" || fail "the follower ends with $?"
+ok "a command that does not start leaves what stands, and counts for nothing"
 
 # --- windows ---
 never=$(date -u -d '+3 hours' +%H:%M)-$(date -u -d '+4 hours' +%H:%M)

@@ -3,8 +3,6 @@
 #include "base/file.h"
 #include "base/json.h"
 
-#define NOTE_MAX 8192u /* bytes */
-
 void attempt_clear(Attempt *attempt)
 {
     g_free(attempt->failure);
@@ -19,12 +17,12 @@ gboolean attempt_write(const Attempt *attempt, const char *path, GError **error)
     json_object_set_new(note, "since", json_integer(attempt->since));
     ingot_json_set_string(note, "failure", attempt->failure);
     json_object_set_new(note, "interrupted", json_boolean(attempt->interrupted));
-    return ingot_json_save(note, path, NOTE_MAX, 0644, error);
+    return ingot_json_save(note, path, ATTEMPT_MAX, 0644, error);
 }
 
 gboolean attempt_read(Attempt *attempt, const char *path)
 {
-    g_autoptr(GBytes) bytes = ingot_file_read_regular(path, NOTE_MAX, NULL);
+    g_autoptr(GBytes) bytes = ingot_file_read_regular(path, ATTEMPT_MAX, NULL);
     g_autoptr(json_t) note =
         bytes == NULL ? NULL : ingot_json_parse(g_bytes_get_data(bytes, NULL), g_bytes_get_size(bytes), path, NULL);
     const char *digest = json_string_value(json_object_get(note, "digest"));

@@ -4,6 +4,8 @@
 
 #include <ingot/digest.h>
 
+#define ATTEMPT_MAX 8192u /* bytes of a note */
+
 typedef struct {
     IngotDigest digest;
     guint tries;          /* in a row, of that image, with this one */

@@ -188,13 +188,14 @@ static char *follower_version(Follower *follower, const IngotImage *image, const
 typedef struct {
     Follower *follower;
     const IngotDigest *target;
+    gint64 since;
 } Start;
 
 static void start_report(gpointer user)
 {
     const Start *start = user;
     start->follower->begun = TRUE;
-    follower_report(start->follower, start->target, "running", "", follower_now());
+    follower_report(start->follower, start->target, "running", "", start->since);
 }
 
 /* Whoever says that it runs, and no more, is taken for one that is down. */
@@ -208,12 +209,21 @@ static gboolean follower_failed_with(const Follower *follower, const IngotDigest
     return follower->failures > 0 && ingot_digest_equal(&follower->failed, target);
 }
 
+/* A command that does not start has done nothing to what stands. */
+static void follower_take_back(const Follower *follower)
+{
+    g_autoptr(GError) problem = NULL;
+    if (!follower->begun && !place_take_back(follower->place, &problem)) {
+        ingot_progress_warning(ingot_command_progress(), "%s", problem->message);
+    }
+}
+
 static gboolean follower_run(Follower *follower, const IngotDigest *target, const char *version, char **disks, int turn,
                              GError **error)
 {
     g_autofree char *digest = ingot_digest_to_text(target), *channel = ingot_reference_to_text(follower->channel);
     g_autofree char *reference = g_strdup_printf("%s@%s", channel, digest);
-    Start start = {follower, target};
+    Start start = {follower, target, follower_now()};
     const Deployment deployment = {.command = follower->command,
                                    .reference = reference,
                                    .digest = digest,
@@ -229,7 +239,9 @@ static gboolean follower_run(Follower *follower, const IngotDigest *target, cons
                                    .user = &start};
     guint before = follower_failed_with(follower, target) ? follower->failures : 0;
     int status;
-    if (!place_begin(follower->place, target, before + 1, error) || !deploy_run(&deployment, &status, error)) {
+    if (!place_begin(follower->place, target, before + 1, start.since, error) ||
+        !deploy_run(&deployment, &status, error)) {
+        follower_take_back(follower);
         return FALSE;
     }
     if (status != 0) {
@@ -343,10 +355,14 @@ static void follower_take_fall(Follower *follower, Attempt *last)
 static void follower_resume(Follower *follower)
 {
     g_auto(Attempt) last = {0};
+    g_autoptr(GError) problem = NULL;
     if (follower->resumed) {
         return;
     }
     follower->resumed = TRUE;
+    if (!place_complete(follower->place, &problem)) {
+        ingot_progress_warning(ingot_command_progress(), "%s", problem->message);
+    }
     if (!place_begun(follower->place, &last)) {
         return;
     }
@@ -424,6 +440,16 @@ static gboolean follower_go(Follower *follower, const Aim *aim, int turn, gboole
     return TRUE;
 }
 
+/* While the command of a killed follower runs: who is silent is taken for one that is down. */
+static void follower_report_other(gpointer user)
+{
+    Follower *follower = user;
+    g_auto(Attempt) runs = {0};
+    if (place_begun(follower->place, &runs)) {
+        follower_report(follower, &runs.digest, "running", "", runs.since);
+    }
+}
+
 /* Looks at the channel once, and does what is to be done. The turn is taken first: whatever the command of a killed
  * follower takes, what is looked at then is what counts. *ends: that was all. *wait: microseconds until there is
  * something to do again. */
@@ -432,7 +458,7 @@ static gboolean follower_look(Follower *follower, gboolean *ends, gint64 *wait, 
     g_auto(Aim) aim = {0};
     g_autoptr(GError) problem = NULL;
     *wait = REPORT_EVERY;
-    g_auto(IngotFd) turn = place_take_turn(follower->place, &problem);
+    g_auto(IngotFd) turn = place_take_turn(follower->place, DEPLOY_EVERY, follower_report_other, follower, &problem);
     if (turn >= 0) {
         follower_resume(follower);
     }

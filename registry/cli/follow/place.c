@@ -25,6 +25,8 @@
 struct Place {
     char *folder, *id, *marker, *note, *turn;
     IngotLock *lock;
+    gboolean noted; /* something was, when a command began last … */
+    GBytes *before; /* … which was this; NULL: nothing, or it can't be read */
 };
 
 /* NULL: it can't be kept. Free it. */
@@ -68,6 +70,7 @@ Place *place_open(const char *folder, GError **error)
 void place_free(Place *place)
 {
     g_clear_pointer(&place->lock, ingot_lock_release);
+    g_clear_pointer(&place->before, g_bytes_unref);
     g_free(place->folder);
     g_free(place->id);
     g_free(place->marker);
@@ -106,10 +109,28 @@ gboolean place_stands(const Place *place, IngotDigest *digest, gint64 *since)
     return !g_file_test(place->note, G_FILE_TEST_EXISTS) && place_done(place, digest, since);
 }
 
-gboolean place_begin(const Place *place, const IngotDigest *digest, guint tries, GError **error)
+gboolean place_begin(Place *place, const IngotDigest *digest, guint tries, gint64 since, GError **error)
 {
-    const Attempt attempt = {.digest = *digest, .tries = tries, .since = g_get_real_time() / G_USEC_PER_SEC};
+    const Attempt attempt = {.digest = *digest, .tries = tries, .since = since};
+    g_clear_pointer(&place->before, g_bytes_unref);
+    place->noted = g_file_test(place->note, G_FILE_TEST_EXISTS);
+    place->before = ingot_file_read_regular(place->note, ATTEMPT_MAX, NULL);
     return attempt_write(&attempt, place->note, error);
+}
+
+/* What was noted and could not be read stays something that has begun. */
+gboolean place_take_back(const Place *place, GError **error)
+{
+    if (place->before != NULL) {
+        gsize size;
+        const void *bytes = g_bytes_get_data(place->before, &size);
+        return ingot_file_replace(place->note, bytes, size, 0644, error);
+    }
+    if (!place->noted && unlink(place->note) != 0 && errno != ENOENT) {
+        ingot_error_set_errno(error, errno, "%s", place->note);
+        return FALSE;
+    }
+    return ingot_file_sync_folder(place->note, error);
 }
 
 gboolean place_begun(const Place *place, Attempt *attempt)
@@ -132,6 +153,16 @@ gboolean place_finish(const Place *place, const IngotDigest *digest, GError **er
     }
     return ingot_file_replace(place->note, text, strlen(text), 0644, error) &&
            ingot_file_publish(-1, place->note, place->marker, error);
+}
+
+gboolean place_complete(const Place *place, GError **error)
+{
+    IngotDigest digest;
+    g_autoptr(GBytes) bytes = ingot_file_read_regular(place->note, ATTEMPT_MAX, NULL);
+    gsize size = 0;
+    const char *data = bytes == NULL ? "" : g_bytes_get_data(bytes, &size);
+    g_autofree char *text = g_strndup(data, size);
+    return !ingot_digest_parse(text, &digest, NULL) || place_finish(place, &digest, error);
 }
 
 /* Of the file is this with DISK_SUFFIX, of the folder of several this alone. */
@@ -234,19 +265,22 @@ char **place_disks(const Place *place, const IngotImage *image, const IngotDiges
     return paths;
 }
 
-int place_take_turn(const Place *place, GError **error)
+int place_take_turn(const Place *place, int every, void (*waits)(gpointer user), gpointer user, GError **error)
 {
     g_auto(IngotFd) fd = ingot_file_open(place->turn, O_RDWR | O_CREAT, 0600, error);
-    gboolean told = FALSE;
+    gint64 next = 0;
     while (fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) != 0) {
         struct pollfd wait = {.fd = ingot_interrupt_fd(), .events = POLLIN};
         if (errno != EWOULDBLOCK && errno != EINTR) {
             ingot_error_set_errno(error, errno, "%s", place->turn);
             return -1;
         }
-        if (!told) {
+        if (next == 0) {
             ingot_progress_message(ingot_command_progress(), "the command of a follower that was killed still runs");
-            told = TRUE;
+        }
+        if (g_get_monotonic_time() >= next) {
+            waits(user);
+            next = g_get_monotonic_time() + every * G_TIME_SPAN_MILLISECOND;
         }
         if (poll(&wait, 1, LOOK_EVERY) != 0 && !ingot_interrupt_check(error)) {
             return -1;

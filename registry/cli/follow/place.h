@@ -27,8 +27,13 @@ gboolean place_done(const Place *place, IngotDigest *digest, gint64 *since);
 /* The same; FALSE also where a command was begun since. */
 gboolean place_stands(const Place *place, IngotDigest *digest, gint64 *since);
 
-/* Notes that the command begins, which lasts from then on. */
-gboolean place_begin(const Place *place, const IngotDigest *digest, guint tries, GError **error);
+/* Notes that the command begins, at that time, which lasts from then on. */
+gboolean place_begin(Place *place, const IngotDigest *digest, guint tries, gint64 since, GError **error);
+/* The command that was noted last has not begun: what was noted before it counts again, and lasts. */
+gboolean place_take_back(const Place *place, GError **error);
+/* Where the shell was ended between BEGUN's two steps, the second is done: what it holds has ended well. The turn is to
+ * be held. */
+gboolean place_complete(const Place *place, GError **error);
 /* What was begun and has not ended well. FALSE: nothing, or it can't be read. */
 gboolean place_begun(const Place *place, Attempt *attempt);
 /* Notes how it ended, unless it has ended well. */
@@ -45,5 +50,6 @@ void place_tidy(const Place *place, const IngotDigest *target);
 char **place_disks(const Place *place, const IngotImage *image, const IngotDigest *digest, GError **error);
 
 /* An open file whose lock (flock) a running command holds: the follower of before may have been killed, and its command
- * not. Waits until nobody holds it, and takes it. -1: INTERRUPTED, or an error. Close it. */
-int place_take_turn(const Place *place, GError **error);
+ * not. Waits until nobody holds it, and takes it; calls `waits` as soon as it has to wait, and each `every`
+ * milliseconds until then. -1: INTERRUPTED, or an error. Close it. */
+int place_take_turn(const Place *place, int every, void (*waits)(gpointer user), gpointer user, GError **error);
