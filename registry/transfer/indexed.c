@@ -123,7 +123,8 @@ typedef struct {
     gboolean is_there;      /* it named something */
     json_t *root;           /* the index then; an image is one entry of a new one */
     GError *refusal;        /* of the last try; NULL: none */
-    IngotDigest refused;    /* what the tag named then */
+    gboolean had;           /* the tag named something then … */
+    IngotDigest refused;    /* … which was this */
 } Adding;
 
 static void adding_clear(Adding *adding)
@@ -163,7 +164,14 @@ static gboolean read_before(Adding *adding, gboolean *is_index, GError **error)
     return adding->root != NULL;
 }
 
-/* For together_write. A refusal is for good where the tag names still what it named then. */
+/* Whether the tag names still what it named when the last try was refused, or still nothing. */
+static gboolean adding_stands(const Adding *adding)
+{
+    return adding->is_there == adding->had &&
+           (!adding->had || ingot_digest_equal(&adding->refused, &adding->before.digest));
+}
+
+/* For together_write. A refusal is for good where nobody else has changed what the tag names. */
 static gboolean adding_read(gpointer user, gboolean *has, GError **error)
 {
     Adding *adding = user;
@@ -176,7 +184,7 @@ static gboolean adding_read(gpointer user, gboolean *has, GError **error)
         *adding->index = adding->before;
         return TRUE;
     }
-    if (adding->refusal != NULL && adding->is_there && ingot_digest_equal(&adding->refused, &adding->before.digest)) {
+    if (adding->refusal != NULL && adding_stands(adding)) {
         g_propagate_error(error, g_steal_pointer(&adding->refusal));
         return FALSE;
     }
@@ -189,6 +197,7 @@ static gboolean adding_write(gpointer user, GError **error)
     Adding *adding = user;
     g_autofree char *text = text_of(adding->root, adding->index);
     GError *problem = NULL;
+    adding->had = adding->is_there;
     adding->refused = adding->before.digest;
     if (ingot_remote_replace_manifest(adding->remote, adding->where->name, adding->where->tag, text, strlen(text),
                                       INGOT_TYPE_LIST, adding->is_there ? &adding->before.digest : NULL, &problem)) {

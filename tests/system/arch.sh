@@ -94,6 +94,12 @@ refused "a version never moves" ingot push again:1.0.0 "web-$other:1.0.0" "$web:
 [ "$(digest_of --pull=always "$web:1.0.0")" = "$(cat "$TMP/$host.digest")" ]
 ok "a version's images are not replaced, but others join them"
 
+# A channel that only promotions move takes nothing, though it names nothing yet.
+printf 'pipelines:\n  guarded:\n    channels: [{name: prod}]\n' >"$TMP/pipeline.yaml"
+ingot pipeline apply "$registry" "$TMP/pipeline.yaml" >/dev/null
+refused "is a channel of a pipeline, which only a promotion moves" ingot push --add "web-$host:1.0.0" "$registry/guarded:prod"
+ok "why a channel of a pipeline takes nothing is said"
+
 refused "two of the images are for $host" ingot push "web-$host:1.0.0" again:1.0.0 "$web:2.0.0"
 refused "DESTINATION is missing" ingot push --add "web-$host:1.0.0"
 refused "has no host" ingot push "web-$host:1.0.0" "web-$other:1.0.0" web:2.0.0
