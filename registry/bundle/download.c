@@ -27,11 +27,13 @@ typedef struct {
     char *part;
     int fd;
     guint64 offset;    /* where the next byte goes */
+    guint64 furthest;  /* that any attempt has come, where the file was begun anew too */
     guint64 *received; /* or NULL */
     char *entity;   /* a header by which the rest comes of the same file alone; NULL: the server tells no tag of it */
     gboolean shown; /* the progress has begun */
     Patience patience;
     gboolean waits;   /* the last attempt was told to come again */
+    gboolean anew;    /* it found that the file has to be begun anew */
     gboolean is_told; /* and the user knows */
     CURL *curl;
     IngotProgress *progress;
@@ -110,6 +112,7 @@ static void note_entity(Download *download)
 static gboolean start_over(Download *download, GError **error)
 {
     download->offset = 0;
+    download->anew = TRUE;
     g_clear_pointer(&download->entity, g_free);
     return ftruncate(download->fd, 0) == 0 || ingot_error_set_errno(error, errno, "%s", download->part);
 }
@@ -143,7 +146,7 @@ static gboolean attempt(Download *download, gboolean *complete, GError **error)
     g_autoptr(CURL) curl = curl_easy_init();
     long status = 0;
     download->curl = curl;
-    download->waits = FALSE;
+    download->waits = download->anew = FALSE;
     configure(download, reason);
     curl_easy_setopt(curl, CURLOPT_RESUME_FROM_LARGE, (curl_off_t)download->offset);
     struct curl_slist *headers = download->entity == NULL ? NULL : curl_slist_append(NULL, download->entity);
@@ -166,7 +169,7 @@ static gboolean attempt(Download *download, gboolean *complete, GError **error)
     if (download->waits) {
         return patience_sleep(wait, error);
     }
-    if (code == CURLE_RANGE_ERROR) { /* the server knows only whole files */
+    if (code == CURLE_RANGE_ERROR) { /* the server knows only whole files, or has another file now */
         return start_over(download, error);
     }
     g_set_error(error, INGOT_ERROR, code_of(status), "%s: %s", download->name,
@@ -174,15 +177,18 @@ static gboolean attempt(Download *download, gboolean *complete, GError **error)
     return FALSE;
 }
 
+/* Bytes that an attempt before has brought as well are nothing new: a server that has another file each time would be
+ * asked without end. */
 static gboolean fetch(Download *download, GError **error)
 {
     gboolean complete = FALSE;
     for (guint vain = 0; !complete && vain < ATTEMPTS;) {
-        guint64 before = download->offset;
         if (!attempt(download, &complete, error)) {
             return FALSE;
         }
-        vain = download->offset > before || download->waits ? 0 : vain + 1;
+        gboolean is_new = download->offset > download->furthest;
+        download->furthest = MAX(download->furthest, download->offset);
+        vain = is_new || download->waits ? 0 : vain + (download->anew ? 0 : 1);
     }
     if (!complete) {
         g_set_error(error, INGOT_ERROR, INGOT_ERROR_NETWORK,
@@ -239,6 +245,7 @@ gboolean ingot_download_as(const IngotDownloadWish *wish, const char *path, guin
                          .part = part,
                          .fd = fd,
                          .offset = (guint64)info.st_size,
+                         .furthest = (guint64)info.st_size,
                          .received = received,
                          .progress = progress,
                          .patience = patience_of(PATIENCE_SECONDS)};

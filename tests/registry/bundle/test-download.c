@@ -22,7 +22,8 @@
 typedef struct {
     char *bytes;
     gboolean ranges, breaks;
-    gboolean changes; /* from the second request on it has another file, and says so by its tag */
+    gboolean changes;  /* from the second request on it has another file, and says so by its tag */
+    gboolean unsteady; /* each answer has a tag of its own, and breaks off */
     guint requests;
     guint64 sent; /* bytes of bodies */
     struct MHD_Daemon *daemon;
@@ -59,7 +60,8 @@ static enum MHD_Result answer(void *user, struct MHD_Connection *connection, con
     }
     const char *range = MHD_lookup_connection_value(connection, MHD_HEADER_KIND, "Range");
     guint64 start = range == NULL || !server->ranges ? 0 : g_ascii_strtoull(range + strlen("bytes="), NULL, 10);
-    g_autofree char *tag = g_strdup_printf("\"%u\"", server->changes ? MIN(server->requests, 1) : 0);
+    guint edition = server->unsteady ? server->requests : server->changes ? MIN(server->requests, 1) : 0;
+    g_autofree char *tag = g_strdup_printf("\"%u\"", edition);
     const char *same = MHD_lookup_connection_value(connection, MHD_HEADER_KIND, "If-Range");
     if (server->changes && server->requests == 1) {
         memset(server->bytes, 'n', SIZE);
@@ -76,7 +78,7 @@ static enum MHD_Result answer(void *user, struct MHD_Connection *connection, con
         response = MHD_create_response_from_buffer(0, NULL, MHD_RESPMEM_PERSISTENT);
     } else {
         Body *body = g_new0(Body, 1);
-        *body = (Body){server, start, server->breaks && server->requests == 0};
+        *body = (Body){server, start, (server->breaks && server->requests == 0) || server->unsteady};
         response = MHD_create_response_from_callback(SIZE - start, 65536, body_read, body, g_free);
     }
     if (status == 206) {
@@ -216,6 +218,22 @@ static void test_changes(void **state)
     assert_memory_equal(got, fixture->server.bytes, SIZE);
 }
 
+static void test_another_file_each_time(void **state)
+{
+    Fixture *fixture = *state;
+    const IngotDownloadWish wish = {.url = fixture->server.url, .check = take_any};
+    for (guint ranges = 0; ranges < 2; ranges++) {
+        g_autoptr(GError) error = NULL;
+        fixture->server.ranges = ranges > 0;
+        fixture->server.unsteady = TRUE;
+        fixture->server.requests = 0;
+        assert_false(ingot_download_as(&wish, fixture->path, NULL, NULL, &error));
+        assert_true(g_error_matches(error, INGOT_ERROR, INGOT_ERROR_NETWORK));
+        assert_in_range(fixture->server.requests, 2, 20);
+        assert_false(g_file_test(fixture->path, G_FILE_TEST_EXISTS));
+    }
+}
+
 static void test_what_another_run_received(void **state)
 {
     Fixture *fixture = *state;
@@ -322,10 +340,21 @@ static void test_refused(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(test_whole),         TEST(test_resumes),      TEST(test_breaks_off), TEST(test_no_ranges),
-        TEST(test_complete_part), TEST(test_stale_part),   TEST(test_changes),    TEST(test_what_another_run_received),
-        TEST(test_refusals),      TEST(test_wrong_digest), TEST(test_kept),       TEST(test_secret_url),
-        TEST(test_not_there),     TEST(test_refused),
+        TEST(test_whole),
+        TEST(test_resumes),
+        TEST(test_breaks_off),
+        TEST(test_no_ranges),
+        TEST(test_complete_part),
+        TEST(test_stale_part),
+        TEST(test_changes),
+        TEST(test_another_file_each_time),
+        TEST(test_what_another_run_received),
+        TEST(test_refusals),
+        TEST(test_wrong_digest),
+        TEST(test_kept),
+        TEST(test_secret_url),
+        TEST(test_not_there),
+        TEST(test_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
