@@ -22,11 +22,6 @@ void as_meant_clear(AsMeant *meant)
     g_clear_pointer(&meant->copy, g_free);
 }
 
-static Reader reader_of(const IngotPart *part, const char *name, int fd)
-{
-    return (Reader){name, fd, part->offset, part->length == 0 ? G_MAXUINT64 : part->length};
-}
-
 /* A run of data from `from` on, to the same place after `base`. */
 static gboolean copy_run(const Reader *reader, int out, guint64 from, guint64 end, GError **error)
 {
@@ -68,8 +63,11 @@ static gboolean copy_part(const Reader *reader, int out, GError **error)
 /* QEMU writes what the log says, be it more than any disk of this host holds. */
 static gboolean replay_log(const Reader *reader, const char *folder, AsMeant *meant, GError **error)
 {
-    guint64 most = reader_end(reader) + LOG_GROWTH;
-    if (vhdx_log_zeros(reader) > most) {
+    guint64 most = reader_end(reader) + LOG_GROWTH, zeros = vhdx_log_zeros(reader);
+    if (!reader_stands_by(reader, TRUE, error)) {
+        return FALSE;
+    }
+    if (zeros > most) {
         g_set_error(error, INGOT_ERROR, INGOT_ERROR_INVALID,
                     "%s: its log is not replayed: it would write more zeros than the file could hold", reader->name);
         return FALSE;
@@ -124,33 +122,30 @@ gboolean as_meant_prepare(const IngotPart *part, const char *name, const char *f
                           AsMeant *meant, GError **error)
 {
     *meant = (AsMeant){.part = *part, .options = g_strdup(""), .memory = AS_MEANT_MEMORY};
-    g_auto(IngotFd) fd = ingot_file_open(part->path, O_RDONLY, 0, error);
-    if (fd < 0) {
+    g_auto(Reader) reader = {0};
+    if (!reader_open(&reader, part, name, error)) {
         return FALSE;
     }
-    const Reader reader = reader_of(part, name, fd);
     if (strcmp(format, "qcow2") == 0 && qcow2_is_layer(&reader)) {
         meant->memory = 0;
     }
-    if (strcmp(format, "vhdx") == 0) {
-        return !vhdx_has_log(&reader) || replay_log(&reader, folder, meant, error);
-    }
-    return strcmp(format, "vpc") == 0    ? prepare_vhd(&reader, meant, error)
-           : strcmp(format, "vmdk") == 0 ? prepare_vmdk(&reader, meant, error)
-                                         : TRUE;
+    gboolean ok = strcmp(format, "vhdx") == 0   ? !vhdx_has_log(&reader) || replay_log(&reader, folder, meant, error)
+                  : strcmp(format, "vpc") == 0  ? prepare_vhd(&reader, meant, error)
+                  : strcmp(format, "vmdk") == 0 ? prepare_vmdk(&reader, meant, error)
+                                                : TRUE;
+    return reader_stands_by(&reader, ok, error);
 }
 
 gboolean as_meant_is_plain(const char *path, const char *format, gboolean *plain, GError **error)
 {
-    g_auto(IngotFd) fd = ingot_file_open(path, O_RDONLY, 0, error);
-    if (fd < 0) {
+    g_auto(Reader) reader = {0};
+    if (!reader_open(&reader, &(IngotPart){.path = path}, path, error)) {
         return FALSE;
     }
-    const Reader reader = reader_of(&(IngotPart){.path = path}, path, fd);
     VhdFooter footer = {.undisputed = TRUE};
     if (strcmp(format, "vpc") == 0 && !vhd_footer_read(&reader, &footer, error)) {
-        return FALSE;
+        return reader_stands_by(&reader, FALSE, error);
     }
     *plain = footer.undisputed && !(strcmp(format, "vhdx") == 0 && vhdx_has_log(&reader));
-    return TRUE;
+    return reader_stands_by(&reader, TRUE, error);
 }

@@ -225,17 +225,12 @@ static const char *judge(const Reader *reader, const guint8 *head, GError **erro
 
 const char *magic_probe(const IngotPart *part, const char *name, GError **error)
 {
-    g_auto(IngotFd) fd = ingot_file_open(part->path, O_RDONLY, 0, error);
-    if (fd < 0) {
+    g_auto(Reader) reader = {0};
+    if (!reader_open(&reader, part, name, error)) {
         return NULL;
     }
-    const Reader reader = {name, fd, part->offset, part->length == 0 ? G_MAXUINT64 : part->length};
     g_autofree guint8 *head = g_malloc(HEAD);
-    guint8 first;
-    if (pread(fd, &first, 1, (off_t)part->offset) < 0) {
-        ingot_error_set_errno(error, errno, "%s", name);
-        return NULL;
-    }
     reader_bytes(&reader, 0, head, HEAD);
-    return judge(&reader, head, error);
+    const char *format = judge(&reader, head, error);
+    return reader_stands_by(&reader, format != NULL, error) ? format : NULL;
 }

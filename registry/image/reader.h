@@ -1,15 +1,25 @@
 /* A disk file's own bytes, read before anything else opens it. What lies beyond its end is zeros. */
 #pragma once
 
-#include <glib.h>
+#include <ingot/blocks.h>
 
 typedef struct {
     const char *name; /* of the disk, in errors */
     int fd;
     guint64 offset, length; /* of the disk within the file, bytes */
+    int *problem;           /* the errno of a read that failed; NULL: nobody asks */
 } Reader;
 
-/* As many of size bytes as are there. */
+/* Opens a part of a file; name: of the disk, outlives the reader. */
+gboolean reader_open(Reader *reader, const IngotPart *part, const char *name, GError **error);
+void reader_close(Reader *reader);
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Reader, reader_close)
+
+/* What was found by the reader is worth nothing where the host could not read the file: then FALSE, and the error says
+ * so instead of what the missing bytes looked like. Otherwise `ok`, with its error. */
+gboolean reader_stands_by(const Reader *reader, gboolean ok, GError **error);
+
+/* As many of size bytes as are there; the others are zeros. */
 gsize reader_bytes(const Reader *reader, guint64 offset, void *buffer, gsize size);
 /* The text at offset, up to its end, a NUL or most bytes; free it. */
 char *reader_text(const Reader *reader, guint64 offset, gsize most);

@@ -5,6 +5,7 @@
 
 #include "base/process.h"
 #include "image/asmeant.h"
+#include "image/squeezed.h"
 #include "image/vhdfooter.h"
 
 #define SECTOR 512u
@@ -15,6 +16,7 @@
 #define VDI_BLOCK (1u << 20)
 #define MARKER 12u /* bytes before a compressed grain: its place, and its size */
 #define NO_GRAIN G_MAXUINT32
+#define EDGE_MAX (SECTOR + 1) /* clusters that have bytes in one sector: one may begin before it */
 
 typedef struct Tables Tables;
 
@@ -31,11 +33,19 @@ struct Tables {
     guint64 reach, read;          /* where the last grain that is named ends; bytes of tables that were read */
     guint packed;                 /* bytes at least of a compressed grain; 0: grains are as they are */
     gboolean zeros;               /* 1 stands for a grain of zeros */
+    GHashTable *edge;             /* where the compressed clusters begin whose last sector the file ends in; or NULL */
+    gboolean zstd;                /* they are compressed by it */
     /* Where the table is that an entry of the directory names; 0: there is none. */
     guint64 (*find_table)(const Tables *tables, const guint8 *entry);
     /* Where the bytes end that an entry of a table names, which holds so many of the disk; 0: there are none. */
     guint64 (*find_end)(const Tables *tables, const guint8 *entry, guint64 size);
 };
+
+static void tables_clear(Tables *tables)
+{
+    g_clear_pointer(&tables->edge, g_hash_table_unref);
+}
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Tables, tables_clear)
 
 static gboolean refuse(const Tables *tables, const char *why, GError **error)
 {
@@ -158,12 +168,35 @@ static guint64 qcow2_table(const Tables *tables, const guint8 *entry)
     return qcow2_offset(be64(entry));
 }
 
-/* The sectors are told, of which the last one need not be whole. */
+/* The sectors are told, of which the last one need not be whole: then the cluster itself is looked at. */
 static guint64 qcow2_end_compressed(const Tables *tables, guint64 entry)
 {
     guint64 counts = tables->grain / 256, offsets = (G_GUINT64_CONSTANT(1) << 62) / counts;
     guint64 offset = entry % offsets, more = entry / offsets % counts;
-    return offset / SECTOR * SECTOR + more * SECTOR + 1;
+    guint64 last = offset / SECTOR * SECTOR + more * SECTOR;
+    if (last < tables->end && tables->end - last < SECTOR && g_hash_table_size(tables->edge) <= EDGE_MAX) {
+        g_hash_table_add(tables->edge, GSIZE_TO_POINTER(offset));
+    }
+    return last + 1;
+}
+
+static gboolean check_edge(const Tables *tables, GError **error)
+{
+    GHashTableIter iter;
+    gpointer offset;
+    if (tables->edge == NULL) {
+        return TRUE;
+    }
+    if (g_hash_table_size(tables->edge) > EDGE_MAX) {
+        return refuse(tables, "its clusters lie over one another", error);
+    }
+    g_hash_table_iter_init(&iter, tables->edge);
+    while (g_hash_table_iter_next(&iter, &offset, NULL)) {
+        if (!squeezed_is_whole(tables->reader, GPOINTER_TO_SIZE(offset), tables->end, tables->grain, tables->zstd)) {
+            return refuse(tables, "cut short: its last compressed cluster is not all there", error);
+        }
+    }
+    return TRUE;
 }
 
 static guint64 qcow2_end(const Tables *tables, const guint8 *bytes, guint64 size)
@@ -195,6 +228,8 @@ static gboolean find_qcow2(Tables *tables, const guint8 *head)
     tables->place_width = 8;
     tables->width = extended ? 16 : 8;
     tables->table = tables->grain / tables->width;
+    tables->zstd = be32(head + 4) >= 3 && (be64(head + 72) & 8) != 0 && head[104] == 1;
+    tables->edge = g_hash_table_new(NULL, NULL);
     tables->find_table = qcow2_table;
     tables->find_end = qcow2_end;
     return TRUE;
@@ -351,7 +386,7 @@ static gboolean find_vmdk(Tables *tables, const guint8 *head)
 gboolean tables_check(const Reader *reader, const char *format, GError **error)
 {
     guint8 head[SECTOR];
-    Tables tables = {.reader = reader, .end = reader_end(reader)};
+    g_auto(Tables) tables = {.reader = reader, .end = reader_end(reader)};
     reader_bytes(reader, 0, head, sizeof head);
     gboolean stream = strcmp(format, "vmdk") == 0 && memcmp(head, "KDMV", 4) == 0;
     if (stream && !read_footer(&tables, head)) {
@@ -362,5 +397,6 @@ gboolean tables_check(const Reader *reader, const char *format, GError **error)
                      : strcmp(format, "vpc") == 0  ? find_vhd(&tables, head)
                      : strcmp(format, "vmdk") == 0 ? find_vmdk(&tables, head)
                                                    : FALSE;
-    return !found || (walk_all(&tables, error) && (end_of_last(&tables) <= tables.end || refuse_cut(&tables, error)));
+    return !found || (walk_all(&tables, error) && (end_of_last(&tables) <= tables.end || refuse_cut(&tables, error)) &&
+                      check_edge(&tables, error));
 }

@@ -128,28 +128,27 @@ static GArray *read_vmdk(const Reader *reader, GError **error)
 /* --- the whole --- */
 
 /* The extents of a VMDK, an empty array for any other disk. */
-static GArray *find_ties(const IngotPart *part, const char *name, const char *format, GError **error)
+static GArray *find_ties(const Reader *reader, const char *format, GError **error)
 {
-    g_auto(IngotFd) fd = ingot_file_open(part->path, O_RDONLY, 0, error);
-    if (fd < 0) {
-        return NULL;
-    }
-    const Reader reader = {name, fd, part->offset, part->length == 0 ? G_MAXUINT64 : part->length};
     if (strcmp(format, "vmdk") == 0) {
-        return read_vmdk(&reader, error);
+        return read_vmdk(reader, error);
     }
-    gboolean ok = strcmp(format, "qcow2") == 0  ? check_qcow2(&reader, error)
-                  : strcmp(format, "vpc") == 0  ? check_vhd(&reader, error)
-                  : strcmp(format, "vhdx") == 0 ? check_vhdx(&reader, error)
-                  : strcmp(format, "vdi") == 0  ? check_vdi(&reader, error)
+    gboolean ok = strcmp(format, "qcow2") == 0  ? check_qcow2(reader, error)
+                  : strcmp(format, "vpc") == 0  ? check_vhd(reader, error)
+                  : strcmp(format, "vhdx") == 0 ? check_vhdx(reader, error)
+                  : strcmp(format, "vdi") == 0  ? check_vdi(reader, error)
                                                 : TRUE;
     return ok ? g_array_new(FALSE, FALSE, sizeof(VmdkExtent)) : NULL;
 }
 
 char **ingot_ties_extents(const IngotPart *part, const char *name, const char *format, GError **error)
 {
-    g_autoptr(GArray) extents = find_ties(part, name, format, error);
-    if (extents == NULL) {
+    g_auto(Reader) reader = {0};
+    if (!reader_open(&reader, part, name, error)) {
+        return NULL;
+    }
+    g_autoptr(GArray) extents = find_ties(&reader, format, error);
+    if (!reader_stands_by(&reader, extents != NULL, error)) {
         return NULL;
     }
     g_autoptr(GPtrArray) names = g_ptr_array_new_with_free_func(g_free);
@@ -163,18 +162,16 @@ char **ingot_ties_extents(const IngotPart *part, const char *name, const char *f
     return (char **)g_ptr_array_free(g_steal_pointer(&names), FALSE);
 }
 
-static gboolean check_tables(const IngotPart *part, const char *name, const char *format, GError **error)
-{
-    g_auto(IngotFd) fd = ingot_file_open(part->path, O_RDONLY, 0, error);
-    const Reader reader = {name, fd, part->offset, part->length == 0 ? G_MAXUINT64 : part->length};
-    return fd >= 0 && tables_check(&reader, format, error);
-}
-
 gboolean ingot_ties_check(const IngotPart *part, const char *name, const char *format, GError **error)
 {
     g_autofree char *folder = g_path_get_dirname(part->path);
-    g_autoptr(GArray) extents = find_ties(part, name, format, error);
-    if (extents == NULL || !check_tables(part, name, format, error)) {
+    g_auto(Reader) reader = {0};
+    if (!reader_open(&reader, part, name, error)) {
+        return FALSE;
+    }
+    g_autoptr(GArray) extents = find_ties(&reader, format, error);
+    gboolean ok = extents != NULL && tables_check(&reader, format, error);
+    if (!reader_stands_by(&reader, ok, error)) {
         return FALSE;
     }
     for (guint i = 0; i < extents->len; i++) {

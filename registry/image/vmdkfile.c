@@ -164,8 +164,10 @@ gboolean vmdk_file_check_extent(const char *disk, const char *folder, const Vmdk
         return FALSE;
     }
     guint8 head[SECTOR];
-    const Reader reader = {.fd = fd, .length = G_MAXUINT64};
+    int problem = 0;
+    const Reader reader = {.name = file, .fd = fd, .length = G_MAXUINT64, .problem = &problem};
     reader_bytes(&reader, 0, head, sizeof head);
-    return extent->kind == VMDK_FLAT ? check_length(&check, reader_end(&reader), error)
-                                     : check_head(&check, head, error) && check_tables(&check, &reader, error);
+    gboolean ok = extent->kind == VMDK_FLAT ? check_length(&check, reader_end(&reader), error)
+                                            : check_head(&check, head, error) && check_tables(&check, &reader, error);
+    return reader_stands_by(&reader, ok, error);
 }

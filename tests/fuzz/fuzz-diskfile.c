@@ -96,7 +96,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (part.length > 0) {
         check_probe(&part);
     }
-    const Reader reader = {"input", fd, 0, G_MAXUINT64};
+    const Reader reader = {"input", fd, 0, G_MAXUINT64, NULL};
     for (guint i = 0; i < G_N_ELEMENTS(formats); i++) {
         check_tables(&reader, formats[i]);
     }

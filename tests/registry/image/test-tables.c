@@ -73,7 +73,7 @@ static gboolean check(const Case *one, const char *path)
 {
     g_autoptr(GError) error = NULL;
     g_auto(IngotFd) fd = ingot_file_open(path, O_RDONLY, 0, NULL);
-    const Reader reader = {"the disk", fd, 0, G_MAXUINT64};
+    const Reader reader = {"the disk", fd, 0, G_MAXUINT64, NULL};
     gboolean ok = tables_check(&reader, one->format, &error);
     assert_true(ok == (error == NULL));
     if (!ok) {
@@ -83,13 +83,13 @@ static gboolean check(const Case *one, const char *path)
     return ok;
 }
 
-/* Whether QEMU shows another disk without a word. */
+/* Whether QEMU shows another disk without a word. What a compressed cluster lacks may happen to be zeros. */
 static gboolean check_cut(const Case *one, const char *path, const char *file, guint64 size)
 {
     assert_int_equal(truncate(file, (off_t)size), 0);
     int qemu = shown(one, path);
     gboolean taken = check(one, file);
-    if ((qemu == 0 && !taken) || (qemu == 1 && taken)) {
+    if ((qemu == 0 && !taken && !one->is_squeezed) || (qemu == 1 && taken)) {
         fail_msg("%s, %s, cut to %" G_GUINT64_FORMAT ": %s, but QEMU %s", one->format, one->options, size,
                  taken ? "taken" : "refused", qemu == 0 ? "shows the disk" : "shows another one");
     }
@@ -107,7 +107,8 @@ static void test_cut(void **state)
         make(&cases[i], path);
         assert_int_equal(stat(file, &info), 0);
         const guint64 size = (guint64)info.st_size;
-        const guint64 cuts[] = {size, size - 1, size - 1024, size - 66000, size / 2};
+        const guint64 cuts[] = {size,       size - 1,    size - 50,    size - 100, size - 200,
+                                size - 400, size - 1024, size - 66000, size / 2};
         for (guint cut = 0; cut < G_N_ELEMENTS(cuts); cut++) {
             silent += check_cut(&cases[i], path, file, cuts[cut]) ? 1 : 0;
         }
@@ -133,7 +134,7 @@ static void test_one_table_for_all(void **state)
     memcpy(longer, bytes, size);
     assert_true(g_file_set_contents(path, longer, (gssize)(size + (1u << 20)), NULL));
     g_auto(IngotFd) fd = ingot_file_open(path, O_RDONLY, 0, NULL);
-    assert_false(tables_check(&(Reader){"the disk", fd, 0, G_MAXUINT64}, "qcow2", &error));
+    assert_false(tables_check(&(Reader){"the disk", fd, 0, G_MAXUINT64, NULL}, "qcow2", &error));
     assert_true(g_error_matches(error, INGOT_ERROR, INGOT_ERROR_INVALID));
     assert_string_equal(error->message, "the disk: its tables lie over one another");
 }
@@ -146,7 +147,7 @@ static void write_raw(void)
     raw = ingot_workdir_file(folder, "disk.raw");
     for (gsize i = 0; i < SIZE; i++) {
         gboolean hole = i >= 2u << 20 && i < 3u << 20;
-        bytes[i] = hole ? 0 : (guint8)g_rand_int_range(rand, 1, 256);
+        bytes[i] = hole ? 0 : (guint8)g_rand_int_range(rand, 1, 17); /* it can be compressed */
     }
     assert_true(g_file_set_contents(raw, (const char *)bytes, SIZE, NULL));
 }

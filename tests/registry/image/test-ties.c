@@ -313,6 +313,21 @@ static void test_part(void **state)
     assert_non_null(strstr(error->message, "archive: over: stands on another file (base.qcow2)"));
 }
 
+/* A folder opens as a file does, and no byte of it can be read. */
+static void test_unreadable(void **state)
+{
+    static const char *const formats[] = {"qcow2", "vdi", "vpc", "vhdx", "vmdk"};
+    (void)state;
+    const IngotPart part = {.path = ingot_workdir_path(folder)};
+    g_autoptr(GError) error = NULL;
+    for (guint i = 0; i < G_N_ELEMENTS(formats); i++) {
+        assert_false(ingot_ties_check(&part, "the disk", formats[i], &error));
+        assert_false(g_error_matches(error, INGOT_ERROR, INGOT_ERROR_INVALID));
+        assert_null(strstr(error->message, "short"));
+        g_clear_error(&error);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -327,6 +342,7 @@ int main(void)
         cmocka_unit_test(test_vdi),
         cmocka_unit_test(test_vhdx),
         cmocka_unit_test(test_part),
+        cmocka_unit_test(test_unreadable),
     };
     folder = ingot_workdir_new(NULL);
     int failed = cmocka_run_group_tests(tests, NULL, NULL);

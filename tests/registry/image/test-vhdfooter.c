@@ -71,7 +71,7 @@ static gboolean read_bytes(const GByteArray *bytes, VhdFooter *footer, GError **
     g_autofree char *path = ingot_workdir_file(folder, "disk.vhd");
     assert_true(g_file_set_contents(path, (const char *)bytes->data, bytes->len, NULL));
     g_auto(IngotFd) fd = ingot_file_open(path, O_RDONLY, 0, NULL);
-    const Reader reader = {"disk.vhd", fd, 0, G_MAXUINT64};
+    const Reader reader = {"disk.vhd", fd, 0, G_MAXUINT64, NULL};
     return vhd_footer_read(&reader, footer, error);
 }
 
