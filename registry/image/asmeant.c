@@ -60,6 +60,16 @@ static gboolean copy_part(const Reader *reader, int out, GError **error)
     return TRUE;
 }
 
+/* What ends QEMU is the log, unless there is no room for the copy. */
+static gboolean refuse_log(const Reader *reader, GError *why, GError **error)
+{
+    if (g_error_matches(why, INGOT_ERROR, INGOT_ERROR_FAILED)) {
+        why->code = strstr(why->message, g_strerror(ENOSPC)) == NULL ? INGOT_ERROR_INVALID : INGOT_ERROR_NO_SPACE;
+    }
+    g_propagate_prefixed_error(error, why, "%s: its log cannot be replayed: ", reader->name);
+    return FALSE;
+}
+
 /* QEMU writes what the log says, be it more than any disk of this host holds. */
 static gboolean replay_log(const Reader *reader, const char *folder, AsMeant *meant, GError **error)
 {
@@ -79,9 +89,9 @@ static gboolean replay_log(const Reader *reader, const char *folder, AsMeant *me
     }
     const char *const argv[] = {"qemu-img", "check", "-q",  "-f",        "vhdx", "-T",
                                 "unsafe",   "-r",    "all", meant->copy, NULL};
-    if (!ingot_process_run_bounded(argv, AS_MEANT_MEMORY, most, error)) {
-        g_prefix_error(error, "%s: its log cannot be replayed: ", reader->name);
-        return FALSE;
+    g_autoptr(GError) why = NULL;
+    if (!ingot_process_run_bounded(argv, AS_MEANT_MEMORY, most, &why)) {
+        return refuse_log(reader, g_steal_pointer(&why), error);
     }
     meant->part = (IngotPart){.path = meant->copy};
     return TRUE;

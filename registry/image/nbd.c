@@ -1,10 +1,12 @@
 #include "image/nbd.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <ingot/error.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "base/file.h"
 #include "base/process.h"
@@ -14,6 +16,7 @@
 #define REQUEST_MAX (32u << 20) /* bytes in one NBD request, by the protocol's recommendation */
 #define EXTENT_MAX (1u << 30)   /* bytes asked for in one block status */
 #define SECTOR 512u
+#define LOOK (1u << 20) /* bytes read at once to see whether the host reads them */
 #define START_USEC (30 * G_TIME_SPAN_SECOND)
 
 /* A run of bytes of one kind, from the end of the one before. */
@@ -24,6 +27,7 @@ typedef struct {
 
 struct IngotNbd {
     char *path;
+    char *source;          /* the file that the server reads; NULL: a disk of our own, which is written to */
     IngotWorkdir *workdir; /* of the server's socket and log */
     IngotFd sockets;       /* of it, where its path is too long for a socket's: base/sockets.h */
     char *uri;
@@ -58,6 +62,7 @@ void ingot_nbd_free(IngotNbd *nbd)
     g_clear_pointer(&nbd->extents, g_array_unref);
     g_free(nbd->uri);
     g_free(nbd->path);
+    g_free(nbd->source);
     g_free(nbd);
 }
 
@@ -74,6 +79,41 @@ static char *read_log(const IngotNbd *nbd)
     g_autofree char *path = ingot_workdir_file(nbd->workdir, "log");
     char *text = NULL;
     return g_file_get_contents(path, &text, NULL, NULL) ? g_strstrip(text) : g_strdup("no reason given");
+}
+
+/* Whether this host can read the file to its end: then what QEMU cannot read is the file's own fault. */
+static gboolean host_reads(const char *path, GError **error)
+{
+    g_auto(IngotFd) fd = ingot_file_open(path, O_RDONLY, 0, error);
+    g_autofree guint8 *buffer = g_malloc(LOOK);
+    gssize got = fd < 0 ? -1 : 1;
+    for (off_t at = 0; got > 0; at += got) {
+        if (!ingot_interrupt_check(error)) {
+            return FALSE;
+        }
+        got = pread(fd, buffer, LOOK, at);
+        if (got < 0) {
+            return ingot_error_set_errno(error, errno, "%s", path);
+        }
+    }
+    return got == 0;
+}
+
+/* QEMU has an I/O error for damaged content as it has for a disk of this host that fails, and then hangs up. */
+static gboolean failed_to_read(const IngotNbd *nbd, GError **error)
+{
+    if (nbd->source == NULL) {
+        return failed(nbd, error);
+    }
+    g_autofree char *why = g_strdup(nbd_get_error());
+    if (!host_reads(nbd->source, error)) {
+        g_prefix_error(error, "%s: ", nbd->path);
+        return FALSE;
+    }
+    g_autofree char *log = read_log(nbd);
+    g_set_error(error, INGOT_ERROR, INGOT_ERROR_INVALID, "%s: damaged: QEMU cannot read it: %s", nbd->path,
+                *log == '\0' ? why : log);
+    return FALSE;
 }
 
 /* Why the server has ended, or does not listen. */
@@ -149,6 +189,7 @@ static gboolean start_server(IngotNbd *nbd, const AsMeant *meant, const char *fo
     g_autofree char *image = describe(&meant->part, format, meant->options);
     const char *const argv[] = {"qemu-nbd", access, "--persistent", "--shared=2", cache,
                                 "--socket", socket, "--image-opts", image,        NULL};
+    nbd->source = writable ? NULL : g_strdup(meant->part.path);
     nbd->server = ingot_process_start_bounded(argv, log, meant->memory, error);
     return nbd->server != NULL;
 }
@@ -244,7 +285,7 @@ gboolean ingot_nbd_read(IngotNbd *nbd, guint64 offset, void *buffer, gsize size,
     for (gsize done = 0; done < size;) {
         gsize part = MIN(size - done, (gsize)REQUEST_MAX);
         if (nbd_pread(nbd->handle, (guint8 *)buffer + done, part, offset + done, 0) != 0) {
-            return failed(nbd, error);
+            return failed_to_read(nbd, error);
         }
         done += part;
     }
@@ -293,7 +334,7 @@ static gboolean ask_extents(IngotNbd *nbd, guint64 offset, GError **error)
     nbd->extent = 0;
     nbd->asked = offset;
     if (nbd_block_status(nbd->handle, MIN(EXTENT_MAX, nbd->size - offset), offset, callback, 0) != 0) {
-        return failed(nbd, error);
+        return failed_to_read(nbd, error);
     }
     if (nbd->extents->len == 0 || g_array_index(nbd->extents, Extent, 0).end <= offset) {
         g_set_error(error, INGOT_ERROR, INGOT_ERROR_FAILED,

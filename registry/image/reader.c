@@ -36,7 +36,7 @@ gboolean reader_stands_by(const Reader *reader, gboolean ok, GError **error)
 gsize reader_bytes(const Reader *reader, guint64 offset, void *buffer, gsize size)
 {
     memset(buffer, 0, size);
-    if (offset >= reader->length) {
+    if (offset >= reader->length || offset > G_MAXINT64 - reader->offset - size) { /* no file goes on that far */
         return 0;
     }
     gssize got = pread(reader->fd, buffer, MIN(size, reader->length - offset), (off_t)(reader->offset + offset));

@@ -220,6 +220,10 @@ cp cut-new.qcow2 cut/box.img
 echo '{"provider": "libvirt", "format": "qcow2", "virtual_size": 1}' >cut/metadata.json
 tar -C cut -cf cut.box metadata.json box.img
 refused cut.box box.img 'cut short'
+seq 300000 >words.raw
+qemu-img convert -f raw -O qcow2 -c words.raw squeezed.qcow2
+head -c 4096 /dev/zero | dd of=squeezed.qcow2 bs=4096 seek=$(($(stat -c %s squeezed.qcow2) / 8192)) conv=notrunc status=none
+refused squeezed.qcow2 'damaged: QEMU cannot read it'
 ok "a disk whose tables name what its file has no more is refused, with its extent, in a box as well"
 
 # --- VHDX: a log that was not replayed ---
@@ -255,7 +259,7 @@ diskfiles zeros flood.vhdx $((1 << 20)) $((1 << 40))
 refused flood.vhdx 'more zeros than the file could hold'
 cp dynamic.vhdx far.vhdx
 diskfiles zeros far.vhdx $((1 << 20)) 4096 $((1 << 40))
-expect 1 ingot pack far.vhdx team/none:1.0.0
+expect 2 ingot pack far.vhdx team/none:1.0.0
 grep -q 'far.vhdx: its log cannot be replayed: ' "$TMP/err" && grep -q 'File too large\|File size limit' "$TMP/err" || fail "$(cat "$TMP/err")"
 nothing_left
 digest=$plain
