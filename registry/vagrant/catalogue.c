@@ -343,7 +343,7 @@ json_t *vagrant_box_json(const VagrantBox *box, VagrantUrl url, gpointer user)
 
 VagrantVersion *vagrant_box_version(const VagrantBox *box, const char *version)
 {
-    for (guint i = 0; box != NULL && i < box->versions->len; i++) {
+    for (guint i = 0; box != NULL && version != NULL && i < box->versions->len; i++) {
         VagrantVersion *one = g_ptr_array_index(box->versions, i);
         if (strcmp(one->version, version) == 0) {
             return one;

@@ -61,7 +61,7 @@ void vagrant_page_free(VagrantPage *page);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(VagrantPage, vagrant_page_free)
 
 /* The version of that number, the box's own; the provider of that name for that architecture (NULL: none said), the
- * version's own. NULL: there is none, as in a box or version that is NULL. */
+ * version's own. NULL: there is none, as in a box that is NULL, or of a version that is. */
 VagrantVersion *vagrant_box_version(const VagrantBox *box, const char *version);
 VagrantProvider *vagrant_version_provider(const VagrantVersion *version, const char *name, const char *architecture);
 

@@ -212,18 +212,22 @@ for version in 1.0.0 1.1.0; do
 done
 put_blob team/some "$TMP/empty"
 put_manifest team/some 1.0.5 manifest <"$TMP/container"
+curl -sf -H 'Accept: */*' "http://$REGISTRY/v2/team/some/manifests/1.1.0" | sed 's/vnd.ingot.image.v1/vnd.ingot.image.v9/' | put_manifest team/some 1.0.6 manifest
 ingot revoke -q --reason old "$REGISTRY/team/some:1.0.0" >/dev/null
 for architecture in '' --arch=amd64; do
     rm -rf "$TMP/some"
     # shellcheck disable=SC2086
     expect 0 ingot publish -q --static "$TMP/some" --base "$base" --provider qemu --all $architecture "$REGISTRY/team/some"
     [ "$(grep -o '"version": .*' "$TMP/some/team/some.json")" = '"version": "1.1.0",' ] || fail "of all versions: $(cat "$TMP/some/team/some.json")"
-    [ "$(grep -c 'left out' "$TMP/err")" = 2 ] && grep -q 'left out: .*revoked' "$TMP/err" && grep -q 'left out: .*no Ingot image' "$TMP/err" || fail "what is left out: $(cat "$TMP/err")"
+    [ "$(grep -c 'left out' "$TMP/err")" = 3 ] && grep -q 'left out: .*revoked' "$TMP/err" && grep -q 'left out: .*newer' "$TMP/err" && grep -q 'left out: .*no Ingot image' "$TMP/err" || fail "what is left out: $(cat "$TMP/err")"
+done
+for image in "team/some@$(ingot show -q "$REGISTRY/team/some:1.1.0")" team/some; do
+    expect 0 ingot publish -q --static "$TMP/some" --base "$base" --provider qemu --arch amd64 --name team/again:1.1.0 "$REGISTRY/$image"
 done
 refused 3 revoked ingot publish -q --static "$TMP/some" --base "$base" "$REGISTRY/team/some:1.0.0"
 ingot revoke -q --reason old "$REGISTRY/team/some:1.1.0" >/dev/null
 refused 3 revoked ingot publish -q --static "$TMP/some" --base "$base" --all "$REGISTRY/team/some"
-ok "all versions are those that can be had: what is withheld, or no image, is left out with a warning"
+ok "all versions are those that can be had: what is withheld, newer than this Ingot, or no image, is left out with a warning"
 
 # What the tag of signatures names now is that there, too, and what it has named before is kept as that.
 ingot push -q team/web:1.0.0 "$REGISTRY/team/signed:1.0.0" >/dev/null

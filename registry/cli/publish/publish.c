@@ -211,7 +211,7 @@ static gboolean publish_image(const Publishing *publishing, const IngotReference
     publication->name = there->name;
     publication->tag = there->tag;
     publication->words = words_of(publishing->words, reference, pull, publishing->how.remote);
-    publication->words_tag = reference->tag;
+    publication->words_tag = reference->tag == NULL ? image->entry->tag : reference->tag;
     publication->architecture = architecture_word(architecture);
     if (!ingot_store_hold_image(publication->store, image)) {
         g_set_error(error, INGOT_ERROR, INGOT_ERROR_NOT_FOUND, "%s:%s: was removed meanwhile", there->name, there->tag);

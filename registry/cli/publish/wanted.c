@@ -102,10 +102,10 @@ static GPtrArray *named_images(IngotStore *store, const WantedOptions *options, 
 
 gboolean wanted_leaves_out(const WantedOptions *options, GError **problem)
 {
-    gboolean is_none =
-        g_error_matches(*problem, INGOT_ERROR, INGOT_ERROR_REFUSED) ||
-        g_error_matches(*problem, INGOT_ERROR, INGOT_ERROR_INVALID) ||
-        (options->remote->architecture != NULL && g_error_matches(*problem, INGOT_ERROR, INGOT_ERROR_NOT_FOUND));
+    gboolean is_none = g_error_matches(*problem, INGOT_ERROR, INGOT_ERROR_REFUSED) ||
+                       g_error_matches(*problem, INGOT_ERROR, INGOT_ERROR_INVALID) ||
+                       g_error_matches(*problem, INGOT_ERROR, INGOT_ERROR_TOO_NEW) ||
+                       g_error_matches(*problem, INGOT_ERROR, INGOT_ERROR_NOT_FOUND);
     if (!options->all || !is_none) {
         return FALSE;
     }
