@@ -219,23 +219,33 @@ gboolean attached_holds(const json_t *one, const json_t *other)
     return json_array_size(layers) > 0;
 }
 
-/* A list of signatures that the store has, or had. NULL: it has none, or is damaged. */
-static json_t *before_read(IngotStore *store, const json_t *row)
+/* Whether what is not there, or damaged, is so at the next look too. */
+static gboolean before_is_lost(const GError *problem)
 {
-    IngotDescriptor manifest;
-    g_autoptr(json_t) root = row_read(row, &manifest) ? reach_read(store, &manifest.digest, NULL, NULL) : NULL;
-    return json_array_size(json_object_get(root, "layers")) > 0 ? g_steal_pointer(&root) : NULL;
+    return g_error_matches(problem, INGOT_ERROR, INGOT_ERROR_NOT_FOUND) ||
+           g_error_matches(problem, INGOT_ERROR, INGOT_ERROR_CORRUPT) ||
+           g_error_matches(problem, INGOT_ERROR, INGOT_ERROR_INVALID) ||
+           g_error_matches(problem, INGOT_ERROR, INGOT_ERROR_LIMIT);
 }
 
-/* Drops what the tag has named before and the new one holds. How many are left. */
+/* Whether the row holds no signature but such as the new one has; what can't be read for now may hold another one. */
+static gboolean before_adds_nothing(IngotStore *store, const json_t *row, const json_t *root)
+{
+    IngotDescriptor manifest;
+    g_autoptr(GError) problem = NULL;
+    g_autoptr(json_t) held = row_read(row, &manifest) ? reach_read(store, &manifest.digest, NULL, &problem) : NULL;
+    return problem != NULL ? before_is_lost(problem)
+                           : json_array_size(json_object_get(held, "layers")) == 0 || attached_holds(root, held);
+}
+
+/* Drops what the tag has named before and adds nothing to the new one. How many are left. */
 static guint before_drop(IngotStore *store, json_t *rows, const json_t *row, const json_t *root, gboolean *changed)
 {
     guint left = 0;
     for (size_t i = 0; i < json_array_size(rows);) {
         const json_t *one = json_array_get(rows, i);
         gboolean is_before = layout_annotation(one, LAYOUT_BEFORE) != NULL && row_is_beside(one, row);
-        g_autoptr(json_t) held = is_before ? before_read(store, one) : NULL;
-        if (is_before && (held == NULL || attached_holds(root, held))) {
+        if (is_before && before_adds_nothing(store, one, root)) {
             json_array_remove(rows, i);
             *changed = TRUE;
         } else {
@@ -256,8 +266,7 @@ static gboolean before_keep(IngotStore *store, json_t *rows, const json_t *row, 
     }
     guint left = before_drop(store, rows, row, root, &changed);
     ssize_t now = find_row(rows, row, NULL, tag);
-    g_autoptr(json_t) held = now < 0 ? NULL : before_read(store, json_array_get(rows, (size_t)now));
-    if (held != NULL && left < BEFORE_MOST && !attached_holds(root, held)) {
+    if (now >= 0 && left < BEFORE_MOST && !before_adds_nothing(store, json_array_get(rows, (size_t)now), root)) {
         json_t *kept = json_deep_copy(json_array_get(rows, (size_t)now));
         layout_annotate(kept, LAYOUT_BEFORE, "true");
         json_array_append_new(rows, kept);

@@ -1,6 +1,9 @@
 /* What is attached to an image of the store, and how much of it a registry is sent. */
 #include "../remote/serve.h"
 
+#include <dlfcn.h>
+#include <fcntl.h>
+
 #include <ingot/manifest.h>
 
 #include "base/file.h"
@@ -9,6 +12,26 @@
 #include "transfer/cosign.h"
 
 #define IMAGE "{\"schemaVersion\":2,\"config\":{},\"layers\":[]}"
+
+static const char *unreadable; /* the end of a path; NULL: none */
+
+/* In the place of the system's. */
+int open(const char *path, int flags, ...)
+{
+    static int (*real)(const char *, int, ...);
+    va_list rest;
+    va_start(rest, flags);
+    mode_t mode = (flags & (O_CREAT | O_TMPFILE)) != 0 ? va_arg(rest, mode_t) : 0;
+    va_end(rest);
+    if (real == NULL) {
+        *(void **)&real = dlsym(RTLD_NEXT, "open");
+    }
+    if (unreadable != NULL && g_str_has_suffix(path, unreadable)) {
+        errno = EMFILE;
+        return -1;
+    }
+    return real(path, flags, mode);
+}
 
 /* It has all blobs, and takes each manifest. */
 static char *answer(const char *request, gsize sent, gpointer user)
@@ -154,12 +177,43 @@ static void a_tag_takes_no_signatures_away(void **state)
     assert_int_equal(beside(store, &one, &two), 0); /* others than signatures are replaced */
 }
 
+/* That a list can't be read for a moment, the one that the tag names or one of before, does not say that it holds
+ * nothing. */
+static void what_can_not_be_read_stays(void **state)
+{
+    (void)state;
+    g_autoptr(IngotWorkdir) folder = ingot_workdir_new(NULL);
+    g_autoptr(IngotStore) store = ingot_store_open(ingot_workdir_path(folder), NULL);
+    IngotDescriptor image;
+    assert_true(ingot_store_put(store, IMAGE, strlen(IMAGE), &image, NULL));
+    g_autofree char *sig = cosign_tag(&image.digest, ".sig");
+    const IngotDescriptor first = put_list(store, "a"), second = put_list(store, "b"), third = put_list(store, "c");
+    const IngotDescriptor all = put_list(store, "a b c");
+    g_autofree char *digest = ingot_digest_to_text(&first.digest);
+    assert_true(attached_add(store, &image.digest, sig, &first, NULL));
+    unreadable = strchr(digest, ':') + 1;
+    assert_true(attached_add(store, &image.digest, sig, &second, NULL));
+    assert_int_equal(beside(store, &image, &second), 1);
+    assert_true(attached_add(store, &image.digest, sig, &third, NULL));
+    unreadable = NULL;
+    assert_int_equal(beside(store, &image, &third), 2);
+    assert_true(attached_add(store, &image.digest, sig, &all, NULL));
+    assert_int_equal(beside(store, &image, &all), 0);
+    assert_true(attached_add(store, &image.digest, sig, &first, NULL));
+    assert_int_equal(beside(store, &image, &first), 1);
+    g_autofree char *path = ingot_store_blob_path(store, &all.digest);
+    assert_int_equal(unlink(path), 0); /* what is lost is not waited for */
+    assert_true(attached_add(store, &image.digest, sig, &second, NULL));
+    assert_int_equal(beside(store, &image, &second), 1);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(one_goes_without_the_others),
         cmocka_unit_test(a_list_holds_what_another_has),
         cmocka_unit_test(a_tag_takes_no_signatures_away),
+        cmocka_unit_test(what_can_not_be_read_stays),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
