@@ -29,13 +29,20 @@ typedef struct {
     guint pushed, former;
 } Approvals;
 
-/* *is: whoever approved is still the user that it was, and has the right. A name that was given anew since is another
- * one's. */
+/* Whether it is the user who approved: a name that was given anew since is another one's. What was recorded by an older
+ * server says by its time alone who that was. */
+static gboolean is_same(const User *user, const StorageRecord *record)
+{
+    const json_t *created = json_object_get(record->body, APPROVAL_USER);
+    return created != NULL ? json_integer_value(created) == user->created : user->created <= record->at;
+}
+
+/* *is: whoever approved is still the user that it was, and has the right. */
 static gboolean is_promoter(const GateCase *its, const StorageRecord *record, gboolean *is, GError **error)
 {
     GError *problem = NULL;
     g_autoptr(User) user = its->accounts == NULL ? NULL : users_find(its->accounts, record->by, &problem);
-    *is = user != NULL && user->created <= record->at &&
+    *is = user != NULL && is_same(user, record) &&
           (scopes_rights((const char *const *)user->scopes, its->name) & ACCESS_PROMOTE) != 0;
     if (problem != NULL && !g_error_matches(problem, INGOT_ERROR, INGOT_ERROR_NOT_FOUND)) {
         g_propagate_error(error, problem);

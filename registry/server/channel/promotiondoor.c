@@ -183,6 +183,22 @@ static char *approval_key(const Request *request, const RouteMatch *match, const
     return g_strdup_printf("%s %s %s", match->reference, text, access_user(request));
 }
 
+/* NULL: an error. */
+static json_t *approval_new(const Request *request, GError **error)
+{
+    g_autoptr(GError) problem = NULL;
+    g_autoptr(User) user = users_find(request->server->access->accounts, access_user(request), &problem);
+    if (user == NULL && !g_error_matches(problem, INGOT_ERROR, INGOT_ERROR_NOT_FOUND)) {
+        g_propagate_error(error, g_steal_pointer(&problem));
+        return NULL;
+    }
+    json_t *record = json_object();
+    if (user != NULL) {
+        json_object_set_new(record, APPROVAL_USER, json_integer(user->created));
+    }
+    return record;
+}
+
 /* One person's, for that digest: another approval by the same one takes its place. */
 static gboolean put_approval(Request *request, const RouteMatch *match, const json_t *body, GError **error)
 {
@@ -194,8 +210,8 @@ static gboolean put_approval(Request *request, const RouteMatch *match, const js
         return FALSE;
     }
     g_autofree char *key = approval_key(request, match, &digest);
-    g_autoptr(json_t) record = json_object();
-    return storage_put_record(storage, &actor, RECORD_APPROVAL, match->name, key, record, error);
+    g_autoptr(json_t) record = approval_new(request, error);
+    return record != NULL && storage_put_record(storage, &actor, RECORD_APPROVAL, match->name, key, record, error);
 }
 
 /* Whoever has approved takes it back, whatever became of the image and the pipeline since. */

@@ -7,6 +7,7 @@
 #include "server/storage/storage.h"
 
 #define RECORD_APPROVAL "approval" /* key: CHANNEL DIGEST USER */
+#define APPROVAL_USER "created"    /* when that user was added (seconds), which tells it from others of its name */
 
 typedef struct {
     char *name, *key;

@@ -352,6 +352,15 @@ static void approve(Storage *storage, const char *user, const IngotDigest *image
     assert_true(storage_put_record(storage, &actor, RECORD_APPROVAL, "a", key, body, NULL));
 }
 
+/* As the door records it. */
+static void approve_as(Storage *storage, const char *user, const IngotDigest *image, gint64 created)
+{
+    const StorageActor actor = {.name = user};
+    g_autofree char *digest = ingot_digest_to_text(image), *key = g_strdup_printf("prod %s %s", digest, user);
+    g_autoptr(json_t) body = json_pack("{s:I}", APPROVAL_USER, (json_int_t)created);
+    assert_true(storage_put_record(storage, &actor, RECORD_APPROVAL, "a", key, body, NULL));
+}
+
 static void add_user(const char *name, const char *scope)
 {
     const char *const scopes[] = {scope, NULL};
@@ -423,6 +432,27 @@ static void test_approved_by_promoters(void **state)
     judged(storage, &image, "approved", settings, NOW, FALSE, "no user with the right promote any more");
 }
 
+static void user_was_added(const char *name, gint64 at)
+{
+    assert_true(database_change(accounts_database(accounts), NULL, NULL, "UPDATE users SET created=? WHERE name=?",
+                                "it", at, name));
+}
+
+/* Whatever the clock said when the user was added. */
+static void test_approved_by_any_clock(void **state)
+{
+    g_autoptr(Storage) storage = open_storage(state);
+    g_autoptr(json_t) settings = json_pack("{s:i}", "count", 1);
+    const gint64 ahead = g_get_real_time() / G_USEC_PER_SEC + 100000;
+    IngotDigest image = put_manifest(storage, "a", "1.0.0", "one", NULL, 0);
+    open_accounts(state);
+    user_was_added("olga", ahead);
+    approve_as(storage, "olga", &image, ahead);
+    judged(storage, &image, "approved", settings, NOW, TRUE, "by 1 person");
+    user_was_added("olga", 1000); /* the name was given anew, by a clock that was behind */
+    judged(storage, &image, "approved", settings, NOW, FALSE, "no user with the right promote any more");
+}
+
 static void test_check_settings(void **state)
 {
     static const struct {
@@ -466,6 +496,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_budget, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_approved, set_up, close_accounts),
         cmocka_unit_test_setup_teardown(test_approved_by_promoters, set_up, close_accounts),
+        cmocka_unit_test_setup_teardown(test_approved_by_any_clock, set_up, close_accounts),
         cmocka_unit_test_setup_teardown(test_window, set_up, tear_down),
     };
     return cmocka_run_group_tests_name("gates", tests, NULL, NULL);
