@@ -324,21 +324,32 @@ on 412 1.0.0 "If-Match: \"$b\"" a
 on 412 1.0.0 "If-Match: \"$a\"" b
 ok "a version never moves; another tag moves from the digest that it is known to have"
 
-# But to an index that begins with what it named.
-entry() { # DIGEST TEXT
-    printf '{"mediaType":"%s","digest":"%s","size":%d}' "${type#*: }" "$1" "$(moved "$2" | wc -c)"
+# But to an index that begins with what it named, where that says its platform.
+config_of() { printf '{"architecture":"%s","os":"linux"}' "$1"; }
+of_platform() { # ARCHITECTURE: an image whose config is for that
+    printf '{"schemaVersion":2,"config":{"mediaType":"application/json","digest":"sha256:%s","size":%d},"layers":[]}' "$(config_of "$1" | sha256sum | cut -d' ' -f1)" "$(config_of "$1" | wc -c)"
+}
+entry() { # ARCHITECTURE
+    printf '{"mediaType":"%s","digest":"sha256:%s","size":%d,"platform":{"architecture":"%s","os":"linux"}}' "${type#*: }" "$(of_platform "$1" | sha256sum | cut -d' ' -f1)" "$(of_platform "$1" | wc -c)" "$1"
 }
 index() { printf '{"schemaVersion":2,"manifests":[%s]}' "$(IFS=, && echo "$*")"; }
 of_index=application/vnd.oci.image.index.v1+json
-put 201 moves c "${type#*: }" "$(moved c)"
+for one in amd64 arm64 s390x; do
+    blob moves "$(config_of $one)"
+    put 201 moves $one "${type#*: }" "$(of_platform $one)"
+done
 c=$pushed
-put 409 moves 1.0.0 $of_index "$(index "$(entry "$b" b)" "$(entry "$a" a)")"
-put 409 moves 1.0.0 $of_index "$(index "$(entry "$a" a)")"
-put 201 moves 1.0.0 $of_index "$(index "$(entry "$a" a)" "$(entry "$b" b)")"
-put 409 moves 1.0.0 $of_index "$(index "$(entry "$a" a)" "$(entry "$c" c)" "$(entry "$b" b)")"
-put 409 moves 1.0.0 "${type#*: }" "$(moved a)"
-put 201 moves 1.0.0 $of_index "$(index "$(entry "$a" a)" "$(entry "$b" b)" "$(entry "$c" c)")"
-ask 200 "$base/moves/manifests/1.0.0"
+put 201 moves 3.0.0 "${type#*: }" "$(of_platform amd64)"
+a=$(entry amd64) b=$(entry arm64)
+put 409 moves 1.0.0 $of_index "$(index "{\"mediaType\":\"${type#*: }\",\"digest\":\"sha256:$(moved a | sha256sum | cut -d' ' -f1)\",\"size\":$(moved a | wc -c)}" "$b")"
+put 409 moves 3.0.0 $of_index "$(index "$b" "$a")"
+put 409 moves 3.0.0 $of_index "$(index "$a")"
+put 409 moves 3.0.0 $of_index "$(index "$a" "$(sed 's/arm64/amd64/; s/"linux"/"linux","variant":"v2"/' <<<"$b")")"
+put 201 moves 3.0.0 $of_index "$(index "$a" "$b")"
+put 409 moves 3.0.0 $of_index "$(index "$a" "$(entry s390x)" "$b")"
+put 409 moves 3.0.0 "${type#*: }" "$(of_platform amd64)"
+put 201 moves 3.0.0 $of_index "$(index "$a" "$b" "$(entry s390x)")"
+ask 200 "$base/moves/manifests/3.0.0"
 grep -q "$c" "$TMP/body" || fail "what the version has grown to: $(cat "$TMP/body")"
 ok "a version grows to an index that begins with what it named, and to no other"
 

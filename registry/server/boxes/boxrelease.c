@@ -6,11 +6,10 @@
 
 #include "base/json.h"
 #include "server/storage/channels.h"
+#include "server/storage/growth.h"
 #include "server/storage/mentions.h"
 #include "server/storage/movetag.h"
 #include "server/views/entries.h"
-
-#define CONFIG_MAX (1u << 20) /* bytes */
 
 /* --- drafts --- */
 
@@ -148,49 +147,34 @@ static gboolean has_digest(const GArray *images, const IngotDigest *digest)
     return FALSE;
 }
 
-static json_t *read_json(Storage *storage, const char *name, const IngotDigest *digest, gsize *size, GError **error)
+/* *type: free it. */
+static json_t *read_json(Storage *storage, const char *name, const IngotDigest *digest, gsize *size, char **type,
+                         GError **error)
 {
-    g_autofree char *type = NULL;
-    g_autoptr(GBytes) bytes = storage_manifest(storage, name, digest, &type, error);
+    g_autoptr(GBytes) bytes = storage_manifest(storage, name, digest, type, error);
     *size = bytes == NULL ? 0 : g_bytes_get_size(bytes);
     return bytes == NULL ? NULL : manifest_parse(g_bytes_get_data(bytes, NULL), *size, name, error);
 }
 
-/* As the image's config has it, in OCI's words; NULL: it does not say. Free it. */
-static char *architecture_of(Storage *storage, const char *name, const json_t *manifest)
-{
-    IngotDigest digest;
-    const char *text = json_string_value(json_object_get(json_object_get(manifest, "config"), "digest"));
-    g_autoptr(StorageBlob) blob = text != NULL && storage_digest(storage, text, &digest, NULL)
-                                      ? storage_blob(storage, name, &digest, NULL)
-                                      : NULL;
-    if (blob == NULL || storage_blob_size(blob) > CONFIG_MAX) {
-        return NULL;
-    }
-    gsize size = (gsize)storage_blob_size(blob), room = INGOT_MANIFEST_VALUES;
-    g_autofree char *data = g_malloc(size + 1);
-    g_autoptr(json_t) config = storage_blob_read_all(blob, 0, data, size, NULL)
-                                   ? ingot_json_parse_within(data, size, name, &room, NULL)
-                                   : NULL;
-    return g_strdup(json_string_value(json_object_get(config, "architecture")));
-}
-
+/* Another than a disk of Ingot's may be what the version named before. */
 static json_t *entry_new(Storage *storage, const char *name, const IngotDigest *image, GError **error)
 {
     gsize size;
-    g_autofree char *digest = ingot_digest_to_text(image);
-    g_autoptr(json_t) manifest = read_json(storage, name, image, &size, error);
-    if (manifest == NULL) {
+    g_autofree char *digest = ingot_digest_to_text(image), *type = NULL;
+    g_autoptr(json_t) manifest = read_json(storage, name, image, &size, &type, error);
+    g_autoptr(json_t) config = manifest == NULL ? NULL : growth_config(storage, name, manifest, error);
+    g_autoptr(json_t) platform = config == NULL ? NULL : growth_platform(manifest, config);
+    if (config == NULL) {
         return NULL;
     }
-    g_autofree char *architecture = architecture_of(storage, name, manifest);
-    json_t *entry = ingot_json_pack("{s:s, s:s, s:I, s:s}", "mediaType", INGOT_TYPE_MANIFEST, "digest", digest, "size",
-                                    (json_int_t)size, "artifactType", INGOT_TYPE_IMAGE);
-    if (architecture != NULL) {
-        json_object_set_new(
-            entry, "platform",
-            ingot_json_pack("{s:s, s:o}", "os", "linux", "architecture", ingot_json_text(architecture)));
+    if (platform == NULL) {
+        g_set_error(error, INGOT_ERROR, INGOT_ERROR_INVALID, "%s@%s does not say for which architecture it is", name,
+                    digest);
+        return NULL;
     }
+    json_t *entry = ingot_json_pack("{s:s, s:s, s:I, s:O}", "mediaType", type, "digest", digest, "size",
+                                    (json_int_t)size, "platform", platform);
+    ingot_json_set_string(entry, "artifactType", json_string_value(json_object_get(manifest, "artifactType")));
     return entry;
 }
 
@@ -204,7 +188,8 @@ static gboolean add_entry(Storage *storage, const char *name, json_t *entries, c
 static json_t *first_entries(Storage *storage, const char *name, const IngotDigest *current, GError **error)
 {
     gsize size;
-    g_autoptr(json_t) root = read_json(storage, name, current, &size, error);
+    g_autofree char *type = NULL;
+    g_autoptr(json_t) root = read_json(storage, name, current, &size, &type, error);
     const json_t *entries = json_object_get(root, "manifests");
     if (root == NULL) {
         return NULL;
@@ -216,8 +201,9 @@ static json_t *first_entries(Storage *storage, const char *name, const IngotDige
     return add_entry(storage, name, own, current, error) ? g_steal_pointer(&own) : NULL;
 }
 
+/* Of current NULL: the version has no tag yet. EXISTS: the index is no growth of what it names. */
 static gboolean put_index(Storage *storage, const StorageActor *actor, const char *name, json_t *entries,
-                          IngotDigest *digest, GError **error)
+                          const IngotDigest *current, IngotDigest *digest, GError **error)
 {
     g_autoptr(json_t) root =
         ingot_json_pack("{s:i, s:s, s:O}", "schemaVersion", 2, "mediaType", INGOT_TYPE_LIST, "manifests", entries);
@@ -229,6 +215,12 @@ static gboolean put_index(Storage *storage, const StorageActor *actor, const cha
                                       .artifact = "",
                                       .mentions = mentions,
                                       .actor = actor};
+    if (current != NULL && !growth_find(storage, name, &manifest, current)) {
+        g_set_error(error, INGOT_ERROR, INGOT_ERROR_EXISTS,
+                    "%s: whoever has an image by this version would get another one: release it as a new version",
+                    name);
+        return FALSE;
+    }
     return storage_resolve_mentions(storage, mentions, error) &&
            storage_put_manifest(storage, name, &manifest, digest, error);
 }
@@ -251,7 +243,7 @@ static gboolean name_images(Storage *storage, const StorageActor *actor, const c
         return ok;
     }
     IngotDigest digest = g_array_index(images, IngotDigest, 0);
-    if (json_array_size(entries) > 1 && !put_index(storage, actor, name, entries, &digest, error)) {
+    if (json_array_size(entries) > 1 && !put_index(storage, actor, name, entries, current, &digest, error)) {
         return FALSE;
     }
     const StorageMoving moving = {.name = name, .tag = version, .to = &digest, .expected = current, .actor = actor};

@@ -1,12 +1,15 @@
 #include "server/storage/growth.h"
 
+#include <ingot/error.h>
 #include <ingot/manifest.h>
 #include <string.h>
 
+#include "image/architecture.h"
 #include "server/storage/mentions.h"
 
 #define CONFIG_MAX (1u << 20) /* bytes; a larger config is nobody's but an attacker's */
-#define USUAL_OS "linux"      /* of a platform, where an image tells its distribution, or nothing */
+#define DISK_OS "linux"       /* of the platform of each image of Ingot's, whatever system its disk has */
+#define ZSTD "io.github.containers.compression.zstd" /* annotation: podman takes such an entry before its equals */
 
 /* --- an index and what it grows from --- */
 
@@ -35,37 +38,37 @@ static gboolean has_only(const json_t *object, const char *const *keys)
     return TRUE;
 }
 
-/* An image of Ingot's has an object for its os, the distribution, or none where its disk has no system that is known.
- */
-static gboolean is_os_of(const char *os, const json_t *config)
+json_t *growth_platform(const json_t *root, const json_t *config)
 {
-    const json_t *said = json_object_get(config, "os");
-    const char *word = json_string_value(said);
-    return os == NULL ? said == NULL : strcmp(os, word == NULL ? USUAL_OS : word) == 0;
-}
-
-/* An image that says nothing of an architecture, as an artifact, has no platform. */
-static gboolean is_platform_of(const json_t *platform, const json_t *config)
-{
-    static const char *const keys[] = {"architecture", "os", "variant", NULL};
-    const char *architecture = get(config, "architecture"), *variant = get(platform, "variant");
-    if (platform == NULL || architecture == NULL) {
-        return platform == NULL && architecture == NULL;
+    gboolean is_disk = g_strcmp0(get(root, "artifactType"), INGOT_TYPE_IMAGE) == 0;
+    const char *architecture = get(config, "architecture"), *os = is_disk ? DISK_OS : get(config, "os");
+    if (architecture == NULL || os == NULL) {
+        return NULL;
     }
-    return has_only(platform, keys) && g_strcmp0(get(platform, "architecture"), architecture) == 0 &&
-           is_os_of(get(platform, "os"), config) &&
-           (variant == NULL || g_strcmp0(variant, get(config, "variant")) == 0);
+    json_t *platform = json_object();
+    ingot_json_set_string(platform, "architecture", is_disk ? architecture_plain(architecture) : architecture);
+    ingot_json_set_string(platform, "os", os);
+    if (!is_disk) {
+        ingot_json_set_string(platform, "variant", get(config, "variant"));
+        ingot_json_set_string(platform, "os.version", get(config, "os.version"));
+    }
+    return platform;
 }
 
+/* Whether the first entry says of an image what the image says itself. Annotations lead some clients past an entry, as
+ * past what Docker calls an attestation. */
 static gboolean is_entry_of(const json_t *entry, const Grown *image)
 {
+    static const char *const noted[] = {ZSTD, NULL};
     static const char *const keys[] = {"mediaType", "digest", "size", "artifactType", "platform", "annotations", NULL};
     const json_t *size = json_object_get(entry, "size");
-    return has_only(entry, keys) && g_strcmp0(get(entry, "digest"), image->digest) == 0 &&
+    g_autoptr(json_t) platform = growth_platform(image->root, image->config);
+    return platform != NULL && has_only(entry, keys) && g_strcmp0(get(entry, "digest"), image->digest) == 0 &&
            g_strcmp0(get(entry, "mediaType"), image->type) == 0 && json_is_integer(size) &&
            json_integer_value(size) == (json_int_t)image->size &&
            g_strcmp0(get(entry, "artifactType"), get(image->root, "artifactType")) == 0 &&
-           is_platform_of(json_object_get(entry, "platform"), image->config);
+           json_equal(json_object_get(entry, "platform"), platform) &&
+           has_only(json_object_get(entry, "annotations"), noted);
 }
 
 static gboolean begins_with(const json_t *entries, const json_t *before)
@@ -78,6 +81,54 @@ static gboolean begins_with(const json_t *entries, const json_t *before)
     return same;
 }
 
+/* --- what comes behind --- */
+
+static gboolean is_readable_entry(const json_t *entry)
+{
+    static const char *const keys[] = {"mediaType", "digest",      "size", "artifactType",
+                                       "platform",  "annotations", "urls", NULL};
+    static const char *const words[] = {"architecture", "os", "variant", "os.version", "os.features", "features", NULL};
+    return has_only(entry, keys) && has_only(json_object_get(entry, "platform"), words);
+}
+
+static gboolean is_zstd(const json_t *entry)
+{
+    return g_strcmp0(get(json_object_get(entry, "annotations"), ZSTD), "true") == 0;
+}
+
+/* Whether nobody who takes the one entry would take the other, which comes behind it, instead: it is for another
+ * platform, or alike in all that clients choose by, of which they take the first. */
+static gboolean may_follow(const json_t *entry, const json_t *before)
+{
+    const json_t *platform = json_object_get(entry, "platform"), *taken = json_object_get(before, "platform");
+    const char *os = get(taken, "os"), *architecture = get(taken, "architecture");
+    if (os == NULL || architecture == NULL) {
+        return FALSE;
+    }
+    if (g_strcmp0(os, get(platform, "os")) != 0 ||
+        g_strcmp0(architecture_plain(architecture), architecture_plain(get(platform, "architecture"))) != 0) {
+        return TRUE;
+    }
+    return json_equal(platform, taken) && g_strcmp0(get(entry, "artifactType"), get(before, "artifactType")) == 0 &&
+           (is_zstd(before) || !is_zstd(entry));
+}
+
+/* Whether each entry from `count` on may come behind those before that. */
+static gboolean may_all_follow(const json_t *entries, size_t count)
+{
+    for (size_t i = count; i < json_array_size(entries); i++) {
+        const json_t *entry = json_array_get(entries, i);
+        gboolean may = is_readable_entry(entry);
+        for (size_t j = 0; may && j < count; j++) {
+            may = may_follow(entry, json_array_get(entries, j));
+        }
+        if (!may) {
+            return FALSE;
+        }
+    }
+    return TRUE;
+}
+
 gboolean growth_is_of(const json_t *index, const Grown *before)
 {
     static const char *const keys[] = {"schemaVersion", "mediaType", "artifactType", "manifests", "subject",
@@ -87,26 +138,36 @@ gboolean growth_is_of(const json_t *index, const Grown *before)
         return FALSE;
     }
     if (growth_is_index(before->type)) {
-        return begins_with(entries, json_object_get(before->root, "manifests"));
+        const json_t *old = json_object_get(before->root, "manifests");
+        return begins_with(entries, old) && may_all_follow(entries, json_array_size(old));
     }
-    return json_array_size(entries) > 1 && is_entry_of(json_array_get(entries, 0), before);
+    return json_array_size(entries) > 1 && is_entry_of(json_array_get(entries, 0), before) &&
+           may_all_follow(entries, 1);
 }
 
 /* --- in the storage --- */
 
-static json_t *read_config(Storage *storage, const char *name, const json_t *root)
+json_t *growth_config(Storage *storage, const char *name, const json_t *root, GError **error)
 {
     const char *text = get(json_object_get(root, "config"), "digest");
     IngotDigest digest;
-    g_autoptr(StorageBlob) blob = text != NULL && storage_digest(storage, text, &digest, NULL)
-                                      ? storage_blob(storage, name, &digest, NULL)
-                                      : NULL;
-    gsize size = blob == NULL ? 0 : (gsize)MIN(storage_blob_size(blob), CONFIG_MAX + 1);
+    if (text == NULL) {
+        g_set_error(error, INGOT_ERROR, INGOT_ERROR_INVALID, "%s: its manifest names no config", name);
+        return NULL;
+    }
+    g_autoptr(StorageBlob) blob =
+        storage_digest(storage, text, &digest, error) ? storage_blob(storage, name, &digest, error) : NULL;
+    if (blob == NULL) {
+        return NULL;
+    }
+    if (storage_blob_size(blob) > CONFIG_MAX) {
+        g_set_error(error, INGOT_ERROR, INGOT_ERROR_LIMIT, "%s: its config has more than %u bytes", name, CONFIG_MAX);
+        return NULL;
+    }
+    gsize size = (gsize)storage_blob_size(blob), room = INGOT_MANIFEST_VALUES;
     g_autofree char *bytes = g_malloc(size + 1);
-    gsize room = INGOT_MANIFEST_VALUES;
-    return blob != NULL && size <= CONFIG_MAX && storage_blob_read_all(blob, 0, bytes, size, NULL)
-               ? ingot_json_parse_within(bytes, size, name, &room, NULL)
-               : NULL;
+    return storage_blob_read_all(blob, 0, bytes, size, error) ? ingot_json_parse_within(bytes, size, name, &room, error)
+                                                              : NULL;
 }
 
 gboolean growth_find(Storage *storage, const char *name, const StorageManifest *manifest, const IngotDigest *before)
@@ -122,6 +183,6 @@ gboolean growth_find(Storage *storage, const char *name, const StorageManifest *
     g_autofree char *digest = ingot_digest_to_text(before);
     g_autoptr(json_t) index = manifest_parse(manifest->data, manifest->size, name, NULL);
     g_autoptr(json_t) root = index == NULL ? NULL : manifest_parse(data, size, name, NULL);
-    g_autoptr(json_t) config = root == NULL ? NULL : read_config(storage, name, root);
+    g_autoptr(json_t) config = root == NULL ? NULL : growth_config(storage, name, root, NULL);
     return root != NULL && growth_is_of(index, &(Grown){digest, size, type, root, config});
 }

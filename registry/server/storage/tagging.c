@@ -319,7 +319,7 @@ static gboolean may_tag(Change *change, const char *name, const char *tag, const
     if (manifest->fixed && ingot_tag_is_version(tag) && old.found && !same && !has_digest(grown, &old.digest)) {
         g_set_error(error, INGOT_ERROR, INGOT_ERROR_EXISTS,
                     "%s:%s is %s, and a version never moves, but to an index that has what it names as its first "
-                    "entries: push under a new version",
+                    "entries, and nothing that could be taken for it: push under a new version",
                     name, tag, text);
         return FALSE;
     }

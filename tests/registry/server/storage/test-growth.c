@@ -2,7 +2,9 @@
 #include "../fixture.h"
 
 #include "base/json.h"
+#include "image/architecture.h"
 #include "server/storage/growth.h"
+#include "transfer/platform.h"
 
 #define MANIFEST "application/vnd.oci.image.manifest.v1+json"
 #define LIST "application/vnd.docker.distribution.manifest.list.v2+json"
@@ -10,19 +12,27 @@
 
 /* --- what is a growth of what --- */
 
-/* Entries, whose digests are letters. */
-#define ENTRY(digest, more) "{\"mediaType\":\"" MANIFEST "\",\"digest\":\"" digest "\",\"size\":7" more "}"
+/* Entries, whose digests are one letter. */
+#define FOUR(letter) letter letter letter letter
+#define DIGEST(letter) "sha256:" FOUR(FOUR(FOUR(letter)))
+#define ENTRY(letter, more) "{\"mediaType\":\"" MANIFEST "\",\"digest\":\"" DIGEST(letter) "\",\"size\":7" more "}"
 #define OURS ",\"artifactType\":\"" KIND "\""
 #define ON(os, architecture) ",\"platform\":{\"os\":\"" os "\",\"architecture\":\"" architecture "\"}"
 #define A ENTRY("a", OURS ON("linux", "amd64"))
 #define B ENTRY("b", OURS ON("linux", "arm64"))
 #define C ENTRY("c", "")
+/* Of containers. */
+#define ARM(letter, more) ENTRY(letter, ",\"platform\":{\"os\":\"linux\",\"architecture\":\"arm\"" more "}")
+#define V6 ",\"variant\":\"v6\""
+#define V7 ",\"variant\":\"v7\""
+#define NOTED(key, value) ",\"annotations\":{\"" key "\":\"" value "\"}"
+#define ZSTD NOTED("io.github.containers.compression.zstd", "true")
 
 #define IMAGE "{\"artifactType\":\"" KIND "\",\"layers\":[]}"
 #define CONFIG "{\"architecture\":\"amd64\",\"os\":{\"id\":\"debian\"}}"
 
 typedef struct {
-    const char *type, *before, *config; /* of what digest "a" names, of 7 bytes */
+    const char *type, *before, *config; /* of what DIGEST("a") names, of 7 bytes */
     const char *entries;                /* of the index */
     gboolean grows;
 } Case;
@@ -39,46 +49,80 @@ static const Case cases[] = {
     {MANIFEST, IMAGE, CONFIG, ENTRY("a", OURS) "," B, FALSE},
     {MANIFEST, IMAGE, CONFIG, ENTRY("a", ON("linux", "amd64")) "," B, FALSE},
     {MANIFEST, IMAGE, CONFIG, ENTRY("a", ",\"artifactType\":\"x\"" ON("linux", "amd64")) "," B, FALSE},
-    {MANIFEST, IMAGE, CONFIG, "{\"digest\":\"a\",\"size\":7" OURS ON("linux", "amd64") "}," B, FALSE},
+    {MANIFEST, IMAGE, CONFIG, "{\"digest\":\"" DIGEST("a") "\",\"size\":7" OURS ON("linux", "amd64") "}," B, FALSE},
     {MANIFEST, IMAGE, CONFIG,
-     "{\"mediaType\":\"" MANIFEST "\",\"digest\":\"a\",\"size\":8" OURS ON("linux", "amd64") "}," B, FALSE},
-    {MANIFEST, IMAGE, CONFIG, ENTRY("a", OURS ON("linux", "amd64") ",\"annotations\":{\"a\":\"b\"}") "," B, TRUE},
+     "{\"mediaType\":\"" MANIFEST "\",\"digest\":\"" DIGEST("a") "\",\"size\":8" OURS ON("linux", "amd64") "}," B,
+     FALSE},
+    {MANIFEST, IMAGE, CONFIG, ENTRY("a", OURS ON("linux", "amd64") ZSTD) "," B, TRUE},
+    {MANIFEST, IMAGE, CONFIG,
+     ENTRY("a", OURS ON("linux", "amd64") NOTED("vnd.docker.reference.type", "attestation-manifest")) "," B, FALSE},
     {MANIFEST, IMAGE, CONFIG, ENTRY("a", OURS ON("linux", "amd64") ",\"Digest\":\"b\"") "," B, FALSE},
     {MANIFEST, IMAGE, CONFIG,
      ENTRY("a", OURS ",\"platform\":{\"os\":\"linux\",\"architecture\":\"amd64\",\"Architecture\":\"arm64\"}") "," B,
      FALSE},
     {MANIFEST, IMAGE, NULL, A "," B, FALSE},
     {MANIFEST, IMAGE, "[]", A "," B, FALSE},
+    {MANIFEST, IMAGE, "{\"architecture\":\"x86_64\",\"os\":\"windows\",\"variant\":\"v2\"}", A "," B, TRUE},
+    {MANIFEST, IMAGE, "{\"architecture\":\"x86_64\"}", ENTRY("a", OURS ON("linux", "x86_64")) "," B, FALSE},
     /* One whose disk has no system that is known. */
     {MANIFEST, IMAGE, "{\"architecture\":\"amd64\"}", A "," B, TRUE},
     {MANIFEST, IMAGE, "{\"architecture\":\"amd64\"}", ENTRY("a", OURS ON("windows", "amd64")) "," B, FALSE},
     {MANIFEST, IMAGE, "{\"architecture\":\"amd64\"}", ENTRY("a", OURS ON("linux", "arm64")) "," B, FALSE},
+    {MANIFEST, IMAGE, "{\"architecture\":\"amd64\"}",
+     ENTRY("a", OURS ",\"platform\":{\"architecture\":\"amd64\"}") "," B, FALSE},
     /* An image for containers, with its os as a word, and a variant. */
-    {MANIFEST, "{}", "{\"architecture\":\"arm\",\"os\":\"linux\",\"variant\":\"v7\"}",
-     ENTRY("a", ON("linux", "arm")) "," B, TRUE},
-    {MANIFEST, "{}", "{\"architecture\":\"arm\",\"os\":\"linux\",\"variant\":\"v7\"}",
-     ENTRY("a", ",\"platform\":{\"os\":\"linux\",\"architecture\":\"arm\",\"variant\":\"v7\"}") "," B, TRUE},
-    {MANIFEST, "{}", "{\"architecture\":\"arm\",\"os\":\"linux\",\"variant\":\"v7\"}",
-     ENTRY("a", ",\"platform\":{\"os\":\"linux\",\"architecture\":\"arm\",\"variant\":\"v6\"}") "," B, FALSE},
+    {MANIFEST, "{}", "{\"architecture\":\"arm\",\"os\":\"linux\",\"variant\":\"v7\"}", ARM("a", "") "," B, FALSE},
+    {MANIFEST, "{}", "{\"architecture\":\"arm\",\"os\":\"linux\",\"variant\":\"v7\"}", ARM("a", V7) "," B, TRUE},
+    {MANIFEST, "{}", "{\"architecture\":\"arm\",\"os\":\"linux\",\"variant\":\"v7\"}", ARM("a", V6) "," B, FALSE},
+    {MANIFEST, "{}", "{\"architecture\":\"arm\",\"os\":\"linux\"}", ARM("a", V7) "," B, FALSE},
+    {MANIFEST, "{}", "{\"architecture\":\"arm\",\"os\":\"linux\"}", ARM("a", "") "," B, TRUE},
+    {MANIFEST, "{}", "{\"architecture\":\"386\",\"os\":\"linux\"}", ENTRY("a", ON("linux", "386")) "," B, TRUE},
     {MANIFEST, "{}", "{\"architecture\":\"arm\",\"os\":\"windows\"}", ENTRY("a", ON("linux", "arm")) "," B, FALSE},
-    /* An artifact that is of no platform. */
-    {MANIFEST, "{}", "{}", ENTRY("a", "") "," B, TRUE},
-    {MANIFEST, "{}", NULL, ENTRY("a", "") "," B, TRUE},
+    {MANIFEST, "{}", "{\"architecture\":\"arm\"}", ENTRY("a", ON("linux", "arm")) "," B, FALSE},
+    /* An artifact that is of no platform, or one of which that can't be read. */
+    {MANIFEST, "{}", "{}", C "," B, FALSE},
+    {MANIFEST, "{}", NULL, ENTRY("a", "") "," B, FALSE},
+    {MANIFEST, IMAGE, NULL, ENTRY("a", OURS) "," B, FALSE},
     {MANIFEST, "{}", "{}", A "," B, FALSE},
     {MANIFEST, "{\"manifests\":[]}", "{}", A "," B, FALSE}, /* an image's is no index, whatever it holds */
+    /* What comes behind for the same platform is not taken. */
+    {MANIFEST, "{}", "{\"architecture\":\"arm\",\"os\":\"linux\"}", ARM("a", "") "," ARM("b", ""), TRUE},
+    {MANIFEST, "{}", "{\"architecture\":\"arm\",\"os\":\"linux\"}", ARM("a", "") "," ARM("b", V7), FALSE},
+    {MANIFEST, "{}", "{\"architecture\":\"arm\",\"os\":\"linux\",\"variant\":\"v7\"}", ARM("a", V7) "," ARM("b", V6),
+     FALSE},
+    {MANIFEST, "{}", "{\"architecture\":\"arm\",\"os\":\"linux\"}", ARM("a", "") "," ARM("b", ",\"os.version\":\"6\""),
+     FALSE},
+    {MANIFEST, "{}", "{\"architecture\":\"arm\",\"os\":\"linux\"}",
+     ARM("a", "") "," ENTRY("b", ON("linux", "arm") ZSTD), FALSE},
+    {MANIFEST, "{}", "{\"architecture\":\"arm\",\"os\":\"linux\"}",
+     ARM("a", "") "," ENTRY("b", OURS ON("linux", "arm")), FALSE},
+    {MANIFEST, "{}", "{\"architecture\":\"arm\",\"os\":\"linux\"}", ARM("a", "") "," ENTRY("b", ON("linux", "armhf")),
+     FALSE},
+    {MANIFEST, "{}", "{\"architecture\":\"arm\",\"os\":\"linux\"}",
+     ARM("a", "") "," ENTRY("b", ON("linux", "s390x") ",\"Platform\":{}"), FALSE},
+    {MANIFEST, "{}", "{\"architecture\":\"arm\",\"os\":\"linux\"}", ARM("a", "") "," ARM("b", ",\"Variant\":\"v7\""),
+     FALSE},
+    {MANIFEST, IMAGE, CONFIG, A "," ARM("b", V6) "," ARM("c", V7), TRUE},
+    {MANIFEST, IMAGE, CONFIG, A "," ENTRY("b", ON("unknown", "unknown") NOTED("a", "b")), TRUE},
     /* An index. */
     {GROWTH_TYPE, "{\"manifests\":[" A "]}", NULL, A "," B, TRUE},
-    {LIST, "{\"manifests\":[" A "," C "]}", NULL, A "," C "," B, TRUE},
+    {LIST, "{\"manifests\":[" A "," B "]}", NULL, A "," B "," C, TRUE},
+    {LIST, "{\"manifests\":[" A "," C "]}", NULL, A "," C "," B, FALSE},
+    {GROWTH_TYPE, "{\"manifests\":[" ARM("a", "") "]}", NULL, ARM("a", "") "," ARM("b", V7), FALSE},
+    {GROWTH_TYPE, "{\"manifests\":[" ENTRY("a", ON("linux", "amd64")) "]}", NULL,
+     ENTRY("a", ON("linux", "amd64")) "," ENTRY("b", OURS ON("linux", "amd64")), FALSE},
     {GROWTH_TYPE, "{\"manifests\":[" A "," C "]}", NULL, A "," C, FALSE},
     {GROWTH_TYPE, "{\"manifests\":[" A "," C "]}", NULL, A, FALSE},
     {GROWTH_TYPE, "{\"manifests\":[" A "," C "]}", NULL, C "," A "," B, FALSE},
     {GROWTH_TYPE, "{\"manifests\":[" A "," C "]}", NULL, A "," B "," C, FALSE},
     {GROWTH_TYPE, "{\"manifests\":[" A "]}", NULL, ENTRY("a", OURS ON("linux", "arm64")) "," B, FALSE},
     {GROWTH_TYPE, "{\"manifests\":[" A "]}", NULL, ENTRY("a", OURS ON("linux", "amd64") ",\"x\":1") "," B, FALSE},
-    {GROWTH_TYPE, "{\"manifests\":[" C "]}", NULL, "{\"digest\":\"c\",\"mediaType\":\"" MANIFEST "\",\"size\":7}," B,
+    {GROWTH_TYPE, "{\"manifests\":[" ENTRY("a", ON("linux", "arm")) "]}", NULL,
+     "{\"platform\":{\"architecture\":\"arm\",\"os\":\"linux\"},\"mediaType\":\"" MANIFEST
+     "\",\"size\":7,\"digest\":\"" DIGEST("a") "\"}," B,
      TRUE},
-    {GROWTH_TYPE, "{\"manifests\":[" C "]}", NULL, "{\"mediaType\":\"" GROWTH_TYPE "\",\"digest\":\"a\",\"size\":7}," B,
-     FALSE},
+    {GROWTH_TYPE, "{\"manifests\":[" C "]}", NULL,
+     "{\"mediaType\":\"" GROWTH_TYPE "\",\"digest\":\"" DIGEST("a") "\",\"size\":7}," B, FALSE},
     {GROWTH_TYPE, "{\"manifests\":[]}", NULL, A, TRUE},
     {GROWTH_TYPE, "{}", NULL, "", FALSE},
 };
@@ -96,19 +140,55 @@ static void an_index_grows_from_what_it_begins_with(void **state)
         g_autoptr(json_t) index = parse(text), before = parse(cases[i].before), config = parse(cases[i].config);
         assert_non_null(index);
         assert_non_null(before);
-        if (growth_is_of(index, &(Grown){"a", 7, cases[i].type, before, config}) != cases[i].grows) {
+        if (growth_is_of(index, &(Grown){DIGEST("a"), 7, cases[i].type, before, config}) != cases[i].grows) {
             fail_msg("case %u: %s", i, cases[i].entries);
         }
     }
     g_autoptr(json_t) other = parse("{\"manifests\":{}}"), image = parse("{}");
-    assert_false(growth_is_of(other, &(Grown){"a", 7, MANIFEST, image, NULL}));
-    assert_false(growth_is_of(image, &(Grown){"a", 7, MANIFEST, image, NULL}));
+    assert_false(growth_is_of(other, &(Grown){DIGEST("a"), 7, MANIFEST, image, NULL}));
+    assert_false(growth_is_of(image, &(Grown){DIGEST("a"), 7, MANIFEST, image, NULL}));
     /* Who reads keys in any letter case would read another list. */
-    g_autoptr(json_t) grown = parse("{\"schemaVersion\":2,\"annotations\":{},\"manifests\":[" C "," B "]}"),
-                      twice = parse("{\"manifests\":[" C "," B "],\"Manifests\":[]}"),
-                      of = parse("{\"manifests\":[" C "]}");
-    assert_true(growth_is_of(grown, &(Grown){"a", 7, GROWTH_TYPE, of, NULL}));
-    assert_false(growth_is_of(twice, &(Grown){"a", 7, GROWTH_TYPE, of, NULL}));
+    g_autoptr(json_t) grown = parse("{\"schemaVersion\":2,\"annotations\":{},\"manifests\":[" A "," B "]}"),
+                      twice = parse("{\"manifests\":[" A "," B "],\"Manifests\":[]}"),
+                      of = parse("{\"manifests\":[" A "]}");
+    assert_true(growth_is_of(grown, &(Grown){DIGEST("a"), 7, GROWTH_TYPE, of, NULL}));
+    assert_false(growth_is_of(twice, &(Grown){DIGEST("a"), 7, GROWTH_TYPE, of, NULL}));
+}
+
+/* What `ingot pull` takes of an index; NULL: nothing. Free it. */
+static char *choose(const char *index, const char *architecture)
+{
+    IngotDigest digest;
+    return platform_choose(index, strlen(index), architecture, "a test", &digest, NULL) == PLATFORM_CHOSEN
+               ? ingot_digest_to_text(&digest)
+               : NULL;
+}
+
+/* By whatever an image says of itself, and whatever the index says. */
+static void what_is_pulled_stays_by_a_growth(void **state)
+{
+    static const char *const architectures[] = {"amd64", "arm64", "arm", "i386"};
+    guint compared = 0;
+    (void)state;
+    for (guint i = 0; i < G_N_ELEMENTS(cases); i++) {
+        g_autofree char *after = g_strdup_printf("{\"manifests\":[%s]}", cases[i].entries);
+        g_autoptr(json_t) config = parse(cases[i].config), before = parse(cases[i].before);
+        const char *own = json_string_value(json_object_get(config, "architecture"));
+        gboolean is_index = growth_is_index(cases[i].type);
+        gboolean is_disk = json_object_get(before, "artifactType") != NULL;
+        for (guint j = 0; cases[i].grows && j < G_N_ELEMENTS(architectures); j++) {
+            g_autofree char *taken = is_index ? choose(cases[i].before, architectures[j])
+                                     : is_disk && g_strcmp0(architecture_word(own), architectures[j]) == 0
+                                         ? g_strdup(DIGEST("a"))
+                                         : NULL;
+            g_autofree char *now = choose(after, architectures[j]);
+            if (taken != NULL && g_strcmp0(taken, now) != 0) {
+                fail_msg("case %u, %s: %s", i, architectures[j], cases[i].entries);
+            }
+            compared += taken != NULL;
+        }
+    }
+    assert_true(compared > 5);
 }
 
 /* --- in a storage --- */
@@ -214,6 +294,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(an_index_grows_from_what_it_begins_with),
+        cmocka_unit_test(what_is_pulled_stays_by_a_growth),
         cmocka_unit_test_setup_teardown(a_version_grows_and_does_nothing_else, set_up, tear_down),
         cmocka_unit_test_setup_teardown(what_a_version_named_is_of_it_still, set_up, tear_down),
     };
