@@ -141,6 +141,22 @@ for reference in 1.0.0 "$both"; do
 done
 ok "of an index whose amd64 image is revoked, no format is another architecture's unless that is asked for"
 
+# An index that is revoked is one with all that it has, wherever its version is named.
+boxes_of() { box_catalogue "http://$first/vagrant/team/both" -u 'root:the word of root' >"$TMP/boxes"; grep -c '"3\.0\.0"' "$TMP/boxes" || true; }
+for word in amd64 arm64; do
+    ingot pack -q --arch $word "$TMP/disk.raw" "box-$word:1.0.0" >"$TMP/$word.box"
+done
+ingot push -q box-amd64:1.0.0 box-arm64:1.0.0 "$first/team/both:3.0.0" >/dev/null
+[ "$(boxes_of)" != 0 ] || fail "what is not revoked is not listed: $(cat "$TMP/boxes")"
+ingot disable "$first/team/both:3.0.0" --reason 'both of them' >/dev/null
+for path in raw/disk.raw raw/disk.raw.sha256 raw/ '' 'raw/disk.raw?arch=arm64'; do
+    [ "$(plain "http://$first/formats/team/both/3.0.0/$path")" = 403 ] && grep -q 'both of them' "$TMP/answer" || fail "3.0.0/$path: $(head -c 1000 "$TMP/answer")"
+done
+[ "$(boxes_of)" = 0 ] || fail "Vagrant's catalogue: $(cat "$TMP/boxes")"
+ingot restore "$first/team/both:3.0.0" --reason 'well again' >/dev/null
+[ "$(boxes_of)" != 0 ] && [ "$(plain "http://$first/formats/team/both/3.0.0/raw/")" = 200 ] || fail "restored: $(cat "$TMP/answer")"
+ok "a version that names an index is withheld by formats and Vagrant when the index is"
+
 # --- what stands on it ---
 for one in team/middle other/top; do
     as "$reader" ingot pull --store "$TMP/store" "$first/$one:2.0.0" >/dev/null 2>"$TMP/err"

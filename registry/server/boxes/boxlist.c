@@ -148,15 +148,16 @@ static void add_image(Making *making, VagrantVersion *version, const IngotDigest
     }
 }
 
-/* What lies elsewhere, and what was uploaded and is not released: its box can be had by whoever is told of it. */
-static void add_recorded(Making *making, VagrantVersion *version, const BoxProviderRecord *record)
+/* What lies elsewhere, and what was uploaded and is not released: its box can be had by whoever is told of it, unless
+ * the version is withheld. */
+static void add_recorded(Making *making, VagrantVersion *version, const BoxProviderRecord *record, gboolean withheld)
 {
     IngotDigest image;
     const char *became = json_string_value(json_object_get(record->body, "image"));
     if (vagrant_version_provider(version, record->provider, record->architecture) != NULL) {
         return;
     }
-    if (became != NULL && ingot_digest_parse(became, &image, NULL)) {
+    if (became != NULL && !withheld && ingot_digest_parse(became, &image, NULL)) {
         add_image(making, version, &image, record->provider);
     }
     if (vagrant_version_provider(version, record->provider, record->architecture) != NULL) {
@@ -174,11 +175,11 @@ static void add_recorded(Making *making, VagrantVersion *version, const BoxProvi
     g_ptr_array_add(version->providers, provider);
 }
 
-static void add_all_recorded(Making *making, VagrantVersion *version)
+static void add_all_recorded(Making *making, VagrantVersion *version, gboolean withheld)
 {
     const GPtrArray *records = box_records_providers(making->source->records, version->version);
     for (guint i = 0; records != NULL && i < records->len; i++) {
-        add_recorded(making, version, g_ptr_array_index(records, i));
+        add_recorded(making, version, g_ptr_array_index(records, i), withheld);
     }
 }
 
@@ -197,6 +198,12 @@ static gboolean find_digest(const Making *making, const ListedVersion *listed, I
     return making->source->there
                ? storage_find_tag(making->request->server->storage, making->source->name, listed->tag, digest, NULL)
                : listed->is_here;
+}
+
+/* Whether the image, or the index, that a version names is disabled or revoked, or nobody can say. */
+static gboolean is_withheld(const Making *making, const IngotDigest *digest)
+{
+    return !views_may_be_seen(making->request->server->views, making->source->name, digest, NULL);
 }
 
 static void add_images(Making *making, VagrantVersion *version, const ListedVersion *listed, const IngotDigest *digest)
@@ -220,17 +227,19 @@ static VagrantVersion *make_version(Making *making, const char *text, const List
     VagrantVersion *version = vagrant_version_new(text);
     const json_t *record = box_records_version(making->source->records, text);
     IngotDigest digest;
+    gboolean found = listed != NULL && find_digest(making, listed, &digest);
+    gboolean withheld = found && is_withheld(making, &digest);
     version->status = status_of(record);
     version->created = version->updated = listed == NULL ? 0 : listed->made;
     if (record != NULL) {
         read_times(record, &version->created, &version->updated);
         version->description = g_strdup(json_string_value(json_object_get(record, "description")));
     }
-    if (listed != NULL && find_digest(making, listed, &digest)) {
+    if (found && !withheld) {
         add_images(making, version, listed, &digest);
     }
     if (making->source->channel == NULL) {
-        add_all_recorded(making, version);
+        add_all_recorded(making, version, withheld);
     }
     return version;
 }

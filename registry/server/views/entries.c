@@ -179,6 +179,9 @@ gboolean view_choose(Views *views, const ViewWish *wish, IngotDigest *image, GEr
     if (index == NULL) {
         return TRUE;
     }
+    if (!views_may_be_seen(views, wish->name, wish->manifest, error)) {
+        return FALSE;
+    }
     const IngotFormat *format = wish->format == NULL ? NULL : ingot_format_find(wish->format, error);
     if (wish->format != NULL && format == NULL) {
         return FALSE;
