@@ -141,6 +141,25 @@ for reference in 1.0.0 "$both"; do
 done
 ok "of an index whose amd64 image is revoked, no format is another architecture's unless that is asked for"
 
+expect 3 ingot promote "$first/team/both" 1.0.0 dev
+grep -q 'only this one' "$TMP/err" || fail "$(cat "$TMP/err")"
+of_index=application/vnd.oci.image.index.v1+json
+[ "$(plain "http://$first/v2/team/both/manifests/1.0.0")" = 200 ] && cp "$TMP/answer" "$TMP/both.json"
+[ "$(plain -X PUT -H "Content-Type: $of_index" --data-binary "@$TMP/both.json" "http://$first/v2/team/both/manifests/dev")" = 403 ] && grep -q 'only this one' "$TMP/answer" || fail "a channel names it: $(cat "$TMP/answer")"
+ok "no channel comes to name an index that has a revoked image"
+
+# A version that was revoked does not grow out of that.
+ingot push -q of-arm64:1.0.0 "$first/team/grows:1.0.0" >/dev/null
+ingot pack -q --arch riscv64 "$TMP/disk.raw" of-riscv64:1.0.0 >/dev/null
+ingot push -q of-arm64:1.0.0 of-riscv64:1.0.0 "$first/team/grows:2.0.0" >/dev/null
+[ "$(plain "http://$first/v2/team/grows/manifests/2.0.0")" = 200 ] && cp "$TMP/answer" "$TMP/grown.json"
+grow() { plain -X PUT -H "Content-Type: $of_index" --data-binary "@$TMP/grown.json" "http://$first/v2/team/grows/manifests/1.0.0"; }
+ingot disable "$first/team/grows:1.0.0" --reason 'too weak' >/dev/null
+[ "$(grow)" = 403 ] && grep -q 'too weak' "$TMP/answer" || fail "$(cat "$TMP/answer")"
+ingot restore "$first/team/grows:1.0.0" --reason 'well again' >/dev/null
+[ "$(grow)" = 201 ] || fail "$(cat "$TMP/answer")"
+ok "a version that is withheld does not grow"
+
 # An index that is revoked is one with all that it has, wherever its version is named.
 boxes_of() { box_catalogue "http://$first/vagrant/team/both" -u 'root:the word of root' >"$TMP/boxes"; grep -c '"3\.0\.0"' "$TMP/boxes" || true; }
 for word in amd64 arm64; do

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/json.h"
+#include "server/channel/announce.h"
 #include "server/storage/channels.h"
 #include "server/storage/growth.h"
 #include "server/storage/mentions.h"
@@ -201,7 +202,31 @@ static json_t *first_entries(Storage *storage, const char *name, const IngotDige
     return add_entry(storage, name, own, current, error) ? g_steal_pointer(&own) : NULL;
 }
 
-/* Of current NULL: the version has no tag yet. EXISTS: the index is no growth of what it names. */
+/* Whether an index may take the place of what the version names. EXISTS: it is no growth of that; DENIED: that is
+ * withheld, of which nobody would hear any more. */
+static gboolean may_grow(Storage *storage, const char *name, const StorageManifest *index, const IngotDigest *current,
+                         GError **error)
+{
+    g_autofree char *why = NULL;
+    GError *problem = NULL;
+    if (state_stands_in_the_way(storage, name, current, &why, &problem)) {
+        g_set_error(error, INGOT_ERROR, INGOT_ERROR_DENIED, "%s", why);
+        return FALSE;
+    }
+    if (problem != NULL) {
+        g_propagate_error(error, problem);
+        return FALSE;
+    }
+    if (!growth_find(storage, name, index, current)) {
+        g_set_error(error, INGOT_ERROR, INGOT_ERROR_EXISTS,
+                    "%s: whoever has an image by this version would get another one: release it as a new version",
+                    name);
+        return FALSE;
+    }
+    return TRUE;
+}
+
+/* Of current NULL: the version has no tag yet. */
 static gboolean put_index(Storage *storage, const StorageActor *actor, const char *name, json_t *entries,
                           const IngotDigest *current, IngotDigest *digest, GError **error)
 {
@@ -215,13 +240,8 @@ static gboolean put_index(Storage *storage, const StorageActor *actor, const cha
                                       .artifact = "",
                                       .mentions = mentions,
                                       .actor = actor};
-    if (current != NULL && !growth_find(storage, name, &manifest, current)) {
-        g_set_error(error, INGOT_ERROR, INGOT_ERROR_EXISTS,
-                    "%s: whoever has an image by this version would get another one: release it as a new version",
-                    name);
-        return FALSE;
-    }
-    return storage_resolve_mentions(storage, mentions, error) &&
+    return (current == NULL || may_grow(storage, name, &manifest, current, error)) &&
+           storage_resolve_mentions(storage, mentions, error) &&
            storage_put_manifest(storage, name, &manifest, digest, error);
 }
 

@@ -1,6 +1,7 @@
 #include "server/channel/announce.h"
 
 #include "server/storage/records.h"
+#include "server/storage/several.h"
 #include "server/storage/states.h"
 
 void announcement_clear(Announcement *announcement)
@@ -141,22 +142,59 @@ gboolean state_stands_in_the_way(Storage *storage, const char *name, const Ingot
     return withheld;
 }
 
-gboolean state_mark(Storage *storage, const char *name, const IngotDigest *image, AnnounceSees sees, gconstpointer user,
-                    char **mark, GError **error)
+gboolean state_keeps_from_channels(Storage *storage, const char *name, const IngotDigest *image, const GArray *several,
+                                   char **why, GError **error)
+{
+    GError *problem = NULL;
+    gboolean withheld = state_stands_in_the_way(storage, name, image, why, &problem);
+    g_autoptr(GArray) read =
+        several == NULL && !withheld && problem == NULL ? storage_several(storage, name, image, &problem) : NULL;
+    const GArray *all = several == NULL ? read : several;
+    for (guint i = 0; all != NULL && i < all->len && !withheld && problem == NULL; i++) {
+        withheld = state_stands_in_the_way(storage, name, &g_array_index(all, IngotDigest, i), why, &problem);
+    }
+    if (problem != NULL) {
+        g_propagate_error(error, problem);
+    }
+    return withheld;
+}
+
+/* of_index: the image is one of an index's. */
+static gboolean mark_image(Storage *storage, const char *name, const IngotDigest *image, gboolean of_index,
+                           AnnounceSees sees, gconstpointer user, char **mark, GError **error)
 {
     GError *problem = NULL;
     gint64 now = states_now();
     g_autoptr(json_t) states = storage_states(storage, name, image, &problem);
-    *mark = NULL;
     if (problem != NULL) {
         g_propagate_error(error, problem);
         return FALSE;
     }
     g_autoptr(json_t) own = state_word(states, name, image, now, sees, user);
     g_autoptr(json_t) base = own == NULL ? word_of_base(states, now, sees, user) : NULL;
-    g_autofree char *told = base == NULL ? NULL : sentence(base);
-    *mark = own != NULL ? tell(own) : base == NULL ? NULL : g_strdup_printf("its base %s", told);
+    g_autofree char *told = own != NULL && !of_index ? tell(own)
+                            : own != NULL            ? sentence(own)
+                            : base != NULL           ? sentence(base)
+                                                     : NULL;
+    *mark = told == NULL               ? NULL
+            : own != NULL && !of_index ? g_steal_pointer(&told)
+                                       : g_strdup_printf("its %s %s", own != NULL ? "image" : "base", told);
     return TRUE;
+}
+
+gboolean state_mark(Storage *storage, const char *name, const IngotDigest *image, AnnounceSees sees, gconstpointer user,
+                    char **mark, GError **error)
+{
+    *mark = NULL;
+    if (!mark_image(storage, name, image, FALSE, sees, user, mark, error)) {
+        return FALSE;
+    }
+    g_autoptr(GArray) several = *mark == NULL ? storage_several(storage, name, image, error) : NULL;
+    gboolean ok = *mark != NULL || several != NULL;
+    for (guint i = 0; ok && *mark == NULL && i < MIN(several->len, MARKED_MOST); i++) {
+        ok = mark_image(storage, name, &g_array_index(several, IngotDigest, i), TRUE, sees, user, mark, error);
+    }
+    return ok;
 }
 
 static json_t *add_word(const json_t *body, gpointer said)

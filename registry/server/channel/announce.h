@@ -35,8 +35,13 @@ json_t *state_word(const json_t *states, const char *name, const IngotDigest *im
  * NULL. FALSE may be an error. */
 gboolean state_stands_in_the_way(Storage *storage, const char *name, const IngotDigest *image, char **why,
                                  GError **error);
-/* *mark: what marks a channel that names the image, in a few words: that it, or a base of it, is not active (free it).
- * NULL: nothing does. sees: as above. */
+/* The same of what a channel is to name: of an index, all that it has count as well, since machines that follow the
+ * channel are given one of them. several: those, of an index that is not here yet; NULL: the manifest is read. */
+gboolean state_keeps_from_channels(Storage *storage, const char *name, const IngotDigest *image, const GArray *several,
+                                   char **why, GError **error);
+/* *mark: what marks a channel that names the image, in a few words: that it, a base of it, or of an index one of the
+ * first MARKED_MOST that it has or a base of that, is not active (free it). NULL: nothing does. sees: as above. */
+#define MARKED_MOST 256u
 gboolean state_mark(Storage *storage, const char *name, const IngotDigest *image, AnnounceSees sees, gconstpointer user,
                     char **mark, GError **error);
 

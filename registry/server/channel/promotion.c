@@ -131,12 +131,13 @@ static gboolean judge_from(const Promotion *promotion, const PipelineChannel *ch
     return TRUE;
 }
 
-/* What is withheld goes nowhere, not back either, unless it is forced. */
+/* What is withheld, or has in an index what is, goes nowhere, not back either, unless it is forced. */
 static void judge_state(const Promotion *promotion, PromotionResult *result)
 {
     g_autofree char *why = NULL;
     g_autoptr(GError) error = NULL;
-    gboolean withheld = state_stands_in_the_way(promotion->storage, promotion->name, &result->digest, &why, &error);
+    gboolean withheld =
+        state_keeps_from_channels(promotion->storage, promotion->name, &result->digest, NULL, &why, &error);
     if (withheld || error != NULL) {
         const GateVerdict verdict = {.why = withheld ? why : error->message,
                                      .mend = (char *)"promote another image, or `ingot restore` this one"};

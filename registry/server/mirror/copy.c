@@ -11,6 +11,7 @@
 #include "server/storage/channels.h"
 #include "server/storage/mediatype.h"
 #include "server/storage/mentions.h"
+#include "server/storage/several.h"
 
 #define DEEP 8 /* indexes within indexes, attachments of attachments */
 
@@ -261,23 +262,38 @@ static void naming_clear(Naming *naming)
 }
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Naming, naming_clear)
 
+/* What the manifest has as an index; none where it is no index, or can't be read, and is refused later. */
+static GArray *several_of(const Copy *copy, const char *name, GBytes *bytes)
+{
+    g_autoptr(json_t) root = manifest_parse(g_bytes_get_data(bytes, NULL), g_bytes_get_size(bytes), name, NULL);
+    g_autoptr(GArray) mentions = root == NULL ? NULL : mentions_read(root);
+    return mentions != NULL && storage_resolve_mentions(copy->storage, mentions, NULL)
+               ? several_of_mentions(mentions)
+               : g_array_new(FALSE, FALSE, sizeof(IngotDigest));
+}
+
 /* What an upstream's channel names that no pipeline of here guards is answered, or withheld, as it is there: a cache is
- * never older. */
+ * never older. bytes: the manifest's; NULL: they have not come. */
 static gboolean is_withheld(const Copy *copy, const char *name, const char *tag, const IngotDigest *digest,
-                            gboolean partial, char **why, GError **error)
+                            GBytes *bytes, gboolean partial, char **why, GError **error)
 {
     GError *problem = NULL;
+    g_autofree char *type = NULL;
+    g_autoptr(GBytes) here = bytes == NULL ? storage_manifest(copy->storage, name, digest, &type, NULL) : NULL;
+    GBytes *known = bytes == NULL ? here : bytes;
+    g_autoptr(GArray) several =
+        known == NULL ? g_array_new(FALSE, FALSE, sizeof(IngotDigest)) : several_of(copy, name, known);
     gboolean withheld = !partial && storage_is_channel(copy->storage, name, tag) &&
-                        state_stands_in_the_way(copy->storage, name, digest, why, &problem);
+                        state_keeps_from_channels(copy->storage, name, digest, several, why, &problem);
     if (problem != NULL) {
         g_propagate_error(error, problem);
     }
     return withheld;
 }
 
-/* Once it is known which manifest it would name. */
+/* Once it is known which manifest it would name. bytes: as above. */
 static gboolean naming_settle(Naming *naming, const Copy *copy, const char *name, const IngotDigest *digest,
-                              gboolean partial, GError **error)
+                              GBytes *bytes, gboolean partial, GError **error)
 {
     IngotDigest here;
     GError *problem = NULL;
@@ -288,7 +304,7 @@ static gboolean naming_settle(Naming *naming, const Copy *copy, const char *name
     }
     if (storage_is_guarded(copy->storage, name, naming->tag)) {
         naming->why = g_strdup("a pipeline guards it here, and only a promotion moves it");
-    } else if (!is_withheld(copy, name, naming->tag, digest, partial, &naming->why, &problem)) {
+    } else if (!is_withheld(copy, name, naming->tag, digest, bytes, partial, &naming->why, &problem)) {
         if (problem != NULL) {
             g_propagate_error(error, problem);
         }
@@ -351,7 +367,8 @@ static gboolean is_current(Copy *copy, const char *name, const char *reference, 
         g_propagate_error(error, g_steal_pointer(&problem));
         return FALSE;
     }
-    if (told && (!copy_said(copy, name, digest, error) || !naming_settle(naming, copy, name, digest, partial, error))) {
+    if (told &&
+        (!copy_said(copy, name, digest, error) || !naming_settle(naming, copy, name, digest, NULL, partial, error))) {
         return FALSE;
     }
     const OciDigest named = told ? oci_digest_from_sha256(digest) : (OciDigest){0};
@@ -439,7 +456,7 @@ static gboolean copy_one(Copy *copy, const char *name, const char *reference, Na
         named = oci_digest_from_sha256(&found.digest);
     }
     *digest = found.digest;
-    if (!copy_said(copy, name, digest, error) || !naming_settle(naming, copy, name, digest, partial, error)) {
+    if (!copy_said(copy, name, digest, error) || !naming_settle(naming, copy, name, digest, bytes, partial, error)) {
         return FALSE;
     }
     *changed = !is_copied(copy, name, naming->set, &named, digest, partial);

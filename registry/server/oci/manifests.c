@@ -10,10 +10,12 @@
 #include "server/server.h"
 #include "server/storage/bases.h"
 #include "server/storage/channels.h"
+#include "server/storage/growth.h"
 #include "server/storage/keptmanifests.h"
 #include "server/storage/mediatype.h"
 #include "server/storage/mentions.h"
 #include "server/storage/pulls.h"
+#include "server/storage/several.h"
 
 /* No tag has a colon, and every digest has one. */
 static gboolean by_digest(const ApiRoute *route)
@@ -279,7 +281,8 @@ static enum MHD_Result answer_put(Request *request, const ApiRoute *route, const
                           "OCI-Subject", subject, "OCI-Tag", list, NULL);
 }
 
-/* Why a channel may not name the manifest: it is disabled or revoked. NULL: nothing, or an error. Free it. */
+/* Why a channel may not name the manifest: it, or what it has as an index, is disabled or revoked. NULL: nothing, or an
+ * error. Free it. */
 static char *channel_withheld(Request *request, const StorageManifest *manifest, const char *name, GError **error)
 {
     Storage *storage = request->server->storage;
@@ -291,7 +294,31 @@ static char *channel_withheld(Request *request, const StorageManifest *manifest,
     IngotDigest digest;
     if (channel) {
         ingot_digest_of(manifest->data, manifest->size, &digest);
-        state_stands_in_the_way(storage, name, &digest, &why, error);
+        g_autoptr(GArray) several = several_of_mentions(manifest->mentions);
+        state_keeps_from_channels(storage, name, &digest, several, &why, error);
+    }
+    return why;
+}
+
+/* Why a version may not grow: what it names is disabled or revoked, which nobody would hear of any more. NULL: nothing,
+ * or an error. Free it. */
+static char *growth_withheld(Request *request, const StorageManifest *manifest, const char *name, GError **error)
+{
+    Storage *storage = request->server->storage;
+    IngotDigest digest, named;
+    char *why = NULL;
+    GError *problem = NULL;
+    ingot_digest_of(manifest->data, manifest->size, &digest);
+    const char *tag = growth_is_index(manifest->type) ? manifest->tag : NULL;
+    for (guint i = 0; tag != NULL && why == NULL && problem == NULL; i++) {
+        if (manifest->fixed && ingot_tag_is_version(tag) && storage_find_tag(storage, name, tag, &named, NULL) &&
+            !ingot_digest_equal(&named, &digest)) {
+            state_stands_in_the_way(storage, name, &named, &why, &problem);
+        }
+        tag = manifest->further == NULL ? NULL : manifest->further[i];
+    }
+    if (problem != NULL) {
+        g_propagate_error(error, problem);
     }
     return why;
 }
@@ -342,8 +369,14 @@ static enum MHD_Result store(Request *request, const ApiRoute *route, const json
     if (subject_text != NULL && !has_subject) {
         return request_refuse(request, MHD_HTTP_BAD_REQUEST, "MANIFEST_INVALID", "the subject's digest is malformed");
     }
-    if (!read_conditions(request, route, &manifest, &expected, &error) ||
-        !storage_put_manifest(request->server->storage, route->name, &manifest, &digest, &error)) {
+    if (!read_conditions(request, route, &manifest, &expected, &error)) {
+        return refuse_put(request, &manifest, error);
+    }
+    g_autofree char *grown = growth_withheld(request, &manifest, route->name, &error);
+    if (grown != NULL) {
+        return request_refuse(request, MHD_HTTP_FORBIDDEN, "DENIED", grown);
+    }
+    if (error != NULL || !storage_put_manifest(request->server->storage, route->name, &manifest, &digest, &error)) {
         return refuse_put(request, &manifest, error);
     }
     return answer_put(request, route, &digest, subject_text, tags);

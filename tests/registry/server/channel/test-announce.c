@@ -1,6 +1,7 @@
 /* What is said of an image, as the catalogue has it: what can't be read is an error and never "nothing". */
 #include "../fixture.h"
 
+#include <ingot/manifest.h>
 #include <sys/wait.h>
 
 #include "server/channel/announce.h"
@@ -39,6 +40,52 @@ static void a_channel_is_marked(void **state)
     in_catalogue(state, "UPDATE records SET sum=sum+1 WHERE kind='state'");
     assert_false(state_mark(storage, "a", &image, sees_all, NULL, &unread, &error));
     assert_true(g_error_matches(error, INGOT_ERROR, INGOT_ERROR_CORRUPT));
+    assert_null(unread);
+}
+
+/* An index of an image. */
+static IngotDigest put_several(Storage *storage, const char *name, const IngotDigest *image)
+{
+    g_autofree char *digest = ingot_digest_to_text(image), *type = NULL;
+    g_autoptr(GBytes) bytes = storage_manifest(storage, name, image, &type, NULL);
+    g_autofree char *text =
+        g_strdup_printf("{\"manifests\":[{\"mediaType\":\"" INGOT_TYPE_MANIFEST "\",\"digest\":\"%s\",\"size\":%zu}]}",
+                        digest, g_bytes_get_size(bytes));
+    g_autoptr(json_t) root = ingot_json_parse(text, strlen(text), "a test", NULL);
+    g_autoptr(GArray) mentions = mentions_read(root);
+    const StorageManifest manifest = {
+        .data = text, .size = strlen(text), .type = INGOT_TYPE_LIST, .artifact = "", .mentions = mentions};
+    IngotDigest index;
+    g_autoptr(GError) error = NULL;
+    if (!storage_put_manifest(storage, name, &manifest, &index, &error)) {
+        fail_msg("%s", error->message);
+    }
+    return index;
+}
+
+static void of_an_index_all_that_it_has_counts_for_channels(void **state)
+{
+    g_autoptr(Storage) storage = open_storage(state);
+    IngotDigest image = put_manifest(storage, "a", "1.0.0", "one", NULL, 0);
+    IngotDigest index = put_several(storage, "a", &image);
+    g_autofree char *none = NULL, *some = NULL, *unread = NULL, *digest = ingot_digest_to_text(&image);
+    g_autoptr(GError) error = NULL;
+    assert_false(state_keeps_from_channels(storage, "a", &index, NULL, &none, &error));
+    assert_null(error);
+    assert_true(state_mark(storage, "a", &index, sees_all, NULL, &none, NULL));
+    assert_null(none);
+    say(storage, "a", &image, LIFECYCLE_REVOKED, "CVE-1");
+    assert_false(state_stands_in_the_way(storage, "a", &index, &none, NULL));
+    assert_true(state_keeps_from_channels(storage, "a", &index, NULL, &some, NULL));
+    assert_non_null(strstr(some, digest));
+    g_clear_pointer(&some, g_free);
+    assert_true(state_mark(storage, "a", &index, sees_all, NULL, &some, NULL));
+    assert_non_null(strstr(some, "its image a@sha256:"));
+    assert_non_null(strstr(some, "revoked by alice"));
+    in_catalogue(state, "UPDATE records SET sum=sum+1 WHERE kind='state'");
+    assert_false(state_keeps_from_channels(storage, "a", &index, NULL, &unread, &error));
+    assert_true(g_error_matches(error, INGOT_ERROR, INGOT_ERROR_CORRUPT));
+    assert_false(state_mark(storage, "a", &index, sees_all, NULL, &unread, NULL));
     assert_null(unread);
 }
 
@@ -176,6 +223,20 @@ static void of_a_hidden_base_only_the_state_is_told(void **state)
     assert_base(storage, "a", &image, sees_all, "a secret reason");
 }
 
+static void a_base_of_what_an_index_has_marks_its_channels(void **state)
+{
+    g_autoptr(Storage) storage = open_storage(state);
+    IngotDigest base = put_on(storage, "a", "{\"base\":1}", NULL, NULL);
+    IngotDigest image = put_on(storage, "a", "{\"web\":1}", &base, NULL);
+    IngotDigest index = put_several(storage, "a", &image);
+    g_autofree char *mark = NULL, *why = NULL;
+    say(storage, "a", &base, LIFECYCLE_REVOKED, "CVE-1");
+    assert_true(state_mark(storage, "a", &index, sees_all, NULL, &mark, NULL));
+    assert_non_null(mark);
+    assert_true(g_str_has_prefix(mark, "its base a@sha256:"));
+    assert_false(state_keeps_from_channels(storage, "a", &index, NULL, &why, NULL));
+}
+
 /* --- the same image in other repositories --- */
 
 /* Fails unless it is withheld in that repository, with words that have the text (NULL: it is not). */
@@ -293,9 +354,11 @@ int main(void)
         /* first: it forks while no storage has begun threads */
         cmocka_unit_test_setup_teardown(of_two_at_once_none_is_lost, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_channel_is_marked, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(of_an_index_all_that_it_has_counts_for_channels, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_base_is_spoken_of_where_it_is_named, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_base_whose_name_is_not_read_is_spoken_of, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_mirrored_base_is_known_behind_its_prefix, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_base_of_what_an_index_has_marks_its_channels, set_up, tear_down),
         cmocka_unit_test_setup_teardown(of_a_hidden_base_only_the_state_is_told, set_up, tear_down),
         cmocka_unit_test_setup_teardown(an_admins_word_counts_for_the_same_image_everywhere, set_up, tear_down),
         cmocka_unit_test_setup_teardown(of_a_hidden_repository_only_the_state_is_told, set_up, tear_down),
