@@ -256,8 +256,9 @@ static gboolean begin_upload(Request *request, const BoxPath *path, const char *
 {
     const StorageActor actor = box_actor(request);
     const BoxProviderKey key = {path->version, path->provider, path->architecture};
-    g_autoptr(json_t) members =
-        ingot_json_pack("{s:s, s:n, s:n, s:n, s:n, s:n}", "upload", id, "came", "problem", "image", "url", "source");
+    json_t *uploader = actor.name == NULL ? json_null() : ingot_json_text(actor.name);
+    g_autoptr(json_t) members = ingot_json_pack("{s:s, s:o, s:n, s:n, s:n, s:n, s:n}", "upload", id, "uploader",
+                                                uploader, "came", "problem", "image", "url", "source");
     return box_change_provider(request->server->storage, &actor, path->name, &key, members, FALSE, error);
 }
 

@@ -183,8 +183,10 @@ static gboolean take_up_record(BoxQueue *queue, const StorageRecord *record, cha
     if (g_strv_length(parts) != 3 || upload == NULL || !box_provider_is_coming(record->body)) {
         return FALSE;
     }
-    const BoxUploaded uploaded = {
-        .name = record->name, .user = record->by, .key = {parts[0], parts[1], parts[2]}, .upload = upload};
+    const BoxUploaded uploaded = {.name = record->name,
+                                  .user = json_string_value(json_object_get(record->body, "uploader")),
+                                  .key = {parts[0], parts[1], parts[2]},
+                                  .upload = upload};
     g_autoptr(GError) error = NULL;
     if (!g_strv_contains((const char *const *)ids, upload)) {
         Task *task = task_new(&uploaded);

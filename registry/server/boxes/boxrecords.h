@@ -5,8 +5,8 @@
  *   BOX_VERSION_RECORD, key VERSION: {"description", "status" (unreleased, active, revoked), "mirrored" (a mirror has
  *   brought it), "created", "updated"}
  *   BOX_PROVIDER_RECORD, key "VERSION PROVIDER ARCHITECTURE": {"default" (is this the default architecture), "url",
- *   "checksum", "checksum_type" (of a box that lies elsewhere), "upload", "image", "problem" (of one that was uploaded:
- *   the id of the file, what became of it), "created", "updated"}
+ *   "checksum", "checksum_type" (of a box that lies elsewhere), "upload", "uploader", "image", "problem" (of one that
+ *   was uploaded: the id of the file, who does it, what became of it), "created", "updated"}
  *
  * A version with a tag needs no record; one with a record needs no tag. Times are seconds. */
 #pragma once

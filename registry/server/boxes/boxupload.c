@@ -25,6 +25,7 @@
 typedef struct {
     char *id;
     BoxPath *path;
+    char *user;      /* who began it, and so whose the box is: a pass tells nobody; NULL: nobody is known */
     IngotFd fd;      /* of its part; -1: none is open, and none is this request's */
     guint64 size;    /* bytes that have come */
     guint64 allowed; /* up to which size there was room */
@@ -48,6 +49,7 @@ static void upload_free(gpointer data)
     g_clear_pointer(&upload->sum, g_checksum_free);
     g_clear_pointer(&upload->path, box_path_free);
     g_free(upload->expected);
+    g_free(upload->user);
     g_free(upload->id);
     g_free(upload);
 }
@@ -126,6 +128,7 @@ static gboolean read_record(const Request *request, Upload *upload, GError **err
         g_set_error(error, INGOT_ERROR, INGOT_ERROR_EXISTS, "the box of this upload has come already");
         return FALSE;
     }
+    upload->user = g_strdup(json_string_value(json_object_get(body, "uploader")));
     const char *type = json_string_value(json_object_get(body, "checksum_type"));
     const char *sum = json_string_value(json_object_get(body, "checksum"));
     if (type != NULL && sum != NULL) {
@@ -185,7 +188,8 @@ static gboolean check_sum(Upload *upload, GError **error)
 
 static gboolean note(Request *request, const Upload *upload, const json_t *members, GError **error)
 {
-    const StorageActor actor = box_actor(request);
+    StorageActor actor = box_actor(request);
+    actor.name = upload->user;
     const BoxProviderKey key = key_of(upload);
     return box_change_upload(request->server->storage, &actor, upload->path->name, &key, upload->id, members, error);
 }
@@ -193,9 +197,8 @@ static gboolean note(Request *request, const Upload *upload, const json_t *membe
 /* All has come: from now on the box is taken in, whoever waits. */
 static gboolean hand_on(Request *request, Upload *upload, GError **error)
 {
-    const StorageActor actor = box_actor(request);
     const BoxUploaded uploaded = {
-        .name = upload->path->name, .user = actor.name, .key = key_of(upload), .upload = upload->id};
+        .name = upload->path->name, .user = upload->user, .key = key_of(upload), .upload = upload->id};
     g_autoptr(json_t) came = ingot_json_pack("{s:b, s:n, s:n}", "came", 1, "problem", "image");
     if (!storage_has_quota(request->server->storage, upload->path->name, upload->size, error) ||
         !boxfiles_end(upload->files, upload->id, upload->fd, error)) {

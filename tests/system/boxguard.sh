@@ -1,0 +1,76 @@
+#!/bin/bash
+# What uploads and the API of boxes may not go round: who has published an image, what a channel has, what was released or deleted.
+set -eu
+cd "$(dirname "$0")/../.."
+# shellcheck source=tests/system/lib.sh
+. tests/system/lib.sh
+# shellcheck source=tests/system/boxcalls.sh
+. tests/system/boxcalls.sh
+
+two_disks
+ingot pack -q "$TMP/v1.raw" db:1.0.0 >/dev/null
+ingot pack -q "$TMP/v2.raw" db:2.0.0 >/dev/null
+ingot export -q db:1.0.0 -F vagrant-libvirt -o "$TMP/v1.box"
+ingot export -q db:2.0.0 -F vagrant-libvirt -o "$TMP/v2.box"
+start_ingotd
+people=(--scope 'push:team/*' --scope 'promote:team/*')
+for user in alice bob; do
+    twice "the word of $user" | ingotd user add --data "$TMP/registry" "${people[@]}" $user
+done
+twice 'the word of root' | ingotd user add --data "$TMP/registry" --scope 'admin:*' root
+alice=$(token --user alice --scope 'push:team/*') # who may push, and no more
+root=$(token --user root --scope 'admin:*')
+at=http://$REGISTRY
+
+# as USER COMMAND...: with a token of that user's.
+as() { INGOT_TOKEN=$(token --user "$1" "${people[@]}") "${@:2}"; }
+pipelines() { INGOT_TOKEN=$root ingot pipeline apply "$REGISTRY" "$TMP/pipelines.yaml" >/dev/null; }
+# upload NAME VERSION PROVIDER/ARCHITECTURE FILE: a provider that is new, and its box.
+upload() {
+    expect 200 POST "/api/v2/box/$1/version/$2/providers" "{\"name\": \"${3%/*}\", \"architecture\": \"${3#*/}\"}"
+    send "$@"
+}
+send() {
+    expect 200 GET "/api/v2/box/$1/version/$2/provider/$3/upload"
+    STATUS=$(curl -s -o "$TMP/answer" -w '%{http_code}' -T "$4" "$(python3 -c 'import json, sys; print(json.load(open(sys.argv[1]))["upload_path"])' "$TMP/body")")
+    [ "$STATUS" = 200 ] || fail "an upload: $STATUS $(cat "$TMP/answer")"
+}
+# publish NAME VERSION PROVIDER/ARCHITECTURE FILE
+publish() {
+    expect 200 POST "/api/v2/box/$1/versions" "{\"version\": \"$2\"}"
+    upload "$@"
+    expect 200 PUT "/api/v2/box/$1/version/$2/release"
+}
+# listed NAME[@CHANNEL]: the versions of its catalogue.
+listed() {
+    box_catalogue "$at/vagrant/$1" -H "Authorization: Bearer $alice" >"$TMP/body"
+    python3 -c 'import json, sys; print(*[v["version"] for v in json.load(open(sys.argv[1]))["versions"]])' "$TMP/body"
+}
+digest() { curl -sf -o /dev/null -w '%header{docker-content-digest}' -I -H "Authorization: Bearer $alice" -H 'Accept: */*' "$at/v2/$1/manifests/$2"; }
+tags() { curl -sf -H "Authorization: Bearer $alice" "$at/v2/$1/tags/list" | python3 -c 'import json, sys; print(*json.load(sys.stdin)["tags"] or [])'; }
+cat >"$TMP/pipelines.yaml" <<'YAML'
+pipelines:
+  team/two:
+    channels:
+      - name: prod
+        gates:
+          - approved: {count: 1}
+  team/web:
+    channels:
+      - name: prod
+      - name: "24.04"
+YAML
+pipelines
+
+# --- whose a box is ---
+publish team/two 1.0.0 libvirt/amd64 "$TMP/v1.box"
+as alice ingot approve "$REGISTRY/team/two" prod "$(digest team/two 1.0.0)" >/dev/null || fail "an approval"
+status=0
+as alice ingot promote "$REGISTRY/team/two" 1.0.0 prod >"$TMP/out" 2>&1 || status=$?
+{ [ $status != 0 ] && grep -q 'whoever pushed it does not count' "$TMP/out"; } || fail "the uploader's own approval counts: $status $(cat "$TMP/out")"
+as bob ingot approve "$REGISTRY/team/two" prod "$(digest team/two 1.0.0)" >/dev/null || fail "an approval"
+as alice ingot promote "$REGISTRY/team/two" 1.0.0 prod >"$TMP/out" 2>&1 || fail "another's approval: $(cat "$TMP/out")"
+ingotd audit export --data "$TMP/registry" >"$TMP/audit"
+grep 'a box was uploaded' "$TMP/audit" >"$TMP/out"
+! grep -v '"alice"' "$TMP/out" || fail "what an upload does is nobody's"
+ok "a box is its uploader's: in the audit log, and for the gate that wants another's approval"
