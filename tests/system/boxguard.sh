@@ -74,3 +74,43 @@ ingotd audit export --data "$TMP/registry" >"$TMP/audit"
 grep 'a box was uploaded' "$TMP/audit" >"$TMP/out"
 ! grep -v '"alice"' "$TMP/out" || fail "what an upload does is nobody's"
 ok "a box is its uploader's: in the audit log, and for the gate that wants another's approval"
+
+# --- what a channel has ---
+publish team/web 1.0.0 libvirt/amd64 "$TMP/v1.box"
+publish team/web 2.0.0 libvirt/amd64 "$TMP/v2.box"
+for version in 1.0.0 2.0.0; do
+    as alice ingot promote "$REGISTRY/team/web" $version prod >/dev/null || fail "a promotion"
+done
+expect 200 PUT /api/v2/box/team/web/version/2.0.0/revoke
+[ "$(listed team/web)" = 1.0.0 ] || fail "a version that is revoked: $(listed team/web)"
+[ "$(listed team/web@prod)" = '2.0.0 1.0.0' ] || fail "whoever may only push has taken a version out of a channel: $(listed team/web@prod)"
+expect 200 PUT /api/v2/box/team/web/version/2.0.0/release
+expect 200 PUT /api/v2/box/team/web/version/2.0.0/provider/libvirt/amd64 '{"default_architecture": false}'
+listed team/web >/dev/null
+has '[p["default_architecture"] for p in a["versions"][0]["providers"]] == [False]'
+listed team/web@prod >/dev/null
+has '[p["default_architecture"] for p in a["versions"][0]["providers"]] == [True]'
+expect 200 POST /api/v2/box/team/web/versions '{"version": "3.0.0"}'
+ingot tag db:1.0.0 db:3.0.0
+as alice ingot push -q db:3.0.0 "$REGISTRY/team/web" >/dev/null || fail "a push"
+as alice ingot promote "$REGISTRY/team/web" 3.0.0 prod >/dev/null || fail "a promotion"
+[ "$(listed team/web@prod)" = '3.0.0 2.0.0 1.0.0' ] || fail "a version that was begun, and pushed: $(listed team/web@prod)"
+ok "a channel's catalogue has what the channel has named, whatever is said of its versions"
+
+# --- a channel is no version ---
+as alice ingot promote "$REGISTRY/team/web" 1.0.0 24.04 >/dev/null || fail "a promotion"
+expect 404 PUT /api/v2/box/team/web/version/24.04 '{"description": "mine"}'
+expect 422 PUT /api/v2/box/team/web/version/24.04/revoke
+expect 200 POST /api/v2/box/team/web/versions '{"version": "24.10"}'
+expect 200 POST /api/v2/box/team/web/version/24.10/providers '{"name": "hyperv", "url": "https://example.org/a.box", "checksum_type": "md5", "checksum": "d41d8cd98f00b204e9800998ecf8427e"}'
+expect 200 PUT /api/v2/box/team/web/version/24.10/release
+[ "$(listed team/web)" = '24.10 2.0.0 1.0.0' ] || fail "a version that lies elsewhere: $(listed team/web)"
+sed -i 's/name: "24.04"/name: "24.10"/' "$TMP/pipelines.yaml"
+pipelines
+as alice ingot promote "$REGISTRY/team/web" 1.0.0 24.10 >/dev/null || fail "a promotion"
+[ "$(listed team/web)" = '2.0.0 1.0.0' ] || fail "a channel is a version, by an older record: $(listed team/web)"
+expect 422 PUT /api/v2/box/team/web/version/24.10 '{"description": "mine"}'
+grep -q 'is a channel' "$TMP/body" || fail "not why: $(cat "$TMP/body")"
+AS=$root expect 200 DELETE /api/v2/box/team/web/version/24.10
+[[ " $(tags team/web) " = *' 24.10 '* ]] || fail "a channel goes with a version's record: $(tags team/web)"
+ok "a channel is no version, nor becomes one by what is said of it"

@@ -5,6 +5,7 @@
 
 #include "base/json.h"
 #include "server/boxes/boxrecords.h"
+#include "server/storage/channels.h"
 
 #define VERSIONS_MAX 5000u          /* of a name, with a record */
 #define PROVIDERS_MAX 100u          /* of a version, with one */
@@ -157,6 +158,16 @@ static gboolean has_room_for_provider(Storage *storage, const char *name, const 
 
 /* --- changes --- */
 
+gboolean box_version_may_be(Storage *storage, const char *name, const char *version, GError **error)
+{
+    if (storage_is_channel(storage, name, version)) {
+        g_set_error(error, INGOT_ERROR, INGOT_ERROR_INVALID, "%s:%s is a channel, and no version can have its name",
+                    name, version);
+        return FALSE;
+    }
+    return TRUE;
+}
+
 gboolean box_change_version(Storage *storage, const StorageActor *actor, const char *name, const char *version,
                             const json_t *description, const char *status, gboolean fresh, GError **error)
 {
@@ -165,7 +176,7 @@ gboolean box_change_version(Storage *storage, const StorageActor *actor, const c
     g_autofree char *what = g_strdup_printf("%s: version %s", name, version);
     set_given(members, "description", description);
     ingot_json_set_string(members, "status", fresh ? "unreleased" : status);
-    return has_room(storage, name, version, description, error) &&
+    return box_version_may_be(storage, name, version, error) && has_room(storage, name, version, description, error) &&
            change_record(storage, actor, BOX_VERSION_RECORD, name, version, &change, what, error);
 }
 
@@ -176,7 +187,7 @@ gboolean box_begin_mirrored(Storage *storage, const StorageActor *actor, const c
     RecordChange change = {.members = members, .fresh = TRUE, .may_begin = TRUE};
     g_autofree char *what = g_strdup_printf("%s: version %s", name, version);
     set_given(members, "description", description);
-    return has_room(storage, name, version, description, error) &&
+    return box_version_may_be(storage, name, version, error) && has_room(storage, name, version, description, error) &&
            change_record(storage, actor, BOX_VERSION_RECORD, name, version, &change, what, error);
 }
 

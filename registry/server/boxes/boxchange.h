@@ -13,7 +13,9 @@ typedef struct {
 gboolean box_change(Storage *storage, const StorageActor *actor, const char *name, const BoxSaid *said, gboolean fresh,
                     GError **error);
 
-/* status NULL: it stays; of one that is new: unreleased. */
+/* INVALID where the version would have a channel's name: only a promotion moves that, whatever it looks like. */
+gboolean box_version_may_be(Storage *storage, const char *name, const char *version, GError **error);
+/* status NULL: it stays; of one that is new: unreleased. INVALID: as above. */
 gboolean box_change_version(Storage *storage, const StorageActor *actor, const char *name, const char *version,
                             const json_t *description, const char *status, gboolean fresh, GError **error);
 

@@ -5,6 +5,7 @@
 
 #include "base/json.h"
 #include "server/server.h"
+#include "server/storage/channels.h"
 #include "server/views/asboxes.h"
 #include "server/views/entries.h"
 #include "server/views/patience.h"
@@ -109,14 +110,15 @@ static void read_times(const json_t *body, gint64 *created, gint64 *updated)
 }
 
 /* The default is what a machine of another architecture takes too: only what most machines can run, unless its
- * publisher has said. */
-static void describe(VagrantProvider *provider, const AsBoxes *boxes, const BoxProviderRecord *record)
+ * publisher has said, who may say otherwise later: no word for a channel. */
+static void describe(const BoxSource *source, VagrantProvider *provider, const AsBoxes *boxes,
+                     const BoxProviderRecord *record)
 {
     provider->architecture = g_strdup(record == NULL ? boxes->architecture : record->architecture);
     provider->is_default =
         strcmp(provider->architecture, "amd64") == 0 || strcmp(provider->architecture, BOX_UNKNOWN) == 0;
     if (record != NULL) {
-        const json_t *said = json_object_get(record->body, "default");
+        const json_t *said = source->channel != NULL ? NULL : json_object_get(record->body, "default");
         provider->is_default = said == NULL ? provider->is_default : json_is_true(said);
         read_times(record->body, &provider->created, &provider->updated);
     }
@@ -135,7 +137,8 @@ static void add_image(Making *making, VagrantVersion *version, const IngotDigest
         g_autoptr(VagrantProvider) provider = vagrant_provider_new(box->form->provider);
         provider->created = version->created;
         provider->updated = version->updated;
-        describe(provider, boxes, find_record(making->source, version->version, reference, provider->name));
+        describe(making->source, provider, boxes,
+                 find_record(making->source, version->version, reference, provider->name));
         provider->url = g_strdup_printf(BOX_FORMATS "%s/%s/%s/%s", making->source->name, reference, box->form->format,
                                         box->form->file);
         if (*box->sum != '\0') {
@@ -183,8 +186,17 @@ static void add_all_recorded(Making *making, VagrantVersion *version, gboolean w
     }
 }
 
-static VagrantStatus status_of(const json_t *record)
+/* A channel's list goes by what the channel has named: whoever may only push takes nothing of it back. A name that is a
+ * channel by now is no version, though an older record has it. */
+static VagrantStatus status_of(const Making *making, const char *version, const json_t *record)
 {
+    const BoxSource *source = making->source;
+    if (source->channel != NULL) {
+        return VAGRANT_ACTIVE;
+    }
+    if (storage_is_channel(making->request->server->storage, source->name, version)) {
+        return VAGRANT_UNRELEASED;
+    }
     const char *word = json_string_value(json_object_get(record, "status"));
     return g_strcmp0(word, "revoked") == 0      ? VAGRANT_REVOKED
            : g_strcmp0(word, "unreleased") == 0 ? VAGRANT_UNRELEASED
@@ -229,7 +241,7 @@ static VagrantVersion *make_version(Making *making, const char *text, const List
     IngotDigest digest;
     gboolean found = listed != NULL && find_digest(making, listed, &digest);
     gboolean withheld = found && is_withheld(making, &digest);
-    version->status = status_of(record);
+    version->status = status_of(making, text, record);
     version->created = version->updated = listed == NULL ? 0 : listed->made;
     if (record != NULL) {
         read_times(record, &version->created, &version->updated);

@@ -18,7 +18,7 @@ typedef struct {
     char *channel;           /* NULL: all versions are meant */
     char *shown;             /* both as the client writes them: what the catalogue calls itself */
     GArray *versions;        /* of ListedVersion */
-    BoxRecords *records;     /* NULL: of a channel */
+    BoxRecords *records;     /* of a channel's versions only what describes them counts */
     gboolean there;          /* an upstream has what is not here */
     FetchOutcome outcome;    /* of what was asked of it, the worst */
     guint64 sequence, event; /* of the storage, before the look */

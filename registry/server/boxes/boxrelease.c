@@ -6,7 +6,6 @@
 
 #include "base/json.h"
 #include "server/channel/announce.h"
-#include "server/storage/channels.h"
 #include "server/storage/growth.h"
 #include "server/storage/mentions.h"
 #include "server/storage/movetag.h"
@@ -30,22 +29,11 @@ static gboolean set_tag(Storage *storage, const StorageActor *actor, const char 
     return storage_move_tag(storage, &moving, error);
 }
 
-/* Only a promotion moves a channel, whatever its name looks like. */
-static gboolean check_tag(Storage *storage, const char *name, const char *tag, GError **error)
-{
-    if (storage_is_channel(storage, name, tag)) {
-        g_set_error(error, INGOT_ERROR, INGOT_ERROR_INVALID, "%s:%s is a channel, and no version can have its name",
-                    name, tag);
-        return FALSE;
-    }
-    return TRUE;
-}
-
 gboolean box_draft(Storage *storage, const StorageActor *actor, const char *name, const BoxProviderKey *key,
                    const IngotDigest *image, GError **error)
 {
     g_autofree char *tag = draft_tag(key);
-    return check_tag(storage, name, tag, error) && set_tag(storage, actor, name, tag, image, error);
+    return box_version_may_be(storage, name, tag, error) && set_tag(storage, actor, name, tag, image, error);
 }
 
 gboolean box_is_draft(Storage *storage, const char *name, const BoxProviderKey *key)
@@ -303,7 +291,7 @@ static gboolean release(Storage *storage, const StorageActor *actor, const char 
 {
     IngotDigest current;
     g_autoptr(BoxRecords) records = box_records_read(storage, name, error);
-    if (records == NULL || !check_tag(storage, name, version, error)) {
+    if (records == NULL || !box_version_may_be(storage, name, version, error)) {
         return FALSE;
     }
     const GPtrArray *providers = box_records_providers(records, version);

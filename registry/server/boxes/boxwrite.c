@@ -77,10 +77,16 @@ static enum MHD_Result change_box(Request *request, const BoxCall *call, const j
 
 /* --- versions --- */
 
-static gboolean has_tag(const Request *request, const BoxPath *path)
+/* A channel is no version's tag, though an older record may have its name. */
+static gboolean find_tag(Storage *storage, const char *name, const char *version)
 {
     IngotDigest digest;
-    return storage_find_tag(request->server->storage, path->name, path->version, &digest, NULL);
+    return !storage_is_channel(storage, name, version) && storage_find_tag(storage, name, version, &digest, NULL);
+}
+
+static gboolean has_tag(const Request *request, const BoxPath *path)
+{
+    return find_tag(request->server->storage, path->name, path->version);
 }
 
 static enum MHD_Result create_version(Request *request, BoxCall *call, const json_t *body)
@@ -96,10 +102,6 @@ static enum MHD_Result create_version(Request *request, BoxCall *call, const jso
         return box_fail(request, error);
     }
     call->path->version = g_strdup(version);
-    if (storage_is_channel(request->server->storage, call->path->name, version)) {
-        return box_refuse(request, MHD_HTTP_UNPROCESSABLE_CONTENT,
-                          "%s:%s is a channel, and no version can have its name", call->path->shown, version);
-    }
     if (has_tag(request, call->path)) {
         return box_refuse(request, MHD_HTTP_UNPROCESSABLE_CONTENT, "%s: version %s already exists", call->path->shown,
                           version);
@@ -198,7 +200,6 @@ static gboolean may_remove(const Request *request, const BoxPath *path, const Bo
 static gboolean remove_version(Storage *storage, const StorageActor *actor, const char *name, const char *version,
                                const BoxRecords *records, GError **error)
 {
-    IngotDigest digest;
     const GPtrArray *providers = box_records_providers(records, version);
     for (guint i = 0; providers != NULL && i < providers->len; i++) {
         const BoxProviderRecord *one = g_ptr_array_index(providers, i);
@@ -207,8 +208,7 @@ static gboolean remove_version(Storage *storage, const StorageActor *actor, cons
             return FALSE;
         }
     }
-    return (!storage_find_tag(storage, name, version, &digest, NULL) ||
-            storage_remove_tag(storage, actor, name, version, error)) &&
+    return (!find_tag(storage, name, version) || storage_remove_tag(storage, actor, name, version, error)) &&
            box_drop_version(storage, actor, name, version, error);
 }
 

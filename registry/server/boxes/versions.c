@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "server/http/log.h"
+#include "server/storage/channels.h"
 #include "server/storage/storage.h"
 #include "server/views/entries.h"
 #include "vagrant/version.h"
@@ -39,9 +40,15 @@ static void tell_unreadable(const char *name, const char *tag)
     g_mutex_unlock(&lock);
 }
 
-static gboolean is_listed(const char *name, const char *tag, GHashTable *further)
+/* Whether something is recorded of the tag as of a version; a pipeline may have made a channel of it since. */
+static gboolean is_further(const Server *server, const char *name, const char *tag, GHashTable *further)
 {
-    if (!ingot_tag_is_version(tag) && (further == NULL || !g_hash_table_contains(further, tag))) {
+    return further != NULL && g_hash_table_contains(further, tag) && !storage_is_channel(server->storage, name, tag);
+}
+
+static gboolean is_listed(const Server *server, const char *name, const char *tag, GHashTable *further)
+{
+    if (!ingot_tag_is_version(tag) && !is_further(server, name, tag, further)) {
         return FALSE;
     }
     if (!vagrant_version_is_readable(tag)) {
@@ -78,7 +85,8 @@ static void version_clear(gpointer data)
 
 /* Those of the tags that Vagrant can read, newest first. ours: GArray of StorageVersion, what is here; NULL: nothing.
  */
-static GArray *sort_versions(const char *name, char **tags, const GArray *ours, GHashTable *further)
+static GArray *sort_versions(const Server *server, const char *name, char **tags, const GArray *ours,
+                             GHashTable *further)
 {
     GArray *versions = g_array_new(FALSE, FALSE, sizeof(ListedVersion));
     g_autoptr(GHashTable) here = g_hash_table_new(g_str_hash, g_str_equal);
@@ -88,7 +96,7 @@ static GArray *sort_versions(const char *name, char **tags, const GArray *ours, 
         g_hash_table_insert(here, one->tag, (gpointer)one);
     }
     for (guint i = 0; tags[i] != NULL; i++) {
-        if (is_listed(name, tags[i], further)) {
+        if (is_listed(server, name, tags[i], further)) {
             const StorageVersion *one = g_hash_table_lookup(here, tags[i]);
             ListedVersion version = {.tag = g_strdup(tags[i]), .is_here = one != NULL};
             if (one != NULL) {
@@ -239,14 +247,14 @@ static GHashTable *cut_images(char *line)
 }
 
 /* versions: as through_channel tells them. */
-static GArray *list_of_there(const char *name, char **versions, GHashTable *further)
+static GArray *list_of_there(const Server *server, const char *name, char **versions, GHashTable *further)
 {
     g_autoptr(GHashTable) images =
         g_hash_table_new_full(g_str_hash, g_str_equal, NULL, (GDestroyNotify)g_hash_table_unref);
     for (guint i = 0; versions[i] != NULL; i++) {
         g_hash_table_replace(images, versions[i], cut_images(versions[i]));
     }
-    GArray *list = sort_versions(name, versions, NULL, further);
+    GArray *list = sort_versions(server, name, versions, NULL, further);
     for (guint i = 0; i < list->len; i++) {
         ListedVersion *version = &g_array_index(list, ListedVersion, i);
         version->images = g_hash_table_ref(g_hash_table_lookup(images, version->tag));
@@ -269,7 +277,7 @@ GArray *versions_list(const Server *server, const char *name, const char *channe
     GError *problem = NULL;
     g_auto(GStrv) of_there = channel == NULL ? NULL : ask_channel(server, name, channel, outcome);
     if (of_there != NULL) {
-        return list_of_there(name, of_there, further);
+        return list_of_there(server, name, of_there, further);
     }
     g_autoptr(GArray) ours = storage_versions(server->storage, name, NULL, G_MAXUINT, &problem);
     char **own = ours == NULL ? NULL : tags_of(ours);
@@ -279,7 +287,7 @@ GArray *versions_list(const Server *server, const char *name, const char *channe
         return NULL;
     }
     g_clear_error(&problem);
-    g_autoptr(GArray) versions = sort_versions(name, tags, ours, further);
+    g_autoptr(GArray) versions = sort_versions(server, name, tags, ours, further);
     return channel == NULL || keep_of_channel(server, name, channel, versions, error) ? g_steal_pointer(&versions)
                                                                                       : NULL;
 }
