@@ -64,6 +64,33 @@ expect 0 ingotd mirror --data "$TMP/second" --json "http://$first" 'team/*'
 python3 -c 'import json,sys; o = json.load(open(sys.argv[1])); assert o["kept"] == 0, o' "$TMP/out" || fail "$(cat "$TMP/out")"
 ok "a mirror moves no channel that a pipeline guards, and says so once"
 
+# An image that only the other registry's channel names comes once: each run counts as a use of it.
+${CC:-gcc} -O2 -D_GNU_SOURCE -shared -fPIC -o "$TMP/libclock.so" tests/faults/clock.c -ldl
+ingot push -q web:1.0.0 "$first/solo/web:prod" >/dev/null
+start_ingotd "$TMP/kept"
+printf 'pipelines:\n  solo/*:\n    channels: [{name: prod}]\n' >"$TMP/solo.yaml"
+ingot pipeline apply "$REGISTRY" "$TMP/solo.yaml" >/dev/null
+kill "$SERVER"
+wait "$SERVER" || true
+# days AFTER COMMAND...: as if so many days had passed.
+days() {
+    echo $(($1 * 86400)) >"$TMP/clock"
+    CLOCK=$TMP/clock LD_PRELOAD=$TMP/libclock.so expect 0 "${@:2}"
+}
+mirror_again() { days "$1" ingotd mirror --data "$TMP/kept" --json "http://$first" 'solo/*'; }
+mirror_again 0
+grep -q "^kept: solo/web:prod stays" "$TMP/err" || fail "mirror says: $(cat "$TMP/out" "$TMP/err")"
+mirror_again 6
+days 8 ingotd gc --data "$TMP/kept"
+mirror_again 8
+python3 -c 'import json,sys; o = json.load(open(sys.argv[1])); assert o["kept"] == 1 and o["manifests"] == 0 and o["received"] == 0, o' "$TMP/out" || fail "it comes again: $(cat "$TMP/out")"
+grep -q kept: "$TMP/err" && fail "it is said again: $(cat "$TMP/err")"
+days 16 ingotd gc --data "$TMP/kept"
+mirror_again 16
+python3 -c 'import json,sys; o = json.load(open(sys.argv[1])); assert o["manifests"] == 1, o' "$TMP/out" || fail "it stays for ever: $(cat "$TMP/out")"
+REGISTRY=$second
+ok "what a channel is kept from comes once, as long as the other registry's names it"
+
 curl -sf -o "$TMP/answer" -X PUT --data '{"pipelines":{}}' "http://$second/api/v1/pipelines?prune=1" || fail "$(cat "$TMP/answer")"
 ingot promote -q "$first/team/web" 2.0.0 prod >/dev/null
 ingot revoke "$second/team/web:2.0.0" --reason 'not here' >/dev/null

@@ -11,6 +11,7 @@
 #include "server/storage/channels.h"
 #include "server/storage/mediatype.h"
 #include "server/storage/mentions.h"
+#include "server/storage/pulls.h"
 #include "server/storage/several.h"
 
 #define DEEP 8 /* indexes within indexes, attachments of attachments */
@@ -317,13 +318,15 @@ static gboolean naming_settle(Naming *naming, const Copy *copy, const char *name
     return TRUE;
 }
 
-/* Of each image once, however often it is mirrored. */
+/* Of each image once, however often it is mirrored: as long as the other registry's channel names it, it is used, so
+ * that it does not go here for want of a name. */
 static void naming_tell(const Naming *naming, Copy *copy, const char *name, const IngotDigest *digest)
 {
     if (naming->why == NULL) {
         return;
     }
     copy->kept++;
+    pulls_note(copy->storage, name, digest);
     g_autofree char *what = g_strdup_printf("kept from %s:%s", name, naming->tag);
     g_autoptr(GBytes) before = storage_measure(copy->storage, digest, what);
     if (copy->tell == NULL || before != NULL) {

@@ -8,7 +8,8 @@
  * here may have a prefix that they don't have there.
  *
  * A channel that a pipeline of here guards stays what it was promoted to: what the other registry's names comes, and is
- * to be promoted here. Nor does a channel come to name by a mirror what is withheld here. */
+ * to be promoted here. Nor does a channel come to name by a mirror what is withheld here. What is kept from a channel
+ * so counts as pulled each time that it is found there. */
 #pragma once
 
 #include <ingot/remote.h>
