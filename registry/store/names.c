@@ -195,16 +195,16 @@ static void set_row(json_t *rows, ssize_t old, json_t *row, const IngotDigest *d
     }
 }
 
-/* A tag that is given names one image: the others of that name lose it. TRUE: there were some. */
-static gboolean drop_others(json_t *rows, const char *name, const char *tag, const IngotDigest *digest)
+/* A tag that is given names one image, by one row: the others of that name lose it. TRUE: there were some. */
+static gboolean drop_others(json_t *rows, const char *name, const char *tag, const json_t *kept)
 {
     gboolean dropped = FALSE;
     for (size_t i = 0; tag != NULL && i < json_array_size(rows);) {
         json_t *row = json_array_get(rows, i);
         IngotDescriptor manifest;
         g_autofree char *row_name = NULL, *row_tag = NULL;
-        if (!layout_row(row, &manifest, &row_name, &row_tag) || g_strcmp0(row_name, name) != 0 ||
-            g_strcmp0(row_tag, tag) != 0 || ingot_digest_equal(&manifest.digest, digest)) {
+        if (row == kept || !layout_row(row, &manifest, &row_name, &row_tag) || g_strcmp0(row_name, name) != 0 ||
+            g_strcmp0(row_tag, tag) != 0) {
             i++;
             continue;
         }
@@ -263,7 +263,7 @@ static gboolean write_name(IngotStore *store, const char *name, const char *tag,
     if (!same) {
         set_row(rows, old, row, &manifest->digest);
     }
-    same = !drop_others(rows, local, tag, &manifest->digest) && same;
+    same = !drop_others(rows, local, tag, same ? json_array_get(rows, (size_t)old) : row) && same;
     if (!layout_sync_blobs(store, error) || (!same && !layout_write(store, index, error))) {
         return FALSE;
     }
