@@ -254,7 +254,17 @@ rows = [r for r in json.load(open(sys.argv[1]))["manifests"] if "vnd.ingot.tag-b
 one, two = ("sha256:" + hashlib.sha256(open(p, "rb").read()).hexdigest() for p in sys.argv[2:])
 assert sorted((r["digest"], "vnd.ingot.tag-beside-before" in r["annotations"]) for r in rows) == sorted([(one, True), (two, False)]), rows
 PY
-ok "the layout names the signatures that count now, and keeps those of before"
+# Whoever has seen the tag before that publishes again, and takes nothing away.
+ingot --store "$TMP/late" pull -q "$REGISTRY/team/signed:1.0.0" >/dev/null
+put_manifest team/signed "$signatures" manifest <"$TMP/one.json"
+rm -rf "$TMP/early" "$TMP/signed"
+ingot --store "$TMP/early" pull -q "$REGISTRY/team/signed:1.0.0" >/dev/null
+for store in late early late early; do
+    expect 0 ingot --store "$TMP/$store" publish -q --static "$TMP/signed" --base "$base" --provider qemu --pull=never "$REGISTRY/team/signed:1.0.0"
+done
+signed_rows=$(python3 -c 'import json,sys; print(*sorted(("before" if "vnd.ingot.tag-beside-before" in r["annotations"] else "now") for r in json.load(open(sys.argv[1]))["manifests"] if "vnd.ingot.tag-beside" in r["annotations"]))' "$TMP/signed/oci/index.json")
+[ "$signed_rows" = 'before now' ] || fail "the signatures there: $signed_rows"
+ok "the layout names the signatures that count now, and keeps those of before, whoever publishes"
 kill "$SERVER"
 expect 1 ingot publish -q --static "$both" --base "$base" "$REGISTRY/team/both:1.0.0"
 expect 0 ingot publish -q --static "$both" --base "$base" --pull=never --name team/none:1.0.0 "$(ingot images --json | python3 -c 'import json,sys; print(next(i["name"] + "@" + i["digest"] for i in json.load(sys.stdin) if i["name"].endswith("team/both")))')"

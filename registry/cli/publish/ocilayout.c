@@ -7,6 +7,7 @@
 
 #include "base/json.h"
 #include "base/text.h"
+#include "cli/publish/beside.h"
 #include "cli/publish/publication.h"
 #include "image/architecture.h"
 #include "store/attached.h"
@@ -14,6 +15,7 @@
 #include "store/reach.h"
 
 #define FOLDER "oci/"
+#define BLOBS FOLDER "blobs/sha256/"
 #define INDEX_PATH FOLDER "index.json"
 #define LAYOUT_PATH FOLDER "oci-layout"
 #define LAYOUT_TEXT "{\"imageLayoutVersion\":\"1.0.0\"}"
@@ -79,11 +81,6 @@ static gboolean same_digest(const json_t *a, const json_t *b)
     return json_equal(json_object_get(a, "digest"), json_object_get(b, "digest"));
 }
 
-static gboolean is_before(const json_t *row)
-{
-    return layout_annotation(row, LAYOUT_BEFORE) != NULL;
-}
-
 static const char *plain_platform(const json_t *row)
 {
     return architecture_plain(layout_architecture(row));
@@ -106,18 +103,17 @@ static gboolean share_outputs(const json_t *a, const json_t *b)
 }
 
 /* Whether two rows stand for one thing, of which an index has one: an image by its name, its architecture and
- * what it is for, what is attached by itself and what it is attached to; of what a tag beside an image names now, by
- * the tag. */
+ * what it is for, what is attached by itself and what it is attached to. */
 static gboolean same_place(const json_t *a, const json_t *b)
 {
-    const char *name = layout_annotation(a, LAYOUT_NAME), *beside = layout_annotation(a, LAYOUT_BESIDE);
+    const char *name = layout_annotation(a, LAYOUT_NAME);
     if (name != NULL || layout_annotation(b, LAYOUT_NAME) != NULL) {
         return g_strcmp0(name, layout_annotation(b, LAYOUT_NAME)) == 0 &&
                g_strcmp0(plain_platform(a), plain_platform(b)) == 0 && share_outputs(a, b);
     }
     return g_strcmp0(layout_annotation(a, LAYOUT_SUBJECT), layout_annotation(b, LAYOUT_SUBJECT)) == 0 &&
-           g_strcmp0(beside, layout_annotation(b, LAYOUT_BESIDE)) == 0 &&
-           (same_digest(a, b) || (beside != NULL && !is_before(a) && !is_before(b)));
+           g_strcmp0(layout_annotation(a, LAYOUT_BESIDE), layout_annotation(b, LAYOUT_BESIDE)) == 0 &&
+           same_digest(a, b);
 }
 
 /* In the place of all that stand for the same. */
@@ -199,7 +195,12 @@ static GBytes *change_index(GBytes *before, gpointer user, GError **error)
         return NULL;
     }
     for (size_t i = 0; i < json_array_size(parts->rows); i++) {
-        put_row(rows, json_array_get(parts->rows, i));
+        json_t *row = json_array_get(parts->rows, i);
+        if (layout_annotation(row, LAYOUT_BESIDE) != NULL) {
+            beside_put(parts->publication->site, BLOBS, rows, row);
+        } else {
+            put_row(rows, row);
+        }
     }
     char *text = ingot_json_pretty(index);
     return g_bytes_new_take(text, strlen(text));
@@ -277,7 +278,7 @@ static gboolean find_blob(const Publication *publication, const char *digest, Bl
         return FALSE;
     }
     blob->path = ingot_store_blob_path(publication->store, &blob->digest);
-    blob->to = g_strconcat(FOLDER "blobs/sha256/", digest + strlen("sha256:"), NULL);
+    blob->to = g_strconcat(BLOBS, digest + strlen("sha256:"), NULL);
     if (stat(blob->path, &st) != 0) {
         return ingot_error_set_errno(error, errno, "%s", blob->path);
     }

@@ -16,8 +16,8 @@ typedef struct {
 } WantedOptions;
 
 /* Of all versions those that can't be had are left out: what is withheld or refused by the policy, what is no image of
- * Ingot's or of a newer one's, what has gone meanwhile, and what is not for the architecture that is asked for. TRUE: the problem is such a one; it is warned of and
- * taken. Where single images are meant, nothing is left out. */
+ * Ingot's or of a newer one's, what has gone meanwhile, and what is not for the architecture that is asked for. TRUE:
+ * the problem is such a one; it is warned of and taken. Where single images are meant, nothing is left out. */
 gboolean wanted_leaves_out(const WantedOptions *options, GError **problem);
 
 /* One of them. */
