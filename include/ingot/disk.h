@@ -67,7 +67,7 @@ guint64 ingot_disk_size(const IngotDisk *disk);
 gboolean ingot_disk_read(IngotDisk *disk, guint64 offset, void *buffer, gsize size, GError **error);
 
 /* Goes through the whole disk on all cores: take gets every byte that is in no hole, checked, once, in any order and
- * from any of several threads, but by one at a time, while the others go on; it returns FALSE with an error to stop. */
+ * from several threads at a time; it returns FALSE with an error to stop. */
 typedef gboolean (*IngotDiskTake)(guint64 offset, const void *data, gsize size, gpointer user, GError **error);
 gboolean ingot_disk_each(IngotDisk *disk, IngotDiskTake take, gpointer user, IngotProgress *progress, GError **error);
 /* The raw disk (not joined ones) to a descriptor that cannot seek (a pipe). */

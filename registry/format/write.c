@@ -83,7 +83,7 @@ static guint range_at(const GArray *ranges, guint64 offset)
     return low;
 }
 
-/* What the file has of these bytes of the disk goes to its places. */
+/* What the file has of these bytes of the disk goes to its places; called by several threads. */
 static gboolean take(guint64 offset, const void *data, gsize size, gpointer user, GError **error)
 {
     const Target *target = user;

@@ -1,22 +1,21 @@
 /* The whole disk, on all cores: each thread takes the next run of chunks, reads their frames at once, checks each chunk
- * and brings what it has to the one that hands on. */
+ * and hands it on. Nobody waits for anybody. */
 #include <ingot/error.h>
 
 #include "base/crew.h"
 #include "base/process.h"
 #include "image/chunker.h"
 #include "image/disk.h"
-#include "image/handover.h"
 
 #define RUN_CHUNKS 64u          /* at most, in one run */
 #define RUN_FRAMES (512u << 10) /* bytes of frames after which a run ends */
 #define DATA_SIZE (1u << 20)    /* bytes of neighbours that are handed on at once */
 #define THREADS_MAX 16u
-#define BATCHES 2u /* for each thread: one that it fills, one that it has left */
 
 typedef struct {
     IngotDisk *disk;
-    Handover *handover;
+    IngotDiskTake take; /* NULL: verify only */
+    gpointer user;
     IngotProgress *progress;
     GMutex lock;
     guint next;      /* the first chunk that nobody has taken */
@@ -27,7 +26,9 @@ typedef struct {
 typedef struct {
     IngotDecoder *decoder;
     GByteArray *frames;
-    Batch *batch; /* neighbouring chunks that are not handed on yet; the handover's */
+    guint8 *data; /* neighbouring chunks that are not handed on yet */
+    gsize size;
+    guint64 offset; /* of data on the disk */
 } Worker;
 
 /* The next run [*from, *to), or FALSE at the end. */
@@ -60,30 +61,26 @@ static void fail(Sweep *sweep, GError *failure)
 
 static gboolean flush(const Sweep *sweep, Worker *worker, GError **error)
 {
-    if (worker->batch->size == 0) {
-        return TRUE;
-    }
-    gboolean ok = handover_bring(sweep->handover, worker->batch, error);
-    worker->batch = handover_empty(sweep->handover);
-    return ok;
+    gsize size = worker->size;
+    worker->size = 0;
+    return size == 0 || sweep->take == NULL || sweep->take(worker->offset, worker->data, size, sweep->user, error);
 }
 
 static gboolean do_chunk(const Sweep *sweep, Worker *worker, const IngotChunk *chunk, const guint8 *frame,
                          GError **error)
 {
-    if (chunk->hole || worker->batch->size + chunk->length > DATA_SIZE) {
+    if (chunk->hole || worker->size + chunk->length > DATA_SIZE) {
         if (!flush(sweep, worker, error)) {
             return FALSE;
         }
     }
-    Batch *batch = worker->batch;
-    guint8 *data = chunk->hole ? NULL : batch->data + batch->size;
+    guint8 *data = chunk->hole ? NULL : worker->data + worker->size;
     if (!disk_decode(sweep->disk, worker->decoder, chunk, frame, data, error)) {
         return FALSE;
     }
     if (!chunk->hole) {
-        batch->offset = batch->size == 0 ? chunk->offset : batch->offset;
-        batch->size += chunk->length;
+        worker->offset = worker->size == 0 ? chunk->offset : worker->offset;
+        worker->size += chunk->length;
     }
     return TRUE;
 }
@@ -112,7 +109,7 @@ static gpointer sweep_thread(gpointer user)
 {
     Sweep *sweep = user;
     Worker worker = {.decoder = ingot_decoder_new(), .frames = g_byte_array_new()};
-    worker.batch = handover_empty(sweep->handover);
+    worker.data = g_malloc(DATA_SIZE + chunker_max(sweep->disk->index->average));
     guint from, to;
     while (take_run(sweep, &from, &to)) {
         GError *failure = NULL;
@@ -122,13 +119,15 @@ static gpointer sweep_thread(gpointer user)
     }
     ingot_decoder_free(worker.decoder);
     g_byte_array_unref(worker.frames);
+    g_free(worker.data);
     return NULL;
 }
 
-static gboolean sweep_all(Sweep *sweep, guint threads, GError **error)
+static gboolean sweep_all(Sweep *sweep, GError **error)
 {
+    guint count = MIN(g_get_num_processors(), THREADS_MAX);
     g_mutex_init(&sweep->lock);
-    crew_run("disk", threads, sweep_thread, sweep);
+    crew_run("disk", count, sweep_thread, sweep);
     g_mutex_clear(&sweep->lock);
     if (sweep->failure != NULL) {
         g_propagate_error(error, sweep->failure);
@@ -147,11 +146,6 @@ gboolean ingot_disk_each(IngotDisk *disk, IngotDiskTake take, gpointer user, Ing
     if (disk->members != NULL) {
         return joined_each(disk, take, user, progress, error);
     }
-    guint threads = MIN(g_get_num_processors(), THREADS_MAX);
-    gsize batch_size = DATA_SIZE + chunker_max(disk->index->average);
-    Sweep sweep = {.disk = disk, .progress = progress};
-    sweep.handover = handover_new(take, user, BATCHES * threads, batch_size);
-    gboolean ok = sweep_all(&sweep, threads, error);
-    handover_free(sweep.handover);
-    return ok;
+    Sweep sweep = {.disk = disk, .take = take, .user = user, .progress = progress};
+    return sweep_all(&sweep, error);
 }

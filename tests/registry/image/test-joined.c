@@ -134,7 +134,7 @@ static void each_is_read_at_its_base(void **state)
 typedef struct {
     const Fixture *f;
     IngotDisk *disk;
-    gint inside; /* atomic: threads that are in take */
+    GMutex lock;
     guint64 taken;
     gboolean wrong;
 } Walk;
@@ -143,13 +143,14 @@ static gboolean take(guint64 offset, const void *data, gsize size, gpointer user
 {
     Walk *walk = user;
     (void)error;
-    gboolean wrong = g_atomic_int_add(&walk->inside, 1) != 0;
+    gboolean wrong = FALSE;
     for (gsize i = 0; i < size; i++) {
         wrong |= ((const guint8 *)data)[i] != byte_at(walk->f, walk->disk, offset + i);
     }
+    g_mutex_lock(&walk->lock);
     walk->taken += size;
     walk->wrong |= wrong;
-    g_atomic_int_add(&walk->inside, -1);
+    g_mutex_unlock(&walk->lock);
     return TRUE;
 }
 
