@@ -12,6 +12,11 @@ ingot pack -q "$TMP/v1.raw" db:1.0.0 >/dev/null
 ingot pack -q "$TMP/v2.raw" db:2.0.0 >/dev/null
 ingot export -q db:1.0.0 -F vagrant-libvirt -o "$TMP/v1.box"
 ingot export -q db:2.0.0 -F vagrant-libvirt -o "$TMP/v2.box"
+# While $TMP/hold is there, no box is taken apart.
+mkdir "$TMP/bin"
+printf '#!/bin/sh\nwhile [ -e "%s" ]; do sleep 0.1; done\nexec "%s" "$@"\n' "$TMP/hold" "$(command -v qemu-nbd)" >"$TMP/bin/qemu-nbd"
+chmod +x "$TMP/bin/qemu-nbd"
+PATH=$TMP/bin:$PATH
 start_ingotd
 people=(--scope 'push:team/*' --scope 'promote:team/*')
 for user in alice bob; do
@@ -30,9 +35,10 @@ upload() {
     expect 200 POST "/api/v2/box/$1/version/$2/providers" "{\"name\": \"${3%/*}\", \"architecture\": \"${3#*/}\"}"
     send "$@"
 }
+upload_path() { python3 -c 'import json, sys; print(json.load(open(sys.argv[1]))["upload_path"])' "$TMP/body"; }
 send() {
     expect 200 GET "/api/v2/box/$1/version/$2/provider/$3/upload"
-    STATUS=$(curl -s -o "$TMP/answer" -w '%{http_code}' -T "$4" "$(python3 -c 'import json, sys; print(json.load(open(sys.argv[1]))["upload_path"])' "$TMP/body")")
+    STATUS=$(curl -s -o "$TMP/answer" -w '%{http_code}' -T "$4" "$(upload_path)")
     [ "$STATUS" = 200 ] || fail "an upload: $STATUS $(cat "$TMP/answer")"
 }
 # publish NAME VERSION PROVIDER/ARCHITECTURE FILE
@@ -114,3 +120,32 @@ grep -q 'is a channel' "$TMP/body" || fail "not why: $(cat "$TMP/body")"
 AS=$root expect 200 DELETE /api/v2/box/team/web/version/24.10
 [[ " $(tags team/web) " = *' 24.10 '* ]] || fail "a channel goes with a version's record: $(tags team/web)"
 ok "a channel is no version, nor becomes one by what is said of it"
+
+# --- a box that lies elsewhere ---
+far=/api/v2/box/team/far/version/1.0.0/provider
+expect 200 POST /api/v2/box/team/far/versions '{"version": "1.0.0"}'
+for provider in hyperv libvirt; do
+    expect 200 POST ${far}s '{"name": "'$provider'", "architecture": "amd64", "url": "https://example.org/a.box", "checksum_type": "md5", "checksum": "d41d8cd98f00b204e9800998ecf8427e"}'
+done
+[ "$(curl -s -o "$TMP/body" -w '%{http_code}' -I -H "Authorization: Bearer $alice" "$at$far/libvirt/amd64/upload")" = 405 ] || fail "HEAD begins an upload"
+expect 200 PUT /api/v2/box/team/far/version/1.0.0/release
+listed team/far >/dev/null
+cp "$TMP/body" "$TMP/before"
+for said in '"url": "https://evil.example/a.box"' '"url": ""' '"checksum": "", "checksum_type": ""' '"checksum_type": "md5", "checksum": "00000000000000000000000000000000"'; do
+    expect 422 PUT $far/hyperv/amd64 "{\"provider\": {$said}}"
+    grep -q 'publish a new version' "$TMP/body" || fail "not why: $(cat "$TMP/body")"
+done
+expect 200 PUT $far/hyperv/amd64 '{"provider": {"name": "hyperv", "url": "https://example.org/a.box"}}'
+expect 422 GET $far/libvirt/amd64/upload
+expect 403 DELETE $far/hyperv/amd64
+listed team/far >/dev/null
+cmp -s "$TMP/body" "$TMP/before" || fail "a box of a released version lies elsewhere: $(cat "$TMP/body")"
+AS=$root expect 200 DELETE $far/hyperv/amd64
+# One that is uploaded and is told to lie elsewhere meanwhile does so.
+expect 200 POST ${far}s '{"name": "qemu", "architecture": "amd64"}'
+expect 200 GET $far/qemu/amd64/upload
+url=$(upload_path)
+expect 200 PUT $far/qemu/amd64 '{"url": "https://example.org/q.box"}'
+STATUS=$(curl -s -o "$TMP/body" -w '%{http_code}' -T "$TMP/v1.box" "$url")
+[ "$STATUS" = 404 ] || fail "an upload of what lies elsewhere: $STATUS $(cat "$TMP/body")"
+ok "a box of a released version that lies elsewhere stays there until who may delete takes it away"

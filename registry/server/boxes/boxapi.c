@@ -171,8 +171,10 @@ static enum MHD_Result read_box(Request *request, const RouteMatch *match)
     (void)match;
     switch (call->path->kind) {
     case BOX_PATH_UPLOAD:
-    case BOX_PATH_DIRECT:
-        return box_provider_upload(request, call);
+    case BOX_PATH_DIRECT: /* begins one, as no HEAD may */
+        return strcmp(request->method, "GET") == 0
+                   ? box_provider_upload(request, call)
+                   : box_refuse(request, MHD_HTTP_METHOD_NOT_ALLOWED, "GET is expected here");
     case BOX_PATH_RELEASE:
     case BOX_PATH_REVOKE:
     case BOX_PATH_UPLOADED:

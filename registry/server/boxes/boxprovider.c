@@ -209,6 +209,35 @@ gboolean box_provider_is_kept(Storage *storage, const char *name, const BoxRecor
            (box_has_status(records, record->version, "active") || is_named(storage, name, record->version, &image));
 }
 
+/* Whether it is of a version that was released, and lies elsewhere: there it stays until who may delete takes it away.
+ */
+static gboolean is_released_elsewhere(const BoxRecords *records, const BoxProviderRecord *record)
+{
+    return json_object_get(record->body, "url") != NULL && !box_has_status(records, record->version, "unreleased");
+}
+
+/* Whether the members would have the box be another one, or lie elsewhere. */
+static gboolean is_another_box(const json_t *record, const json_t *members)
+{
+    static const char *const keys[] = {"url", "checksum", "checksum_type"};
+    for (guint i = 0; i < G_N_ELEMENTS(keys); i++) {
+        const json_t *is = json_object_get(record, keys[i]), *said = json_object_get(members, keys[i]);
+        if (said != NULL && (json_is_null(said) ? is != NULL : !json_equal(said, is))) {
+            return TRUE;
+        }
+    }
+    return FALSE;
+}
+
+/* What lies elsewhere is not uploaded: an upload that has begun ends. */
+static void end_upload(json_t *members)
+{
+    static const char *const keys[] = {"upload", "uploader", "came", "problem", "image"};
+    for (guint i = 0; json_is_string(json_object_get(members, "url")) && i < G_N_ELEMENTS(keys); i++) {
+        json_object_set_new(members, keys[i], json_null());
+    }
+}
+
 enum MHD_Result box_provider_change(Request *request, const BoxCall *call, const json_t *body)
 {
     g_autoptr(GError) error = NULL;
@@ -233,10 +262,11 @@ enum MHD_Result box_provider_change(Request *request, const BoxCall *call, const
                           "%s %s: a provider keeps its name and architecture: remove it, and create the other one",
                           path->shown, path->version);
     }
-    if (box_provider_is_kept(storage, path->name, records, record) &&
-        (json_object_get(members, "url") != NULL || json_is_string(json_object_get(members, "checksum")))) {
+    if ((box_provider_is_kept(storage, path->name, records, record) || is_released_elsewhere(records, record)) &&
+        is_another_box(record->body, members)) {
         return box_provider_refuse(request, path);
     }
+    end_upload(members);
     const BoxProviderKey key = {path->version, path->provider, path->architecture};
     gboolean ok = box_change_provider(storage, &actor, path->name, &key, members, FALSE, &error) &&
                   (!json_is_true(json_object_get(members, "default")) || settle_default(storage, &actor, path, &error));
@@ -291,7 +321,8 @@ enum MHD_Result box_provider_upload(Request *request, const BoxCall *call)
     if (record == NULL) {
         return result;
     }
-    if (box_provider_is_kept(request->server->storage, call->path->name, records, record)) {
+    if (box_provider_is_kept(request->server->storage, call->path->name, records, record) ||
+        is_released_elsewhere(records, record)) {
         return box_provider_refuse(request, call->path);
     }
     if (vagrant_form_of(call->path->provider) == NULL) {
