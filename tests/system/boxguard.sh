@@ -149,3 +149,52 @@ expect 200 PUT $far/qemu/amd64 '{"url": "https://example.org/q.box"}'
 STATUS=$(curl -s -o "$TMP/body" -w '%{http_code}' -T "$TMP/v1.box" "$url")
 [ "$STATUS" = 404 ] || fail "an upload of what lies elsewhere: $STATUS $(cat "$TMP/body")"
 ok "a box of a released version that lies elsewhere stays there until who may delete takes it away"
+
+# --- a further box of a released version ---
+as alice ingot push -q db:1.0.0 "$REGISTRY/team/more" >/dev/null || fail "a push"
+expect 200 PUT /api/v2/box/team/more/version/1.0.0 '{"description": "pushed"}'
+upload team/more 1.0.0 libvirt/i386 "$TMP/v2.box"
+until_true eval '[ "$(tags team/more)" = 1.0.0 ]'
+expect 200 GET /v2/team/more/manifests/1.0.0
+has 'len(a["manifests"]) == 2'
+image=$(python3 -c 'import json, sys; print(json.load(open(sys.argv[1]))["manifests"][1]["digest"])' "$TMP/body")
+# left: the version without that box, which has its draft's tag alone, as after a failure in between.
+left() {
+    AS=$root expect 202 DELETE /v2/team/more/manifests/1.0.0
+    as alice ingot push -q db:1.0.0 "$REGISTRY/team/more" >/dev/null || fail "a push"
+    curl -sf -H "Authorization: Bearer $alice" "$at/v2/team/more/manifests/$image" >"$TMP/manifest"
+    curl -sf -X PUT -H "Authorization: Bearer $alice" -H 'Content-Type: application/vnd.oci.image.manifest.v1+json' --data-binary "@$TMP/manifest" "$at/v2/team/more/manifests/unreleased-1.0.0-libvirt-i386" || fail "a draft"
+}
+released() { [ "$(tags team/more)" = 1.0.0 ] && curl -sf -H "Authorization: Bearer $alice" "$at/v2/team/more/manifests/1.0.0" | grep -qF "$image"; }
+left
+expect 200 PUT /api/v2/box/team/more/version/1.0.0/release
+released || fail "a release does not go on: $(tags team/more)"
+expect 422 PUT /api/v2/box/team/more/version/1.0.0/release
+left
+kill -9 "$SERVER"
+wait "$SERVER" 2>/dev/null || true
+start_ingotd
+at=http://$REGISTRY
+until_true released
+# One that fails beside it is in nobody's way.
+expect 200 POST /api/v2/box/team/more/version/1.0.0/providers '{"name": "qemu", "architecture": "amd64"}'
+upload team/more 1.0.0 libvirt/unknown "$TMP/v2.box"
+until_true released
+ok "a further box of a released version comes to it, after a failure too"
+
+# --- a box that nobody waits for any more ---
+touch "$TMP/hold"
+for version in 1.0.0 1.0.1; do
+    expect 200 POST /api/v2/box/team/gone/versions "{\"version\": \"$version\"}"
+    expect 200 POST /api/v2/box/team/gone/version/$version/providers '{"name": "libvirt"}'
+    expect 200 GET /api/v2/box/team/gone/version/$version/provider/libvirt/upload/direct
+    STATUS=$(curl -s -o "$TMP/answer" -w '%{http_code}' -T "$TMP/v2.box" "$(upload_path)")
+    [ "$STATUS" = 200 ] || fail "an upload: $STATUS $(cat "$TMP/answer")"
+done
+for version in 1.0.0 1.0.1; do
+    expect 200 DELETE /api/v2/box/team/gone/version/$version
+done
+rm "$TMP/hold"
+until_true eval '[ -z "$(ls "$TMP/registry/box-uploads")" ]'
+[ -z "$(tags team/gone)" ] || fail "what nobody waits for keeps its image: $(tags team/gone)"
+ok "a version that is removed while its box waits leaves no tag"

@@ -207,7 +207,7 @@ gboolean box_change_upload(Storage *storage, const StorageActor *actor, const ch
 {
     RecordChange change = {.members = members, .upload = upload};
     g_autofree char *text = box_provider_key(key->version, key->provider, key->architecture);
-    return storage_change_record(storage, actor, BOX_PROVIDER_RECORD, name, text, set_members, &change, error);
+    return change_record(storage, actor, BOX_PROVIDER_RECORD, name, text, &change, "the upload", error);
 }
 
 gboolean box_drop_provider(Storage *storage, const StorageActor *actor, const char *name, const BoxProviderKey *key,

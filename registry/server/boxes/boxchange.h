@@ -29,7 +29,7 @@ typedef struct {
 /* Sets members of the record (NULL values take them away). fresh: as above; else it must be there (NOT_FOUND). */
 gboolean box_change_provider(Storage *storage, const StorageActor *actor, const char *name, const BoxProviderKey *key,
                              const json_t *members, gboolean fresh, GError **error);
-/* The same where the record has that upload still; nothing happens where it has another, or there is no record. */
+/* The same where the record has that upload still; NOT_FOUND: it has another, or there is no record. */
 gboolean box_change_upload(Storage *storage, const StorageActor *actor, const char *name, const BoxProviderKey *key,
                            const char *upload, const json_t *members, GError **error);
 

@@ -22,6 +22,7 @@ struct BoxQueue {
     GMutex lock; /* of what follows */
     GCond more;
     GQueue waiting; /* of Task */
+    GQueue left;    /* likewise: boxes that were taken in, and may not have been released with their version */
     gboolean stops;
     GThread *thread;
 };
@@ -68,33 +69,44 @@ static BoxProviderKey key_of(const Task *task)
     return (BoxProviderKey){task->version, task->provider, task->architecture};
 }
 
-/* What becomes of the record: key is "image" or "problem". FALSE: it can't be noted. */
-static gboolean tell(BoxQueue *queue, const Task *task, const char *key, const char *text)
+/* What becomes of the record: key is "image" or "problem". NOT_FOUND: it waits for this box no more. */
+static gboolean tell(BoxQueue *queue, const Task *task, const char *key, const char *text, GError **error)
 {
-    g_autoptr(GError) error = NULL;
     g_autoptr(json_t) members = json_object();
     const StorageActor actor = actor_of(task);
     const BoxProviderKey provider = key_of(task);
     ingot_json_set_string(members, key, text);
-    if (box_change_upload(queue->storage, &actor, task->name, &provider, task->upload, members, &error)) {
-        return TRUE;
-    }
-    log_error("%s %s: what became of the box of %s can't be noted: %s", task->name, task->version, task->provider,
-              error->message);
-    return FALSE;
+    return box_change_upload(queue->storage, &actor, task->name, &provider, task->upload, members, error);
 }
 
-/* Further boxes of what is released are released with it. */
+/* Further boxes of what is released are released with it, whatever becomes of others that come. */
 static void release_further(BoxQueue *queue, const Task *task)
 {
     g_autoptr(GError) error = NULL;
     const StorageActor actor = actor_of(task);
-    g_autoptr(json_t) record = storage_record(queue->storage, BOX_VERSION_RECORD, task->name, task->version, NULL);
-    if (g_strcmp0(json_string_value(json_object_get(record, "status")), "active") == 0 &&
-        !box_release(queue->storage, &actor, task->name, task->version, &error)) {
+    g_autoptr(BoxRecords) records = box_records_read(queue->storage, task->name, &error);
+    if (records == NULL || (box_has_status(records, task->version, "active") &&
+                            !box_release_ready(queue->storage, &actor, task->name, task->version, &error))) {
         log_warning("%s %s: the box of %s is taken in and not released: %s", task->name, task->version, task->provider,
                     error->message);
     }
+}
+
+/* Its provider, or the version, may have been removed while it waited, or another upload have begun. */
+static gboolean is_awaited(BoxQueue *queue, const Task *task, GError **error)
+{
+    g_autofree char *key = box_provider_key(task->version, task->provider, task->architecture);
+    GError *problem = NULL;
+    g_autoptr(json_t) record = storage_record(queue->storage, BOX_PROVIDER_RECORD, task->name, key, &problem);
+    if (problem != NULL) {
+        g_propagate_error(error, problem);
+        return FALSE;
+    }
+    if (g_strcmp0(json_string_value(json_object_get(record, "upload")), task->upload) != 0) {
+        g_set_error(error, INGOT_ERROR, INGOT_ERROR_NOT_FOUND, "nobody waits for it any more");
+        return FALSE;
+    }
+    return TRUE;
 }
 
 static gboolean take_in(BoxQueue *queue, const Task *task, IngotDigest *image, GError **error)
@@ -105,24 +117,47 @@ static gboolean take_in(BoxQueue *queue, const Task *task, IngotDigest *image, G
     const IngestFacts facts = {
         .version = task->version, .provider = task->provider, .architecture = task->architecture, .actor = &actor};
     IngotDescriptor manifest;
-    if (!ingest_box(queue->storage, task->name, path, &facts, &manifest, error)) {
+    if (!is_awaited(queue, task, error) || !ingest_box(queue->storage, task->name, path, &facts, &manifest, error) ||
+        !is_awaited(queue, task, error)) {
         return FALSE;
     }
     *image = manifest.digest;
     return box_draft(queue->storage, &actor, task->name, &key, image, error);
 }
 
+/* Nothing keeps what it has become. */
+static void forget(BoxQueue *queue, const Task *task)
+{
+    g_autoptr(GError) error = NULL;
+    const StorageActor actor = actor_of(task);
+    const BoxProviderKey key = key_of(task);
+    if (box_draft_drop(queue->storage, &actor, task->name, &key, &error)) {
+        log_info("%s %s: nobody waits for the box of %s for %s any more", task->name, task->version, task->provider,
+                 task->architecture);
+    } else {
+        log_warning("%s %s: the tag of a box of %s that nobody waits for is left: %s", task->name, task->version,
+                    task->provider, error->message);
+    }
+    boxfiles_drop(queue->files, task->upload);
+}
+
 /* One that is broken off, or of which nothing can be noted, is done again by the next server. */
 static void task_run(BoxQueue *queue, const Task *task)
 {
     IngotDigest image;
-    g_autoptr(GError) error = NULL;
+    g_autoptr(GError) error = NULL, untold = NULL;
     gboolean ok = take_in(queue, task, &image, &error);
     g_autofree char *digest = ok ? ingot_digest_to_text(&image) : NULL;
     if (!ok && g_error_matches(error, INGOT_ERROR, INGOT_ERROR_INTERRUPTED)) {
         return;
     }
-    if (!tell(queue, task, ok ? "image" : "problem", ok ? digest : error->message)) {
+    if (!tell(queue, task, ok ? "image" : "problem", ok ? digest : error->message, &untold)) {
+        if (g_error_matches(untold, INGOT_ERROR, INGOT_ERROR_NOT_FOUND)) {
+            forget(queue, task);
+        } else {
+            log_error("%s %s: what became of the box of %s can't be noted: %s", task->name, task->version,
+                      task->provider, untold->message);
+        }
         return;
     }
     boxfiles_drop(queue->files, task->upload);
@@ -140,7 +175,12 @@ static void task_run(BoxQueue *queue, const Task *task)
 static gpointer queue_thread(gpointer data)
 {
     BoxQueue *queue = data;
-    setpriority(PRIO_PROCESS, (id_t)gettid(), NICE); /* Linux: of the thread, and of those that it starts */
+    Task *left;
+    setpriority(PRIO_PROCESS, (id_t)gettid(), NICE);          /* Linux: of the thread, and of those that it starts */
+    while ((left = g_queue_pop_head(&queue->left)) != NULL) { /* this thread's alone since it began */
+        release_further(queue, left);
+        task_free(left);
+    }
     g_mutex_lock(&queue->lock);
     while (!queue->stops) {
         Task *task = g_queue_pop_head(&queue->waiting);
@@ -175,27 +215,42 @@ gboolean boxqueue_add(BoxQueue *queue, const BoxUploaded *uploaded, GError **err
     return ok;
 }
 
-/* Whether the file waits for the record; a record without its file is told that. */
+/* Its file waits; a record without its file is told that. */
+static void take_up_coming(BoxQueue *queue, const BoxUploaded *uploaded, char *const *ids)
+{
+    g_autoptr(GError) error = NULL;
+    if (!g_strv_contains((const char *const *)ids, uploaded->upload)) {
+        Task *task = task_new(uploaded);
+        if (!tell(queue, task, "problem", "the registry ended before the box was taken in: upload it again", &error)) {
+            log_error("%s: %s", uploaded->name, error->message);
+        }
+        task_free(task);
+    } else if (!boxqueue_add(queue, uploaded, &error)) {
+        log_warning("%s: %s", uploaded->name, error->message);
+    }
+}
+
+/* Whether a file waits for the record. A box whose tag is there still may be one that is not released with its version.
+ */
 static gboolean take_up_record(BoxQueue *queue, const StorageRecord *record, char *const *ids)
 {
     g_auto(GStrv) parts = g_strsplit(record->key, " ", -1);
     const char *upload = json_string_value(json_object_get(record->body, "upload"));
-    if (g_strv_length(parts) != 3 || upload == NULL || !box_provider_is_coming(record->body)) {
+    if (g_strv_length(parts) != 3 || upload == NULL) {
         return FALSE;
     }
     const BoxUploaded uploaded = {.name = record->name,
                                   .user = json_string_value(json_object_get(record->body, "uploader")),
                                   .key = {parts[0], parts[1], parts[2]},
                                   .upload = upload};
-    g_autoptr(GError) error = NULL;
-    if (!g_strv_contains((const char *const *)ids, upload)) {
-        Task *task = task_new(&uploaded);
-        tell(queue, task, "problem", "the registry ended before the box was taken in: upload it again");
-        task_free(task);
-    } else if (!boxqueue_add(queue, &uploaded, &error)) {
-        log_warning("%s: %s", record->name, error->message);
+    if (box_provider_is_coming(record->body)) {
+        take_up_coming(queue, &uploaded, ids);
+        return TRUE;
     }
-    return TRUE;
+    if (box_is_draft(queue->storage, record->name, &uploaded.key)) {
+        g_queue_push_tail(&queue->left, task_new(&uploaded));
+    }
+    return FALSE;
 }
 
 /* What a server that ended has left; a file that no record waits for goes. */
@@ -227,6 +282,7 @@ BoxQueue *boxqueue_start(const Server *server, BoxFiles *files, GError **error)
     g_mutex_init(&queue->lock);
     g_cond_init(&queue->more);
     g_queue_init(&queue->waiting);
+    g_queue_init(&queue->left);
     if (take_up(queue, error)) {
         queue->thread = crew_thread("boxes", queue_thread, queue, error);
     }
@@ -250,6 +306,7 @@ void boxqueue_stop(BoxQueue *queue)
         g_thread_join(queue->thread);
     }
     g_queue_clear_full(&queue->waiting, task_free);
+    g_queue_clear_full(&queue->left, task_free);
     g_cond_clear(&queue->more);
     g_mutex_clear(&queue->lock);
     g_free(queue);

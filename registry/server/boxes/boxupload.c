@@ -206,7 +206,11 @@ static gboolean hand_on(Request *request, Upload *upload, GError **error)
     }
     upload->whole = TRUE;
     upload->until = upload->path->kind == BOX_PATH_DIRECT ? 0 : g_get_monotonic_time() + BOX_WAIT;
-    return note(request, upload, came, error) && boxqueue_add(request->server->boxes->queue, &uploaded, error);
+    if (!note(request, upload, came, error)) {
+        boxfiles_drop(upload->files, upload->id);
+        return FALSE;
+    }
+    return boxqueue_add(request->server->boxes->queue, &uploaded, error);
 }
 
 /* A box that is not what its provider told is noted as one that can't be taken in is. */

@@ -144,6 +144,20 @@ static gboolean is_released(const Request *request, const BoxPath *path, const B
                                                                : box_has_status(records, path->version, "active");
 }
 
+/* A box that came later, and that a failure has kept from its version. */
+static gboolean has_draft(const Request *request, const BoxPath *path, const BoxRecords *records)
+{
+    const GPtrArray *providers = box_records_providers(records, path->version);
+    for (guint i = 0; providers != NULL && i < providers->len; i++) {
+        const BoxProviderRecord *one = g_ptr_array_index(providers, i);
+        const BoxProviderKey key = {one->version, one->provider, one->architecture};
+        if (json_object_get(one->body, "image") != NULL && box_is_draft(request->server->storage, path->name, &key)) {
+            return TRUE;
+        }
+    }
+    return FALSE;
+}
+
 static enum MHD_Result release_version(Request *request, const BoxCall *call)
 {
     g_autoptr(GError) error = NULL;
@@ -153,14 +167,16 @@ static enum MHD_Result release_version(Request *request, const BoxCall *call)
     if (records == NULL) {
         return box_fail(request, error);
     }
-    if (is_released(request, path, records)) {
+    gboolean released = is_released(request, path, records);
+    if (released && !has_draft(request, path, records)) {
         return box_refuse(request, MHD_HTTP_UNPROCESSABLE_CONTENT, "%s: version %s has already been released",
                           path->shown, path->version);
     }
     if (box_records_version(records, path->version) == NULL) {
         return box_refuse(request, MHD_HTTP_NOT_FOUND, "%s has no version %s", path->shown, path->version);
     }
-    if (box_release(request->server->storage, &actor, path->name, path->version, &error)) {
+    if ((released ? box_release_ready : box_release)(request->server->storage, &actor, path->name, path->version,
+                                                     &error)) {
         return box_tell(request, call);
     }
     return g_error_matches(error, INGOT_ERROR, INGOT_ERROR_INTERRUPTED) ? request_refuse_busy(request, error->message)
