@@ -198,3 +198,17 @@ rm "$TMP/hold"
 until_true eval '[ -z "$(ls "$TMP/registry/box-uploads")" ]'
 [ -z "$(tags team/gone)" ] || fail "what nobody waits for keeps its image: $(tags team/gone)"
 ok "a version that is removed while its box waits leaves no tag"
+
+# --- a version whose tag is deleted ---
+publish team/out 1.0.0 libvirt/amd64 "$TMP/v1.box"
+publish team/out 2.0.0 libvirt/amd64 "$TMP/v2.box"
+[ "$(listed team/out)" = '2.0.0 1.0.0' ] || fail "the versions: $(listed team/out)"
+AS=$root expect 202 DELETE /v2/team/out/manifests/2.0.0
+[ "$(listed team/out)" = 1.0.0 ] || fail "a version without its tag: $(listed team/out)"
+expect 404 GET /api/v2/box/team/out/version/2.0.0
+for action in release revoke; do
+    expect 404 PUT /api/v2/box/team/out/version/2.0.0/$action
+done
+publish team/out 2.0.0 libvirt/amd64 "$TMP/v1.box"
+[ "$(listed team/out)" = '2.0.0 1.0.0' ] || fail "the version, made anew: $(listed team/out)"
+ok "a version whose tag is deleted is gone"

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/json.h"
+#include "server/boxes/boxrelease.h"
 #include "server/server.h"
 #include "server/storage/channels.h"
 #include "server/views/asboxes.h"
@@ -151,6 +152,14 @@ static void add_image(Making *making, VagrantVersion *version, const IngotDigest
     }
 }
 
+/* A version that is released has its images by its tag alone; its record tells of one that is yet to come to that. */
+static gboolean is_unreleased(const Making *making, const VagrantVersion *version, const BoxProviderRecord *record)
+{
+    const BoxProviderKey key = {record->version, record->provider, record->architecture};
+    return version->status == VAGRANT_UNRELEASED ||
+           box_is_draft(making->request->server->storage, making->source->name, &key);
+}
+
 /* What lies elsewhere, and what was uploaded and is not released: its box can be had by whoever is told of it, unless
  * the version is withheld. */
 static void add_recorded(Making *making, VagrantVersion *version, const BoxProviderRecord *record, gboolean withheld)
@@ -160,7 +169,8 @@ static void add_recorded(Making *making, VagrantVersion *version, const BoxProvi
     if (vagrant_version_provider(version, record->provider, record->architecture) != NULL) {
         return;
     }
-    if (became != NULL && !withheld && ingot_digest_parse(became, &image, NULL)) {
+    if (became != NULL && !withheld && ingot_digest_parse(became, &image, NULL) &&
+        is_unreleased(making, version, record)) {
         add_image(making, version, &image, record->provider);
     }
     if (vagrant_version_provider(version, record->provider, record->architecture) != NULL) {
@@ -274,7 +284,7 @@ static GHashTable *tags_of(const GArray *versions)
     return tags;
 }
 
-/* Those that have a record and no tag: they lie elsewhere, or are not released. */
+/* Those that have a record and no tag: they lie elsewhere, or are not released. One whose tag was removed is gone. */
 static void add_untagged(Making *making)
 {
     g_autoptr(GHashTable) tags = tags_of(making->source->versions);
@@ -282,7 +292,8 @@ static void add_untagged(Making *making)
     gpointer text;
     g_hash_table_iter_init(&iter, making->source->records->versions);
     while (g_hash_table_iter_next(&iter, &text, NULL)) {
-        if (vagrant_version_is_readable(text) && !g_hash_table_contains(tags, text)) {
+        if (vagrant_version_is_readable(text) && !g_hash_table_contains(tags, text) &&
+            !box_needs_tag(making->source->records, text)) {
             g_ptr_array_add(making->list->box->versions, make_version(making, text, NULL));
         }
     }

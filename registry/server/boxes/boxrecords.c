@@ -119,6 +119,20 @@ gboolean box_has_status(const BoxRecords *records, const char *version, const ch
     return record != NULL && strcmp(said == NULL ? "active" : said, status) == 0;
 }
 
+gboolean box_needs_tag(const BoxRecords *records, const char *version)
+{
+    gboolean images = FALSE;
+    const GPtrArray *providers = box_records_providers(records, version);
+    for (guint i = 0; providers != NULL && i < providers->len; i++) {
+        const BoxProviderRecord *one = g_ptr_array_index(providers, i);
+        if (json_object_get(one->body, "url") != NULL) {
+            return FALSE;
+        }
+        images = images || json_object_get(one->body, "image") != NULL;
+    }
+    return images && box_records_version(records, version) != NULL && !box_has_status(records, version, "unreleased");
+}
+
 char *box_provider_key(const char *version, const char *provider, const char *architecture)
 {
     return g_strjoin(" ", version, provider, architecture == NULL ? BOX_UNKNOWN : architecture, NULL);

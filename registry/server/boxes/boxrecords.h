@@ -48,5 +48,9 @@ const GPtrArray *box_records_providers(const BoxRecords *records, const char *ve
 /* Whether the version has a record with that status; one that says none is active. */
 gboolean box_has_status(const BoxRecords *records, const char *version, const char *status);
 
+/* Whether the version was released with images, and none of its boxes lies elsewhere: without its tag it is gone,
+ * whatever its records say. */
+gboolean box_needs_tag(const BoxRecords *records, const char *version);
+
 /* The key of a provider's record. Free it. */
 char *box_provider_key(const char *version, const char *provider, const char *architecture);

@@ -89,6 +89,20 @@ static gboolean has_tag(const Request *request, const BoxPath *path)
     return find_tag(request->server->storage, path->name, path->version);
 }
 
+/* Whether the version was released, and its tag is removed. */
+static gboolean is_gone(const Request *request, const BoxPath *path, const BoxRecords *records)
+{
+    return box_needs_tag(records, path->version) && !has_tag(request, path);
+}
+
+/* A version that is gone may be made anew, as one that is pushed may. */
+static gboolean drop_gone(const Request *request, const StorageActor *actor, const BoxPath *path, GError **error)
+{
+    g_autoptr(BoxRecords) records = box_records_read(request->server->storage, path->name, error);
+    return records != NULL && (!is_gone(request, path, records) ||
+                               box_drop_version(request->server->storage, actor, path->name, path->version, error));
+}
+
 static enum MHD_Result create_version(Request *request, BoxCall *call, const json_t *body)
 {
     g_autoptr(GError) error = NULL;
@@ -106,8 +120,9 @@ static enum MHD_Result create_version(Request *request, BoxCall *call, const jso
         return box_refuse(request, MHD_HTTP_UNPROCESSABLE_CONTENT, "%s: version %s already exists", call->path->shown,
                           version);
     }
-    return box_change_version(request->server->storage, &actor, call->path->name, version, description, NULL, TRUE,
-                              &error)
+    return drop_gone(request, &actor, call->path, &error) &&
+                   box_change_version(request->server->storage, &actor, call->path->name, version, description, NULL,
+                                      TRUE, &error)
                ? box_tell(request, call)
                : box_fail(request, error);
 }
@@ -316,6 +331,14 @@ static const char *word_of(BoxPathKind kind)
                                                                    : "provider";
 }
 
+static gboolean is_of_gone(const Request *request, const BoxPath *path)
+{
+    g_autoptr(BoxRecords) records = path->version == NULL || has_tag(request, path)
+                                        ? NULL
+                                        : box_records_read(request->server->storage, path->name, NULL);
+    return records != NULL && is_gone(request, path, records);
+}
+
 enum MHD_Result box_write(Request *request, const BoxCall *call)
 {
     g_autoptr(GError) error = NULL;
@@ -325,6 +348,9 @@ enum MHD_Result box_write(Request *request, const BoxCall *call)
     const char *method = request->method;
     if (body == NULL) {
         return box_fail(request, error);
+    }
+    if (is_of_gone(request, call->path)) {
+        return box_refuse(request, MHD_HTTP_NOT_FOUND, "%s has no version %s", call->path->shown, call->path->version);
     }
     if (strcmp(method, "POST") == 0 && kind == BOX_PATH_VERSIONS) {
         return create_version(request, changing, body);
