@@ -6,17 +6,24 @@
 
 #define PIPELINE_RECORD "pipeline"
 
-/* Whether those in memory are the catalogue's: this process alone puts some, or nothing was committed since. */
+/* Whether those in memory are the catalogue's: this process alone puts some, or nothing was committed since; and all
+ * that it has put were read. */
 static gboolean pipelines_are_known(Storage *storage)
 {
-    if (!storage->shared) {
-        return TRUE;
-    }
-    guint64 sequence = database_sequence(storage->catalogue);
+    guint64 sequence = storage->shared ? database_sequence(storage->catalogue) : 0;
     g_mutex_lock(&storage->pipelines_lock);
-    gboolean known = storage->pipelines_sequence == sequence;
+    gboolean known = storage->pipelines_read == storage->pipelines_put &&
+                     (!storage->shared || storage->pipelines_sequence == sequence);
     g_mutex_unlock(&storage->pipelines_lock);
     return known;
+}
+
+/* Those in memory are not the catalogue's until they are read, should that fail now. */
+static void pipelines_were_put(Storage *storage)
+{
+    g_mutex_lock(&storage->pipelines_lock);
+    storage->pipelines_put++;
+    g_mutex_unlock(&storage->pipelines_lock);
 }
 
 /* By memory. */
@@ -108,7 +115,10 @@ gboolean storage_load_pipelines(Storage *storage, GError **error)
     GError *problem = NULL;
     /* Whoever reads later uses later. */
     g_autoptr(GMutexLocker) locker = g_mutex_locker_new(&storage->pipelines_load);
-    guint64 sequence = database_sequence(storage->catalogue); /* before they are read */
+    guint64 sequence = database_sequence(storage->catalogue); /* before they are read, as the next */
+    g_mutex_lock(&storage->pipelines_lock);
+    guint put = storage->pipelines_put;
+    g_mutex_unlock(&storage->pipelines_lock);
     g_autoptr(GPtrArray) pipelines = read_changed(storage, &changes, &problem);
     if (problem != NULL) {
         g_propagate_error(error, problem);
@@ -122,6 +132,7 @@ gboolean storage_load_pipelines(Storage *storage, GError **error)
         storage->pipelines_changes = changes;
     }
     storage->pipelines_sequence = sequence;
+    storage->pipelines_read = put;
     g_mutex_unlock(&storage->pipelines_lock);
     (void)locker;
     return TRUE;
@@ -153,5 +164,7 @@ gboolean storage_change_pipelines(Storage *storage, const StorageActor *actor, P
     g_autoptr(GPtrArray) now = read_pipelines(change.writer, error);
     g_autoptr(GPtrArray) wanted = now == NULL ? NULL : func(now, user, error);
     gboolean ok = wanted != NULL && put_pipelines(&change, wanted, error);
-    return change_end(&change, ok, error) && storage_load_pipelines(storage, error);
+    ok = change_end(&change, ok, error);
+    pipelines_were_put(storage); /* which may be so after an error as well */
+    return ok && storage_load_pipelines(storage, error);
 }

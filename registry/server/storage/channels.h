@@ -27,7 +27,8 @@ GPtrArray *storage_pipelines(Storage *storage);
  * the caller unrefs. NULL: it has set an error. */
 typedef GPtrArray *(*PipelinesFunc)(const GPtrArray *now, gpointer user, GError **error);
 /* Puts what func says, all or none, in the place of those with the same patterns; one without channels takes that away.
- * Nothing changes between what func is given and what it says. They count when this returns. */
+ * Nothing changes between what func is given and what it says. They count when this returns; where it fails after they
+ * were put, from when they can be read on, and nothing moves before. */
 gboolean storage_change_pipelines(Storage *storage, const StorageActor *actor, PipelinesFunc func, gpointer user,
                                   GError **error);
 /* Reads them where the catalogue has others than those in memory. */

@@ -61,6 +61,8 @@ struct Storage {
     GPtrArray *pipelines;       /* of Pipeline *: those that were applied (channels.h) */
     gint64 pipelines_changes;   /* the catalogue's number (counters.h) as they were read; negative: never yet */
     guint64 pipelines_sequence; /* the catalogue's sequence, as of which it was that */
+    guint pipelines_put;        /* how often this process has put some */
+    guint pipelines_read;       /* how often it had when they were read */
     Pipeline *usual_pipeline;   /* of names that none of them fits */
 
     BlobCache *cache; /* what is kept of blobs */

@@ -242,6 +242,27 @@ static void changes_go_by_the_pipeline_of_now(void **state)
     assert_int_equal(moves->len, 1); /* it is a channel there, so it is noted */
 }
 
+/* What was put counts as soon as it can be read, whatever stood against that at first. */
+static void what_could_not_be_read_is_read_later(void **state)
+{
+    g_autoptr(Storage) storage = open_storage(state);
+    g_autoptr(json_t) body = json_pack("{s:[{s:s}]}", "channels", "name", "stable");
+    g_autoptr(Pipeline) applied = pipeline_new("a", body);
+    g_autoptr(GError) error = NULL, moved = NULL;
+    IngotDigest digest;
+    in_catalogue(state, "CREATE TRIGGER spoil AFTER INSERT ON records WHEN new.kind='pipeline' BEGIN"
+                        " UPDATE records SET sum=sum+1 WHERE kind='pipeline'; END");
+    assert_false(storage_change_pipelines(storage, NULL, replace_all, applied, &error));
+    assert_true(g_error_matches(error, INGOT_ERROR, INGOT_ERROR_CORRUPT));
+    assert_null(storage_recall_pipeline(storage, "a"));
+    assert_false(try_manifest(storage, "a", "stable", "one", NULL, 0, NULL, &digest, &moved));
+    assert_true(g_error_matches(moved, INGOT_ERROR, INGOT_ERROR_CORRUPT));
+    in_catalogue(state, "DROP TRIGGER spoil; UPDATE records SET sum=sum-1 WHERE kind='pipeline'");
+    assert_true(storage_is_guarded(storage, "a", "stable"));
+    g_autoptr(Pipeline) recalled = storage_recall_pipeline(storage, "a");
+    assert_true(pipeline_equal(recalled, applied));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -250,6 +271,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(no_copy_moves_a_guarded_channel, set_up, tear_down),
         cmocka_unit_test_setup_teardown(pipelines_change_from_what_they_are, set_up, tear_down),
         cmocka_unit_test_setup_teardown(memory_says_when_it_may_be_old, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(what_could_not_be_read_is_read_later, set_up, tear_down),
         cmocka_unit_test_setup_teardown(changes_go_by_the_pipeline_of_now, set_up, tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
