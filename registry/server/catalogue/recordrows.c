@@ -50,8 +50,15 @@ static gboolean record_row_damaged(const RecordRow *row, GError **error)
     return FALSE;
 }
 
+/* What goes through rows. */
+typedef struct {
+    RecordRowWants wants; /* NULL: all of them */
+    RecordRowFunc func;
+    gpointer user;
+} RecordWalk;
+
 /* FALSE: it is damaged. *more: whether the walk goes on. */
-static gboolean record_row_give(sqlite3_stmt *row, RecordRowFunc func, gpointer user, gboolean *more, GError **error)
+static gboolean record_row_give(sqlite3_stmt *row, const RecordWalk *walk, gboolean *more, GError **error)
 {
     const char *text = (const char *)sqlite3_column_text(row, 3);
     RecordRow record = {.kind = (const char *)sqlite3_column_text(row, 0),
@@ -61,12 +68,16 @@ static gboolean record_row_give(sqlite3_stmt *row, RecordRowFunc func, gpointer 
                         .by = (const char *)sqlite3_column_text(row, 5),
                         .reason = (const char *)sqlite3_column_text(row, 6)};
     gboolean whole = sqlite3_column_int64(row, 7) == row_sum_columns(row, 0, 7);
+    if (whole && walk->wants != NULL && !walk->wants(record.name, text, walk->user)) {
+        *more = TRUE;
+        return TRUE;
+    }
     g_autoptr(json_t) body = whole ? ingot_json_parse(text, strlen(text), "record", NULL) : NULL;
     if (body == NULL) {
         return record_row_damaged(&record, error);
     }
     record.body = body;
-    *more = func(&record, user);
+    *more = walk->func(&record, walk->user);
     return TRUE;
 }
 
@@ -92,11 +103,11 @@ static sqlite3_stmt *record_rows_query(Connection *connection, const char *kind,
                : database_query(connection, COLUMNS "WHERE kind=? AND name=? AND key=?", "ttt", kind, name, key);
 }
 
-static gboolean record_rows_walk(sqlite3_stmt *rows, RecordRowFunc func, gpointer user, GError **error)
+static gboolean record_rows_walk(sqlite3_stmt *rows, const RecordWalk *walk, GError **error)
 {
     GError *problem = NULL;
     gboolean more = TRUE;
-    while (more && database_step(rows, &problem) && record_row_give(rows, func, user, &more, &problem)) {
+    while (more && database_step(rows, &problem) && record_row_give(rows, walk, &more, &problem)) {
     }
     if (problem != NULL) {
         g_propagate_error(error, problem);
@@ -108,7 +119,14 @@ gboolean record_rows_each(Connection *connection, const char *kind, const char *
                           RecordRowFunc func, gpointer user, GError **error)
 {
     g_autoptr(sqlite3_stmt) rows = record_rows_query(connection, kind, name, key);
-    return record_rows_walk(rows, func, user, error);
+    return record_rows_walk(rows, &(RecordWalk){.func = func, .user = user}, error);
+}
+
+gboolean record_rows_each_wanted(Connection *connection, const char *kind, const char *key, RecordRowWants wants,
+                                 RecordRowFunc func, gpointer user, GError **error)
+{
+    g_autoptr(sqlite3_stmt) rows = record_rows_query(connection, kind, NULL, key);
+    return record_rows_walk(rows, &(RecordWalk){wants, func, user}, error);
 }
 
 /* Those of which the channel was not looked up yet are looked at one by one; both searches go by the index, and are
@@ -123,7 +141,7 @@ static gboolean record_rows_of_channel(Connection *connection, const char *name,
                 " coalesce(CASE WHEN json_valid(body) THEN json_extract(body, '$.tag') END, '')=?2"
                 " ORDER BY key DESC",
         "ttt", name, channel, below);
-    return record_rows_walk(rows, func, user, error);
+    return record_rows_walk(rows, &(RecordWalk){.func = func, .user = user}, error);
 }
 
 gboolean record_rows_each_move(Connection *connection, const char *name, const char *channel, const char *below,
@@ -135,5 +153,5 @@ gboolean record_rows_each_move(Connection *connection, const char *name, const c
     }
     g_autoptr(sqlite3_stmt) rows = database_query(
         connection, COLUMNS "WHERE kind='move' AND name=? AND key<? ORDER BY key DESC", "tt", name, below);
-    return record_rows_walk(rows, func, user, error);
+    return record_rows_walk(rows, &(RecordWalk){.func = func, .user = user}, error);
 }

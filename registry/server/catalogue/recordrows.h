@@ -25,6 +25,12 @@ typedef gboolean (*RecordRowFunc)(const RecordRow *row, gpointer user);
  * CORRUPT: one of them is damaged; the function has been called for those before it. */
 gboolean record_rows_each(Connection *connection, const char *kind, const char *name, const char *key,
                           RecordRowFunc func, gpointer user, GError **error);
+/* Whether a row is given to the walk at all, by its name and the text of its body as it is kept (canonical JSON). */
+typedef gboolean (*RecordRowWants)(const char *name, const char *text, gpointer user);
+/* Those of a kind with a key, of all names, that are wanted. The others are not parsed, but CORRUPT where they are
+ * damaged. */
+gboolean record_rows_each_wanted(Connection *connection, const char *kind, const char *key, RecordRowWants wants,
+                                 RecordRowFunc func, gpointer user, GError **error);
 /* The moves (kind "move") of a name with keys below one, the highest first: of a channel, or of all (NULL). Those of
  * which the channel can't be read come before a channel's: they might be of it. CORRUPT as above. */
 gboolean record_rows_each_move(Connection *connection, const char *name, const char *channel, const char *below,

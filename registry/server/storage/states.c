@@ -8,6 +8,24 @@
 #include "server/storage/inside.h"
 #include "server/storage/records.h"
 
+static guint count_of(const char *text, const char *part)
+{
+    guint count = 0;
+    for (const char *at = strstr(text, part); at != NULL; at = strstr(at + strlen(part), part)) {
+        count++;
+    }
+    return count;
+}
+
+/* Whether a body has a word that may count in other repositories than its own: one that was not said for that alone.
+ * Whoever may push can have a hundred words on an image in each repository of his own, which are not even parsed. */
+static gboolean counts_elsewhere(const char *text)
+{
+    return count_of(text, "\"state\":") > count_of(text, "\"everywhere\":false");
+}
+
+/* --- bases --- */
+
 typedef struct {
     json_t *list;
     const char *name;  /* the image's repository */
@@ -24,13 +42,23 @@ static gboolean is_mirror_of(const BaseStates *states, const char *repository)
            strncmp(repository, states->name, prefix) == 0;
 }
 
+static gboolean is_named(const BaseStates *states, const char *repository)
+{
+    return states->unread || strcmp(repository, states->name) == 0 || g_strcmp0(repository, states->named) == 0;
+}
+
+static gboolean base_wants(const char *name, const char *text, gpointer user)
+{
+    return is_named(user, name) || is_mirror_of(user, name) || counts_elsewhere(text);
+}
+
 static gboolean base_take(const RecordRow *row, gpointer user)
 {
     const BaseStates *states = user;
-    gboolean named = states->unread || strcmp(row->name, states->name) == 0 || g_strcmp0(row->name, states->named) == 0;
-    json_array_append_new(states->list, ingot_json_pack("{s:s, s:s, s:O, s:b, s:b}", "name", row->name, "digest",
-                                                        row->key, "body", row->body, "named", (int)named, "mirror",
-                                                        (int)is_mirror_of(states, row->name)));
+    json_array_append_new(states->list,
+                          ingot_json_pack("{s:s, s:s, s:O, s:b, s:b}", "name", row->name, "digest", row->key, "body",
+                                          row->body, "named", (int)is_named(states, row->name), "mirror",
+                                          (int)is_mirror_of(states, row->name)));
     return TRUE;
 }
 
@@ -43,7 +71,7 @@ static json_t *states_of_bases(Storage *storage, const char *name, const IngotDi
         const StorageBase *base = &g_array_index(bases, StorageBase, i);
         BaseStates states = {.list = list, .name = name, .named = base->name, .unread = base->unread};
         g_autofree char *digest = ingot_digest_to_text(&base->digest);
-        if (!record_rows_each(reader, STATE_RECORD, NULL, digest, base_take, &states, error)) {
+        if (!record_rows_each_wanted(reader, STATE_RECORD, digest, base_wants, base_take, &states, error)) {
             return NULL;
         }
     }
@@ -57,6 +85,12 @@ typedef struct {
     json_t *own;      /* NULL: it says nothing */
     json_t *others;
 } ImageStates;
+
+static gboolean image_wants(const char *name, const char *text, gpointer user)
+{
+    const ImageStates *states = user;
+    return strcmp(name, states->name) == 0 || counts_elsewhere(text);
+}
 
 static gboolean image_take(const RecordRow *row, gpointer user)
 {
@@ -75,7 +109,8 @@ json_t *storage_states_of(Storage *storage, const char *name, const IngotDigest 
     ImageStates states = {.name = name, .others = others};
     g_autofree char *digest = ingot_digest_to_text(image);
     g_autoptr(Connection) reader = database_reader(storage->catalogue, error);
-    gboolean ok = reader != NULL && record_rows_each(reader, STATE_RECORD, NULL, digest, image_take, &states, error);
+    gboolean ok = reader != NULL &&
+                  record_rows_each_wanted(reader, STATE_RECORD, digest, image_wants, image_take, &states, error);
     g_autoptr(json_t) own = states.own;
     return !ok || (own == NULL && json_array_size(others) == 0)
                ? NULL

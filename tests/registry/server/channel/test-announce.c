@@ -281,6 +281,30 @@ static void an_admins_word_counts_for_the_same_image_everywhere(void **state)
     assert_withheld(storage, "live/web", &image, sees_all, NULL);
 }
 
+/* Nobody who may push has words read for the images of others; damaged ones are still told. */
+static void words_for_one_repository_alone_are_not_read_elsewhere(void **state)
+{
+    g_autoptr(Storage) storage = open_storage(state);
+    IngotDigest base = put_on(storage, "own/base", "{\"base\":1}", NULL, NULL);
+    IngotDigest image = put_on(storage, "a", "{\"web\":1}", &base, "team/base");
+    g_autoptr(GError) error = NULL;
+    say(storage, "own/web", &image, LIFECYCLE_REVOKED, "\"state\":\"state\":");
+    say(storage, "own/base", &base, LIFECYCLE_REVOKED, "spite");
+    assert_null(storage_states_of(storage, "a", &image, &error));
+    assert_null(storage_states(storage, "a", &image, &error));
+    assert_null(error);
+    say_as(storage, "team/base", &base, "everywhere", "CVE-1");
+    g_autoptr(json_t) states = storage_states(storage, "a", &image, NULL);
+    assert_int_equal(json_array_size(json_object_get(states, "bases")), 1);
+    say_as(storage, "old/web", &image, "older", "nobody knows who may have said it");
+    say(storage, "old/web", &image, LIFECYCLE_REVOKED, "and it alone");
+    g_autoptr(json_t) with_old = storage_states_of(storage, "a", &image, NULL);
+    assert_int_equal(json_array_size(json_object_get(with_old, "others")), 1);
+    in_catalogue(state, "UPDATE records SET sum=sum+1 WHERE kind='state' AND name='own/web'");
+    assert_null(storage_states_of(storage, "a", &image, &error));
+    assert_true(g_error_matches(error, INGOT_ERROR, INGOT_ERROR_CORRUPT));
+}
+
 static void of_a_hidden_repository_only_the_state_is_told(void **state)
 {
     g_autoptr(Storage) storage = open_storage(state);
@@ -361,6 +385,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_base_of_what_an_index_has_marks_its_channels, set_up, tear_down),
         cmocka_unit_test_setup_teardown(of_a_hidden_base_only_the_state_is_told, set_up, tear_down),
         cmocka_unit_test_setup_teardown(an_admins_word_counts_for_the_same_image_everywhere, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(words_for_one_repository_alone_are_not_read_elsewhere, set_up, tear_down),
         cmocka_unit_test_setup_teardown(of_a_hidden_repository_only_the_state_is_told, set_up, tear_down),
     };
     return cmocka_run_group_tests_name("announce", tests, NULL, NULL);
