@@ -276,6 +276,15 @@ done
 [ "$(said "$second")" = $((words + 2)) ] || fail "not each word once: $(said "$second"), $words before"
 ok "what was said at a mirror stays, whatever the other registry says"
 
+several=$(ingot push -q box-amd64:1.0.0 box-arm64:1.0.0 "$web:5.0.0" | grep -o 'sha256:[0-9a-f]*')
+INGOT_TOKEN_HOST=$first ingotd mirror --data "$TMP/second" "http://$first" 'team/web' >"$TMP/out" 2>&1 || fail "mirror: $(cat "$TMP/out")"
+[ "$(curl -s -o "$TMP/answer" -w '%{http_code}' -X PUT -d '{"state":"revoked","reason":"ours as well"}' "http://$second/api/v1/team/web/lifecycle/$(cat "$TMP/arm64.box")")" = 200 ] || fail "$(cat "$TMP/answer")"
+ingot promote -q "$web" 5.0.0 dev >/dev/null
+INGOT_TOKEN_HOST=$first ingotd mirror --data "$TMP/second" "http://$first" 'team/web' >"$TMP/out" 2>&1 || fail "mirror: $(cat "$TMP/out")"
+grep -q 'team/web:dev stays.*ours as well' "$TMP/out" || fail "a mirrored channel names an index of what is revoked here: $(cat "$TMP/out")"
+[ "$(curl -sf "http://$second/v2/team/web/manifests/5.0.0" | sha256sum | cut -d' ' -f1)" = "${several#sha256:}" ] || fail "the index is not here"
+ok "no mirrored channel comes to name an index of what is revoked at the mirror"
+
 ingot disable "$web:1.0.0" --reason 'under test' >/dev/null
 expect 3 as "$reader" ingot pull --store "$TMP/again" "$web:1.0.0"
 grep -q 'disabled by root.*under test' "$TMP/err" || fail "$(cat "$TMP/err")"
