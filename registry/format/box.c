@@ -62,8 +62,8 @@ static IngotLayout *begin(const IngotFormatInput *input, json_t *metadata, const
     const char *provider = json_string_value(json_object_get(metadata, "provider"));
     const json_t *origin = origin_of(input, provider);
     const char *own = json_string_value(json_object_get(origin, "vagrantfile"));
-    if (guest_is_arm(input)) {
-        json_object_set_new(metadata, "architecture", json_string("arm64"));
+    if (strcmp(guest_architecture(input), "amd64") != 0) {
+        json_object_set_new(metadata, "architecture", json_string(guest_architecture(input)));
     }
     g_autofree char *text = ingot_json_pretty(metadata);
     IngotLayout *layout = ingot_layout_new();
@@ -146,13 +146,13 @@ static gboolean is_own_box(const IngotFormatInput *input, const char *provider)
 
 static gboolean libvirt_can(const IngotFormatInput *input, GError **error)
 {
-    return is_own_box(input, "libvirt") || guest_can_bios(input, error);
+    return is_own_box(input, "libvirt") || (guest_can_machine(input, error) && guest_can_bios(input, error));
 }
 
 /* Of arm64, each provider that knows it starts it by UEFI. */
 static gboolean arm_or_bios(const IngotFormatInput *input, GError **error)
 {
-    return guest_is_arm(input) || guest_can_bios(input, error);
+    return guest_is_arm(input) || (guest_can_machine(input, error) && guest_can_bios(input, error));
 }
 
 static gboolean qemu_can(const IngotFormatInput *input, GError **error)
@@ -228,5 +228,10 @@ const IngotFormat format_vagrant_virtualbox = {"vagrant-virtualbox",
                                                vmdk_stream_codec,
                                                ATTACH_DISKS_MAX,
                                                NULL};
-const IngotFormat format_vagrant_vmware = {
-    "vagrant-vmware", "Vagrant with the provider vmware_desktop", vmdk_can, vmware_files, NULL, ATTACH_DISKS_MAX, NULL};
+const IngotFormat format_vagrant_vmware = {"vagrant-vmware",
+                                           "Vagrant with the provider vmware_desktop",
+                                           vmdk_can_machine,
+                                           vmware_files,
+                                           NULL,
+                                           ATTACH_DISKS_MAX,
+                                           NULL};

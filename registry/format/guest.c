@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/json.h"
+#include "base/text.h"
 #include "format/input.h"
 
 static const GuestSystem systems[] = {
@@ -25,9 +26,28 @@ static const GuestSystem arm_systems[] = {
 static const GuestSystem any_arm = {"linux", 101, "Linux_arm64", "arm-other5xlinux-64"};
 G_STATIC_ASSERT(G_N_ELEMENTS(systems) == G_N_ELEMENTS(arm_systems));
 
+const char *guest_architecture(const IngotFormatInput *input)
+{
+    const char *word = json_string_value(json_object_get(input->config, "architecture"));
+    return word == NULL ? "amd64" : word;
+}
+
 gboolean guest_is_arm(const IngotFormatInput *input)
 {
-    return g_strcmp0(json_string_value(json_object_get(input->config, "architecture")), "arm64") == 0;
+    return strcmp(guest_architecture(input), "arm64") == 0;
+}
+
+gboolean guest_can_machine(const IngotFormatInput *input, GError **error)
+{
+    static const char *const known[] = {"amd64", "i386", "arm64", NULL};
+    if (g_strv_contains(known, guest_architecture(input))) {
+        return TRUE;
+    }
+    g_autofree char *word = ingot_text_line(guest_architecture(input));
+    g_set_error(error, INGOT_ERROR, INGOT_ERROR_INVALID,
+                "the image is for %s, and this format describes no machine of that kind: write its disk (raw, qcow2)",
+                word);
+    return FALSE;
 }
 
 gboolean guest_boots_by_bios(const IngotFormatInput *input)

@@ -3,8 +3,13 @@
 
 #include <ingot/format.h>
 
-/* Whether it is for the processors that are called arm64; an image that does not tell is for amd64. */
+/* The processors that it is for, as its config calls them; an image that does not tell is for amd64. The config's own.
+ */
+const char *guest_architecture(const IngotFormatInput *input);
+/* Whether they are those that are called arm64. */
 gboolean guest_is_arm(const IngotFormatInput *input);
+/* For IngotFormat: INVALID where there is no machine of the formats that describe one for these processors. */
+gboolean guest_can_machine(const IngotFormatInput *input, GError **error);
 /* FALSE: it starts by UEFI alone, as all do that are for arm64. Another image that does not tell starts by BIOS. */
 gboolean guest_boots_by_bios(const IngotFormatInput *input);
 /* For IngotFormat: INVALID where the image boots by UEFI alone. */

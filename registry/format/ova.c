@@ -49,7 +49,7 @@ static GPtrArray *files(const IngotFormatInput *input, GError **error)
 
 const IngotFormat format_ova = {"ova",
                                 "VMware, VirtualBox, Proxmox, clouds: one file to import",
-                                vmdk_can,
+                                vmdk_can_machine,
                                 files,
                                 vmdk_stream_codec,
                                 ATTACH_DISKS_MAX,

@@ -6,6 +6,7 @@
 
 #include "format/all.h"
 #include "format/extents.h"
+#include "format/guest.h"
 #include "format/identity.h"
 #include "format/input.h"
 
@@ -73,6 +74,11 @@ gboolean vmdk_can(const IngotFormatInput *input, GError **error)
         return FALSE;
     }
     return TRUE;
+}
+
+gboolean vmdk_can_machine(const IngotFormatInput *input, GError **error)
+{
+    return guest_can_machine(input, error) && vmdk_can(input, error);
 }
 
 static void add_header(IngotLayout *layout, const IngotIndex *index, const Parts *parts)

@@ -34,4 +34,6 @@ VmdkHeader vmdk_header(const IngotIndex *index);
 void vmdk_add_descriptor(IngotLayout *layout, const IngotFormatInput *input, const char *type);
 /* For IngotFormat: a place is 32 bits of sectors. */
 gboolean vmdk_can(const IngotFormatInput *input, GError **error);
+/* Of a format that describes the machine as well. */
+gboolean vmdk_can_machine(const IngotFormatInput *input, GError **error);
 const char *vmdk_stream_codec(void); /* of vmdk-stream, and of what has one in it */

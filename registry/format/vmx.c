@@ -115,4 +115,5 @@ static GPtrArray *files(const IngotFormatInput *input, GError **error)
 }
 
 const IngotFormat format_vmx = {
-    "vmx", "VMware Workstation, Player and Fusion: a folder to open", vmdk_can, files, NULL, ATTACH_DISKS_MAX, NULL};
+    "vmx", "VMware Workstation, Player and Fusion: a folder to open", vmdk_can_machine, files, NULL, ATTACH_DISKS_MAX,
+    NULL};

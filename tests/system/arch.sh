@@ -36,7 +36,12 @@ for word in "$host" "$other" riscv64; do
 done
 refused "no architecture that is known" ingot pack --arch z80 "$TMP/$host.raw" z:1
 [ "$(ingot show --json "web-$other:1.0.0" | python3 -c 'import json, sys; print(json.load(sys.stdin)["config"]["architecture"])')" = "$other" ]
-ok "a packed disk is for the architecture that is said"
+for format in ova vmx vagrant-libvirt vagrant-qemu vagrant-virtualbox vagrant-vmware; do
+    refused "describes no machine of that kind" ingot export -F $format -o "$TMP/machine" web-riscv64:1.0.0
+    [ ! -e "$TMP/machine" ] || fail "$format: something is left"
+done
+ingot export -q -F qcow2 -o "$TMP/riscv64.qcow2" web-riscv64:1.0.0
+ok "a packed disk is for the architecture that is said, and no machine of another kind is made of it"
 
 serve registry
 web=$registry/team/web
