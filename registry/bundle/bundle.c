@@ -285,6 +285,11 @@ gboolean ingot_bundle_look(IngotBundle *bundle, IngotBlocks *first, GError **err
     return TRUE;
 }
 
+const char *ingot_bundle_told_architecture(const IngotBundle *bundle)
+{
+    return bundle->architecture;
+}
+
 const char *ingot_bundle_architecture(const IngotBundle *bundle)
 {
     return bundle->architecture == NULL ? "amd64" : bundle->architecture;

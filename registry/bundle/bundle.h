@@ -48,6 +48,8 @@ gboolean ingot_bundle_convert(const IngotBundle *bundle, guint number, const cha
 gboolean ingot_bundle_look(IngotBundle *bundle, IngotBlocks *first, GError **error);
 /* What its machine is called to be of ("amd64" where nothing tells). */
 const char *ingot_bundle_architecture(const IngotBundle *bundle);
+/* The same, but NULL where nothing tells: then it is taken for amd64. */
+const char *ingot_bundle_told_architecture(const IngotBundle *bundle);
 /* For which provider it is a Vagrant box ("vmware" for all of VMware's); NULL: it is none. */
 const char *ingot_bundle_provider(const IngotBundle *bundle);
 /* Sets what is known of the machine in an image's config, or in a part of one: "architecture"; "firmware" where it

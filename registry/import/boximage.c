@@ -3,6 +3,7 @@
 #include <ingot/error.h>
 #include <string.h>
 
+#include "base/text.h"
 #include "bundle/parcel.h"
 #include "image/architecture.h"
 
@@ -49,11 +50,39 @@ static gboolean check_provider(const BoxFacts *facts, const IngotBundle *bundle,
     return TRUE;
 }
 
+/* What Vagrant has for a box that says nothing of it. */
+static gboolean is_said(const BoxFacts *facts)
+{
+    return facts->architecture != NULL && strcmp(facts->architecture, "unknown") != 0;
+}
+
+static gboolean check_architecture(const BoxFacts *facts, const IngotBundle *bundle, GError **error)
+{
+    const char *known = architecture_word(facts->architecture), *told = ingot_bundle_told_architecture(bundle);
+    if (!is_said(facts)) {
+        return TRUE;
+    }
+    if (known == NULL) {
+        g_autofree char *word = ingot_text_line(facts->architecture);
+        g_set_error(error, INGOT_ERROR, INGOT_ERROR_INVALID,
+                    "%s: it is said to be for %s, no architecture that is known", facts->what, word);
+        return FALSE;
+    }
+    if (told != NULL && strcmp(told, known) != 0) {
+        g_set_error(error, INGOT_ERROR, INGOT_ERROR_INVALID, "%s: it is said to be for %s, but the box is for %s",
+                    facts->what, known, told);
+        return FALSE;
+    }
+    return TRUE;
+}
+
 IngotBundle *box_image_open(const BoxFacts *facts, const char *path, IngotProgress *progress, GError **error)
 {
     g_autoptr(IngotBundle) bundle =
         check_archive(facts, path, error) ? ingot_bundle_open(path, facts->what, NULL, progress, error) : NULL;
-    return bundle != NULL && check_provider(facts, bundle, error) ? g_steal_pointer(&bundle) : NULL;
+    return bundle != NULL && check_provider(facts, bundle, error) && check_architecture(facts, bundle, error)
+               ? g_steal_pointer(&bundle)
+               : NULL;
 }
 
 /* What the catalogue says counts: by that Vagrant has chosen the box. Machines of ARM's boot by UEFI alone. */

@@ -13,7 +13,7 @@ typedef struct {
 
 /* The form in which an image is a box for that provider; NULL and INVALID: in none. */
 const VagrantForm *box_image_form(const char *provider, GError **error);
-/* INVALID: it is not a box for that provider. */
+/* INVALID: it is not a box for that provider, or for that architecture, or that is none. */
 IngotBundle *box_image_open(const BoxFacts *facts, const char *path, IngotProgress *progress, GError **error);
 /* Once its first disk was looked at (bundle.h), and the config has all of its disks. */
 void box_image_describe(const BoxFacts *facts, const IngotBundle *bundle, json_t *config);

@@ -161,7 +161,13 @@ cmp "$TMP/out.raw" "$TMP/v1.raw" || fail "not by what the catalogue says now"
 ok "a checksum that differs is named, and a catalogue that changes is read again"
 
 begin
+mkdir "$TMP/arm"
+tar -C "$TMP/arm" -xf "$TMP/libvirt1.box"
+sed -i 's/{/{"architecture": "aarch64", /' "$TMP/arm/metadata.json"
+tar -C "$TMP/arm" -czf "$TMP/arm.box" .
 site_set "s['boxes'] = {}; s.pop('then')
+box('team/web', '4.0.0', 'libvirt', '$TMP/libvirt1.box', architecture='sparc64')
+box('team/web', '5.0.0', 'libvirt', '$TMP/arm.box', architecture='amd64')
 for type, sum in (('md5', 'zz'), ('crc32', '0'), ('sha256', 'ff')):
     box('team/web', '1.' + type[-1] + '.0', 'libvirt', '$TMP/libvirt1.box', checksum=sum, checksum_type=type)
 box('team/web', '../../up', 'libvirt', '$TMP/libvirt1.box')
@@ -169,7 +175,8 @@ box('team/web', '2.0.0', '../libvirt', '$TMP/libvirt1.box')
 box('team/web', '3.0.0', 'libvirt', '/etc/passwd')
 box('../up', '1.0.0', 'libvirt', '$TMP/libvirt1.box')"
 expect 1 ingot import vagrant "$site"
-for why in 'its checksum is not a md5 in hex digits' "of type 'crc32'" 'not a sha256 in hex' 'team/web ../../up: a registry cannot have a tag' 'is no plain word' 'neither a tar nor a zip'; do
+for why in 'its checksum is not a md5 in hex digits' "of type 'crc32'" 'not a sha256 in hex' 'team/web ../../up: a registry cannot have a tag' 'is no plain word' 'neither a tar nor a zip' \
+    'said to be for sparc64, no architecture that is known' 'said to be for amd64, but the box is for arm64'; do
     grep -qF "$why" "$TMP/err" || fail "$why: $(cat "$TMP/err")"
 done
 catalogue "file://$TMP/libvirt1.box" >"$TMP/files/team/web"
