@@ -7,7 +7,7 @@ SAN ?=
 FUZZ ?=
 FUZZ_SECONDS ?= 600
 
-libraries := glib-2.0 gio-2.0 gio-unix-2.0 jansson libzstd libdeflate libcrypto libxxhash libarchive libcurl libnbd
+libraries := glib-2.0 gio-2.0 gio-unix-2.0 jansson libzstd libdeflate libcrypto libxxhash libarchive libisal libcurl libnbd
 builder_libraries := libfyaml libssh libguestfs ext2fs com_err
 # What the public headers include: who builds against them needs its headers too.
 public_libraries := glib-2.0 jansson
@@ -81,7 +81,7 @@ $B/builder/system/firstboot.o: builder/system/hostkeys.sh builder/system/identit
 # The library without what only the programs of this tree need. Only what include/ingot/ declares is seen outside of it.
 for_programs := $(addprefix registry/base/,command.c now.c signals.c terminal.c) registry/trust/keyfile.c registry/bundle/% registry/vagrant/% registry/import/%
 public := $(call objects,$(filter-out $(for_programs),$(library)) $(annotations))
-public_needs := $(filter-out libarchive,$(libraries))
+public_needs := $(filter-out libarchive libisal,$(libraries))
 $(call objects,$(library)): override CFLAGS += -fPIC -fvisibility=hidden
 $B/libingot.so: $(public) registry/libingot.map
 	$(CC) -shared -Wl,-soname,$(soname) -Wl,--version-script=registry/libingot.map -Wl,-z,defs $(LDFLAGS) -o $@ \
