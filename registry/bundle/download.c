@@ -223,6 +223,13 @@ static gboolean fetch_and_check(Download *download, GError **error)
     return FALSE;
 }
 
+static gboolean give_name(const Download *download, const char *path, GError **error)
+{
+    return download->wish->passing
+               ? rename(download->part, path) == 0 || ingot_error_set_errno(error, errno, "%s", path)
+               : ingot_file_publish(download->fd, download->part, path, error);
+}
+
 gboolean ingot_download_as(const IngotDownloadWish *wish, const char *path, guint64 *received, IngotProgress *progress,
                            GError **error)
 {
@@ -249,7 +256,7 @@ gboolean ingot_download_as(const IngotDownloadWish *wish, const char *path, guin
                          .received = received,
                          .progress = progress,
                          .patience = patience_of(PATIENCE_SECONDS)};
-    gboolean ok = fetch_and_check(&download, error) && ingot_file_publish(fd, part, path, error);
+    gboolean ok = fetch_and_check(&download, error) && give_name(&download, path, error);
     g_free(download.entity);
     if (ok && download.shown) {
         g_autofree char *size = ingot_text_size(download.offset);

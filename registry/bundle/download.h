@@ -23,6 +23,7 @@ typedef struct {
     const char *token; /* a bearer's, shown to the URL's host alone; NULL: nothing is shown */
     guint64 most;      /* bytes, beyond which it is LIMIT; 0: no limit */
     gboolean anew;     /* what another run has received is not gone on with */
+    gboolean passing;  /* it is read once and removed, so it is not flushed: after a loss of power it may lack bytes */
     IngotDownloadCheck check;
     gpointer user;
 } IngotDownloadWish;

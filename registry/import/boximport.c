@@ -130,6 +130,7 @@ static gboolean take_download(Walk *walk, const BoxPiece *piece, const char *url
                                     .token = box_site_token(walk->site, url),
                                     .most = smaller(walk->import->most, piece->provider->size),
                                     .anew = sum->type == NULL,
+                                    .passing = TRUE, /* what another run finds is checked again, or fetched anew */
                                     .check = check_sum,
                                     .user = sum};
     rename(path, part); /* of a run that ended while it was taken */

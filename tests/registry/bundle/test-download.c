@@ -14,9 +14,18 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #define SIZE 300000
+
+/* How often something was flushed: the program's own counts before the C library's. */
+static guint flushed;
+int fsync(int fd)
+{
+    flushed++;
+    return (int)syscall(SYS_fsync, fd);
+}
 
 /* A server of one file, with ranges or without, that may break off once in the middle. */
 typedef struct {
@@ -244,6 +253,20 @@ static void test_what_another_run_received(void **state)
     assert_int_equal(received, 7 + SIZE);
 }
 
+/* What lasts is flushed before it has its name, what is read once and removed is not. */
+static void test_flushes(void **state)
+{
+    Fixture *fixture = *state;
+    IngotDownloadWish wish = {.url = fixture->server.url, .check = take_any, .passing = TRUE};
+    flushed = 0;
+    assert_true(ingot_download_as(&wish, fixture->path, NULL, NULL, NULL));
+    assert_true(ingot_checked_read(fixture->path, "disk", &fixture->wanted, NULL));
+    assert_int_equal(flushed, 0);
+    wish.passing = FALSE;
+    assert_true(ingot_download_as(&wish, fixture->path, NULL, NULL, NULL));
+    assert_true(flushed > 0);
+}
+
 static void test_refusals(void **state)
 {
     Fixture *fixture = *state;
@@ -349,6 +372,7 @@ int main(void)
         TEST(test_changes),
         TEST(test_another_file_each_time),
         TEST(test_what_another_run_received),
+        TEST(test_flushes),
         TEST(test_refusals),
         TEST(test_wrong_digest),
         TEST(test_kept),
