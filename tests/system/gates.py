@@ -11,6 +11,7 @@ import urllib.request
 
 URL, FOLDER = sys.argv[1], sys.argv[2]
 MANIFEST = "application/vnd.oci.image.manifest.v1+json"
+INDEX = "application/vnd.oci.image.index.v1+json"
 STATEMENT = "application/vnd.in-toto+json"
 BUNDLE = "application/vnd.dev.sigstore.bundle.v0.3+json"
 NAME = "team/web"
@@ -393,6 +394,11 @@ data = json.dumps({"schemaVersion": 2, "mediaType": MANIFEST, "config": put_blob
 assert ask("PUT", f"/v2/{NAME}/manifests/4.0.0", data, "root", MANIFEST)[0] == 201
 assert promote("4.0.0", "dev")[0] == 200
 assert approve("root", digest_of(data))[0] == 200
+refuses("approved", "whoever pushed it")
+index = json.dumps({"schemaVersion": 2, "mediaType": INDEX, "manifests": [{"mediaType": MANIFEST, "digest": three[0], "size": three[1]}]}).encode()
+assert ask("PUT", f"/v2/{NAME}/manifests/5.0.0", index, "anna", INDEX)[0] == 201
+assert promote("5.0.0", "dev")[0] == 200
+assert approve("root", digest_of(index))[0] == 200
 refuses("approved", "whoever pushed it")
 status, said = promote("3.0.0", "dev")
 ok("approved: by people with the right who neither pushed nor promote it")

@@ -1,5 +1,5 @@
 /* approved: {count: n, not_promoter: true}. So many people, who have the right promote today, have approved this
- * digest, none of whom has pushed it. */
+ * digest, none of whom has pushed it, nor, of an index, an image that it names. */
 #include <ingot/error.h>
 #include <string.h>
 
@@ -10,6 +10,7 @@
 #include "server/channel/gatesettings.h"
 #include "server/storage/pushers.h"
 #include "server/storage/records.h"
+#include "server/storage/several.h"
 
 #define PEOPLE_MOST 100u
 
@@ -69,6 +70,25 @@ static gboolean approvals_note(Approvals *approvals, const GateCase *its, const 
     return TRUE;
 }
 
+/* Who has pushed it, or what it names as an index: names, to be freed. */
+static char **find_pushers(const GateCase *its, GError **error)
+{
+    g_autoptr(GStrvBuilder) all = g_strv_builder_new();
+    g_autoptr(GArray) images = storage_several(its->storage, its->name, &its->digest, error);
+    if (images == NULL) {
+        return NULL;
+    }
+    g_array_append_val(images, its->digest);
+    for (guint i = 0; i < images->len; i++) {
+        g_auto(GStrv) some = storage_pushers(its->storage, its->name, &g_array_index(images, IngotDigest, i), error);
+        if (some == NULL) {
+            return NULL;
+        }
+        g_strv_builder_addv(all, (const char **)some);
+    }
+    return g_strv_builder_end(all);
+}
+
 /* records: all approvals of the name, which the people belong to. */
 static gboolean approvals_read(const GateCase *its, const json_t *settings, const GPtrArray *records,
                                Approvals *approvals, GError **error)
@@ -76,7 +96,7 @@ static gboolean approvals_read(const GateCase *its, const json_t *settings, cons
     gboolean other = json_is_true(json_object_get(settings, "not_promoter"));
     g_autofree char *digest = ingot_digest_to_text(&its->digest);
     g_autofree char *prefix = g_strdup_printf("%s %s ", its->channel, digest);
-    g_auto(GStrv) pushers = storage_pushers(its->storage, its->name, &its->digest, error);
+    g_auto(GStrv) pushers = find_pushers(its, error);
     gboolean ok = pushers != NULL;
     for (guint i = 0; ok && i < records->len; i++) {
         const StorageRecord *record = g_ptr_array_index(records, i);
