@@ -32,11 +32,12 @@ struct Storage {
 
     char *self; /* what uploads are owned by: another one at each opening */
     GMutex uploads_lock;
-    GHashTable *uploads;  /* id -> Upload: those that are at hand (session.h) */
-    guint brief;          /* of them, that have no row */
-    guint64 incoming;     /* bytes that have come of them and are in no pack */
-    GThreadPool *hashers; /* of Offer: offer_hash */
-    gint turns;           /* atomic: of requests that have begun to add to an upload */
+    GHashTable *uploads;        /* id -> Upload: those that are at hand (session.h) */
+    guint brief;                /* of them, that have no row */
+    guint64 incoming;           /* bytes that have come of them and are in no pack */
+    GThreadPool *hashers;       /* of Offer: offer_hash */
+    GThreadPool *frame_readers; /* framesum.h's */
+    gint turns;                 /* atomic: of requests that have begun to add to an upload */
 
     GMutex flush_lock; /* of who writes pulls down; before the writer's */
     GMutex pulls_lock;

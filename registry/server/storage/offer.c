@@ -10,7 +10,8 @@
 #include "server/storage/framesum.h"
 
 #define BATCH 4096                         /* frames that are looked up at once */
-#define HASHED_AT_ONCE 64u                 /* frames between two looks whether to go on */
+#define HASHED_FRAMES 4096u                /* at most, between two looks whether to go on... */
+#define HASHED_BYTES ((guint64)32 << 20)   /* ...and bytes */
 #define TURN ((guint64)256 << 20)          /* bytes that are hashed before another offer has its turn */
 #define LOOK_USEC (G_TIME_SPAN_SECOND / 5) /* between two looks whether whoever waits has left */
 
@@ -131,14 +132,23 @@ static gboolean has_more(const Offer *offer)
     return !offer->stopping && offer->problem == NULL && offer->done.frames < MIN(offer->count, offer->next);
 }
 
+/* How many frames that are there are hashed before the next look. */
+static guint next_frames(const Offer *offer)
+{
+    guint first = offer->done.frames, last = MIN(MIN(offer->count, offer->next), first + HASHED_FRAMES), frame = first;
+    for (guint64 bytes = 0; frame < last && bytes < HASHED_BYTES; frame++) {
+        bytes += table_piece(offer->table, frame)->length;
+    }
+    return frame - first;
+}
+
 /* How many frames are to be hashed next; 0: the turn is over. *again: it has another one, since somebody is at work on
  * the upload. What nobody brings frames of, or waits for, is not hashed. */
 static guint may_hash(Offer *offer, guint64 end, gboolean *again)
 {
     g_mutex_lock(&offer->lock);
     gboolean more = has_more(offer);
-    guint count =
-        more && offer->done.size < end ? MIN(MIN(offer->count, offer->next) - offer->done.frames, HASHED_AT_ONCE) : 0;
+    guint count = more && offer->done.size < end ? next_frames(offer) : 0;
     offer->told = offer->done;
     *again = more && count == 0 && (offer->waiting > 0 || offer->wanted);
     if (count == 0) {

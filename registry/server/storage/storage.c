@@ -26,6 +26,7 @@
 #include "server/events/checkpoint.h"
 #include "server/storage/channels.h"
 #include "server/storage/condense.h"
+#include "server/storage/framesum.h"
 #include "server/storage/inside.h"
 #include "server/storage/lapse.h"
 #include "server/storage/offer.h"
@@ -202,6 +203,7 @@ static Storage *storage_new(const char *path, GError **error)
     g_mutex_init(&storage->stats_lock);
     /* All at once: a pool that gets its first thread later may get none, and what it was given waits for ever. */
     storage->hashers = g_thread_pool_new(offer_hash, storage, HASHERS, TRUE, &problem);
+    storage->frame_readers = g_thread_pool_new(framesum_read, NULL, HASHERS, TRUE, problem == NULL ? &problem : NULL);
     storage->uploads = g_hash_table_new_full(g_str_hash, g_str_equal, NULL, upload_unref);
     storage->manifests = kept_manifests_new();
     g_mutex_init(&storage->readers_lock);
@@ -313,6 +315,7 @@ void storage_close(Storage *storage)
     g_hash_table_unref(storage->pulls);
     g_hash_table_unref(storage->uploads);
     g_thread_pool_free(storage->hashers, FALSE, TRUE); /* before what they note goes */
+    g_thread_pool_free(storage->frame_readers, FALSE, TRUE);
     notes_free(storage->notes);
     proof_free(storage->proof);
     blobcache_free(storage->cache);
