@@ -9,6 +9,7 @@
 #include "base/json.h"
 
 #include "server/catalogue/database.h"
+#include "server/catalogue/pieces.h"
 #include "server/events/eventlog.h"
 #include "server/packs/packs.h"
 #include "server/packs/segment.h"
@@ -113,8 +114,9 @@ gint64 change_time(const Change *change);
 gboolean publish_prove(Storage *storage, const Table *table, GError **error);
 /* Whether a table is of use: the blob is not there (0), it can't be read as it is cut there, or the table's new pieces
  * replace damaged ones. CORRUPT: a piece that the table counts on, and does not bring, has been found damaged
- * meanwhile. */
-gboolean publish_brings(Change *change, const Table *table, gint64 blob, gboolean *brings, GError **error);
+ * meanwhile. *found (may be NULL): what the catalogue has of each piece; free it. */
+gboolean publish_brings(Change *change, const Table *table, gint64 blob, gboolean *brings, PieceRow **found,
+                        GError **error);
 /* The rows of a segment that stands in a pack at `at`. *blob is the id of its blob if that is there already, else 0; it
  * receives the new one's. One that is there is cut as the table is from now on where it can't be read as it was. */
 gboolean publish_rows(Change *change, const Table *table, gint64 pack, guint64 at, gint64 *blob, GError **error);
@@ -122,8 +124,10 @@ gboolean publish_rows(Change *change, const Table *table, gint64 pack, guint64 a
 gboolean publish_small(Change *change, const Table *table, const void *data, gint64 *blob, GError **error);
 /* Puts a file of segments as a pack, of which nothing is known yet but its size. The file's own name stays. */
 gboolean publish_pack(Change *change, const char *path, guint64 size, gint64 *number, GError **error);
-/* The same with a file of one segment, and the rows of all that it tells. */
-gboolean publish_file(Change *change, const Table *table, const char *path, guint64 size, gint64 *blob, GError **error);
+/* The same with a file of one segment, and the rows of all that it tells. found: as publish_brings found them in the
+ * same change. */
+gboolean publish_file(Change *change, const Table *table, const PieceRow *found, const char *path, guint64 size,
+                      gint64 *blob, GError **error);
 
 /* --- names (names.c) --- */
 

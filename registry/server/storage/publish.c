@@ -7,55 +7,55 @@
 #include "server/catalogue/rowsum.h"
 #include "server/storage/inside.h"
 
-/* What the catalogue knows of a table's pieces, in their order; fresh_only: of the new ones alone, the others
- * being all zero. Free it. */
-static PieceRow *publish_look_up(Connection *connection, const Table *table, gboolean fresh_only, GError **error)
+/* Whether the table's piece is whole as that row of it says, which the change itself has read: it still is. */
+static gboolean is_settled(const Table *table, const PieceRow *found, guint piece)
+{
+    return found != NULL && pieces_is_whole(&found[piece], table_piece(table, piece)->length);
+}
+
+/* What the catalogue knows of a table's pieces, in their order. Those that are whole as `found` (NULL: nothing is known
+ * yet) says are not looked up again. Free it. */
+static PieceRow *publish_look_up(Connection *connection, const Table *table, const PieceRow *found, GError **error)
 {
     guint count = table->pieces->len, asked = 0;
     g_autofree const IngotDigest **digests = g_new(const IngotDigest *, count + 1);
-    g_autofree PieceRow *found = g_new0(PieceRow, count + 1);
+    g_autofree PieceRow *rows = g_new0(PieceRow, count + 1);
     for (guint i = 0; i < count; i++) {
-        const Piece *piece = table_piece(table, i);
-        if (piece->fresh || !fresh_only) {
-            digests[asked++] = &piece->digest;
+        if (!is_settled(table, found, i)) {
+            digests[asked++] = &table_piece(table, i)->digest;
         }
     }
-    if (!pieces_find(connection, digests, asked, found, error)) {
+    if (!pieces_find(connection, digests, asked, rows, error)) {
         return NULL;
     }
-    for (guint i = count; fresh_only && i > 0; i--) {
-        found[i - 1] = table_piece(table, i - 1)->fresh ? found[--asked] : (PieceRow){0};
+    for (guint i = count; found != NULL && i > 0; i--) {
+        rows[i - 1] = is_settled(table, found, i - 1) ? found[i - 1] : rows[--asked];
     }
-    return g_steal_pointer(&found);
+    return g_steal_pointer(&rows);
 }
 
 static PieceRow *publish_find(Connection *connection, const Table *table, GError **error)
 {
-    return publish_look_up(connection, table, FALSE, error);
-}
-
-static PieceRow *find_rows(Change *change, const Table *table, GError **error)
-{
-    return publish_find(change->writer, table, error);
+    return publish_look_up(connection, table, NULL, error);
 }
 
 /* A piece that was there and whole stays where it is; one found damaged, or marked to go, is replaced by this copy. */
-static gboolean add_fresh(Change *change, const Table *table, gint64 pack, guint64 offset, GError **error)
+static gboolean add_fresh(Change *change, const Table *table, const PieceRow *found, gint64 pack, guint64 offset,
+                          GError **error)
 {
-    g_autofree PieceRow *rows = publish_look_up(change->writer, table, TRUE, error);
-    for (guint i = 0; rows != NULL && i < table->pieces->len; i++) {
+    for (guint i = 0; i < table->pieces->len; i++) {
         const Piece *piece = table_piece(table, i);
         if (!piece->fresh) {
             continue;
         }
-        change->moved |= rows[i].damaged || rows[i].marked;
-        if (!pieces_is_whole(&rows[i], piece->length) &&
+        change->moved |= found[i].damaged || found[i].marked;
+        if (!pieces_is_whole(&found[i], piece->length) &&
             !pieces_put(change->writer, &piece->digest, piece->length, pack, offset, error)) {
             return FALSE;
         }
         offset += piece->length;
     }
-    return rows != NULL;
+    return TRUE;
 }
 
 /* Where the blob's windows start, for those who read it. */
@@ -76,11 +76,10 @@ static gboolean add_starts(Change *change, const Table *table, const guint32 *id
 
 /* The ids of a table's pieces, all of which are in use from now on; free it. NOT_FOUND: the upload's lease had lapsed,
  * and what it counted on is gone. */
-static guint32 *use_pieces(Change *change, const Table *table, GError **error)
+static guint32 *use_pieces(Change *change, const Table *table, const PieceRow *rows, GError **error)
 {
-    g_autofree PieceRow *rows = find_rows(change, table, error);
     g_autofree guint32 *ids = g_new(guint32, table->pieces->len + 1);
-    for (guint i = 0; rows != NULL && i < table->pieces->len; i++) {
+    for (guint i = 0; i < table->pieces->len; i++) {
         if (rows[i].id <= 0 || rows[i].id > G_MAXUINT32 || rows[i].length != table_piece(table, i)->length) {
             blob_unknown(error, "a piece that the upload counted on");
             return NULL;
@@ -90,7 +89,7 @@ static guint32 *use_pieces(Change *change, const Table *table, GError **error)
         }
         ids[i] = GUINT32_TO_LE((guint32)rows[i].id);
     }
-    return rows == NULL ? NULL : g_steal_pointer(&ids);
+    return g_steal_pointer(&ids);
 }
 
 /* Whether the map is made of those rows' pieces, one after another. */
@@ -139,10 +138,11 @@ static GHashTable *brought_pieces(const Table *table)
     return brought;
 }
 
-gboolean publish_brings(Change *change, const Table *table, gint64 blob, gboolean *brings, GError **error)
+gboolean publish_brings(Change *change, const Table *table, gint64 blob, gboolean *brings, PieceRow **found,
+                        GError **error)
 {
     gboolean readable = FALSE;
-    g_autofree PieceRow *rows = find_rows(change, table, error);
+    g_autofree PieceRow *rows = publish_find(change->writer, table, error);
     if (rows == NULL || (blob > 0 && !is_readable(change, table, rows, &readable, error))) {
         return FALSE;
     }
@@ -156,6 +156,9 @@ gboolean publish_brings(Change *change, const Table *table, gint64 blob, gboolea
                         "a piece that the upload counted on is damaged: push the blob again");
             return FALSE;
         }
+    }
+    if (found != NULL) {
+        *found = g_steal_pointer(&rows);
     }
     return TRUE;
 }
@@ -222,24 +225,32 @@ static gboolean add_blob(Change *change, const Table *table, gint64 pack, const 
            add_starts(change, table, ids, error);
 }
 
-gboolean publish_rows(Change *change, const Table *table, gint64 pack, guint64 at, gint64 *blob, GError **error)
+/* found: what the change has read of the pieces; a blob that is there: publish_rows. */
+static gboolean add_rows(Change *change, const Table *table, const PieceRow *found, gint64 pack, guint64 at,
+                         gint64 *blob, GError **error)
 {
     gboolean readable = FALSE;
-    if (!add_fresh(change, table, pack, at + SEGMENT_HEAD, error)) {
+    if (!add_fresh(change, table, found, pack, at + SEGMENT_HEAD, error)) {
         return FALSE;
     }
-    g_autofree guint32 *ids = use_pieces(change, table, error);
+    g_autofree PieceRow *rows = publish_look_up(change->writer, table, found, error);
+    g_autofree guint32 *ids = rows == NULL ? NULL : use_pieces(change, table, rows, error);
     if (ids == NULL || !table_has_blob(table)) {
         return ids != NULL;
     }
     if (*blob > 0) {
-        g_autofree PieceRow *rows = find_rows(change, table, error);
-        if (rows == NULL || !is_readable(change, table, rows, &readable, error)) {
+        if (!is_readable(change, table, rows, &readable, error)) {
             return FALSE;
         }
         change->moved |= !readable;
     }
     return readable || add_blob(change, table, pack, ids, blob, error);
+}
+
+gboolean publish_rows(Change *change, const Table *table, gint64 pack, guint64 at, gint64 *blob, GError **error)
+{
+    g_autofree PieceRow *found = publish_find(change->writer, table, error);
+    return found != NULL && add_rows(change, table, found, pack, at, blob, error);
 }
 
 gboolean publish_pack(Change *change, const char *path, guint64 size, gint64 *number, GError **error)
@@ -254,10 +265,11 @@ gboolean publish_pack(Change *change, const char *path, guint64 size, gint64 *nu
     return pieces_add_pack(change->writer, *number, size, error);
 }
 
-gboolean publish_file(Change *change, const Table *table, const char *path, guint64 size, gint64 *blob, GError **error)
+gboolean publish_file(Change *change, const Table *table, const PieceRow *found, const char *path, guint64 size,
+                      gint64 *blob, GError **error)
 {
     gint64 number;
-    return publish_pack(change, path, size, &number, error) && publish_rows(change, table, number, 0, blob, error);
+    return publish_pack(change, path, size, &number, error) && add_rows(change, table, found, number, 0, blob, error);
 }
 
 static gboolean write_segment(int fd, const char *path, const Table *table, const void *data, guint64 *size,
@@ -274,14 +286,15 @@ static gboolean write_segment(int fd, const char *path, const Table *table, cons
 gboolean publish_small(Change *change, const Table *table, const void *data, gint64 *blob, GError **error)
 {
     guint64 size;
+    g_autofree PieceRow *found = publish_find(change->writer, table, error);
     g_autofree char *id = g_uuid_string_random();
     g_autofree char *path = g_strdup_printf("%s/uploads/%s.pack", change->storage->path, id);
-    g_auto(IngotFd) fd = ingot_file_open(path, O_WRONLY | O_CREAT | O_EXCL, 0600, error);
+    g_auto(IngotFd) fd = found == NULL ? -1 : ingot_file_open(path, O_WRONLY | O_CREAT | O_EXCL, 0600, error);
     if (fd < 0) {
         return FALSE;
     }
-    gboolean ok =
-        write_segment(fd, path, table, data, &size, error) && publish_file(change, table, path, size, blob, error);
+    gboolean ok = write_segment(fd, path, table, data, &size, error) &&
+                  publish_file(change, table, found, path, size, blob, error);
     unlink(path);
     return ok;
 }

@@ -273,7 +273,7 @@ static gboolean put_blob(Change *change, const StorageManifest *manifest, const 
     gboolean brings;
     const IngotDigest *digest = &table->blob;
     *blob = names_blob(change->writer, digest, error);
-    return *blob >= 0 && publish_brings(change, table, *blob, &brings, error) &&
+    return *blob >= 0 && publish_brings(change, table, *blob, &brings, NULL, error) &&
            (!brings || publish_small(change, table, manifest->data, blob, error));
 }
 

@@ -416,9 +416,10 @@ static gboolean store(Upload *upload, const StorageActor *actor, const char *nam
     change.actor = actor;
     gint64 blob = names_blob(change.writer, digest, error);
     gboolean brings = FALSE;
-    gboolean ok = blob >= 0 && publish_brings(&change, upload->table, blob, &brings, error) &&
+    g_autofree PieceRow *found = NULL;
+    gboolean ok = blob >= 0 && publish_brings(&change, upload->table, blob, &brings, &found, error) &&
                   (!brings || (room_within(upload->storage, change.writer, error) &&
-                               publish_file(&change, upload->table, upload->pack, size, &blob, error))) &&
+                               publish_file(&change, upload->table, found, upload->pack, size, &blob, error))) &&
                   names_link(&change, name, blob, digest, error) && names_alias(&change, name, named, digest, error) &&
                   drop_rows(&change, upload, error);
     upload->stored = change_end(&change, ok, error);
