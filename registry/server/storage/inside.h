@@ -21,6 +21,7 @@
 #include "server/storage/notes.h"
 #include "server/storage/proof.h"
 #include "server/storage/storage.h"
+#include "server/storage/versionnames.h"
 
 struct Storage {
     char *path;
@@ -48,7 +49,8 @@ struct Storage {
     GHashTable *links;   /* "NAME@DIGEST" of what repositories have, as of links_epoch */
     guint64 links_epoch; /* the catalogue's sequence */
 
-    KeptManifests *manifests; /* what is kept of manifests */
+    KeptManifests *manifests;    /* what is kept of manifests */
+    VersionNames *version_names; /* and of the versions that name them */
 
     GMutex readers_lock;  /* of who moves the lease of readers (readers.h) */
     gint64 readers_epoch; /* of that lease */

@@ -1,14 +1,10 @@
 /* Lists of names: tags, repositories, who has a blob, who refers to a manifest. A row whose sum is wrong is in
  * none. */
-#include <ingot/reference.h>
-
 #include "server/catalogue/links.h"
 #include "server/catalogue/manifestrows.h"
 #include "server/catalogue/repositories.h"
 #include "server/catalogue/tags.h"
-#include "server/storage/growth.h"
 #include "server/storage/inside.h"
-#include "server/storage/mentions.h"
 
 char **storage_tags(Storage *storage, const char *name, GError **error)
 {
@@ -69,60 +65,6 @@ GArray *storage_versions(Storage *storage, const char *name, const char *after, 
         return NULL;
     }
     return tags_page(reader, name, after, most, version_take, list, error) ? g_steal_pointer(&list) : NULL;
-}
-
-#define ENTRIES_MAX 256u           /* of an index; what stands behind them has no version by it... */
-#define ENTRIES_BYTES (256u << 10) /* ...nor has any of a larger index */
-
-/* The highest counts. */
-static void name_version(GHashTable *versions, const IngotDigest *digest, const char *tag)
-{
-    g_autofree char *text = ingot_digest_to_text(digest);
-    const char *other = g_hash_table_lookup(versions, text);
-    if (other == NULL || ingot_tag_compare(tag, other) > 0) {
-        g_hash_table_insert(versions, g_steal_pointer(&text), g_strdup(tag));
-    }
-}
-
-/* What an index has is of its version, too: what the version named before it grew. An index that can't be read names
- * nothing but itself. */
-static void name_entries(Storage *storage, const char *name, const StorageVersion *row, GHashTable *versions)
-{
-    g_autofree char *type = NULL;
-    g_autoptr(GBytes) bytes = storage_manifest(storage, name, &row->digest, &type, NULL);
-    g_autoptr(json_t) root =
-        bytes == NULL ? NULL : manifest_parse(g_bytes_get_data(bytes, NULL), g_bytes_get_size(bytes), name, NULL);
-    g_autoptr(GArray) mentions = root == NULL ? NULL : mentions_read(root);
-    if (mentions == NULL || !storage_resolve_mentions(storage, mentions, NULL)) {
-        return;
-    }
-    for (guint i = 0; i < MIN(mentions->len, ENTRIES_MAX); i++) {
-        name_version(versions, &g_array_index(mentions, Mention, i).digest, row->tag);
-    }
-}
-
-GHashTable *storage_version_names(Storage *storage, const char *name, GError **error)
-{
-    g_autoptr(GArray) rows = storage_versions(storage, name, NULL, G_MAXUINT - 1, error);
-    g_autoptr(GHashTable) versions = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, g_free);
-    for (guint i = 0; rows != NULL && i < rows->len; i++) {
-        const StorageVersion *row = &g_array_index(rows, StorageVersion, i);
-        if (!ingot_tag_is_version(row->tag)) {
-            continue;
-        }
-        name_version(versions, &row->digest, row->tag);
-        if (growth_is_index(row->type) && row->size <= ENTRIES_BYTES) {
-            name_entries(storage, name, row, versions);
-        }
-    }
-    return rows == NULL ? NULL : g_steal_pointer(&versions);
-}
-
-char *storage_version_of(Storage *storage, const char *name, const IngotDigest *digest)
-{
-    g_autoptr(GHashTable) versions = storage_version_names(storage, name, NULL);
-    g_autofree char *text = ingot_digest_to_text(digest);
-    return versions == NULL ? NULL : g_strdup(g_hash_table_lookup(versions, text));
 }
 
 /* --- referrers --- */

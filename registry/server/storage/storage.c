@@ -206,6 +206,7 @@ static Storage *storage_new(const char *path, GError **error)
     storage->frame_readers = g_thread_pool_new(framesum_read, NULL, HASHERS, TRUE, problem == NULL ? &problem : NULL);
     storage->uploads = g_hash_table_new_full(g_str_hash, g_str_equal, NULL, upload_unref);
     storage->manifests = kept_manifests_new();
+    storage->version_names = version_names_new();
     g_mutex_init(&storage->readers_lock);
     g_mutex_init(&storage->pipelines_load);
     g_mutex_init(&storage->pipelines_lock);
@@ -329,6 +330,7 @@ void storage_close(Storage *storage)
     g_mutex_clear(&storage->links_lock);
     g_hash_table_unref(storage->links);
     kept_manifests_free(storage->manifests);
+    version_names_free(storage->version_names);
     g_mutex_clear(&storage->readers_lock);
     g_mutex_clear(&storage->pipelines_load);
     g_mutex_clear(&storage->pipelines_lock);

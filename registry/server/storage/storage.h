@@ -276,7 +276,7 @@ typedef struct {
  * distribution-spec has it ("Listing Tags"): letter case decides only between what is else the same. NOT_FOUND. */
 GArray *storage_versions(Storage *storage, const char *name, const char *after, guint most, GError **error);
 /* Each digest (as text) that versions of a repository name, themselves or as an entry of an index, with the highest of
- * them. NOT_FOUND. */
+ * them. Others have it too: nobody changes it. NOT_FOUND. */
 GHashTable *storage_version_names(Storage *storage, const char *name, GError **error);
 /* The highest version that names a manifest of the repository; NULL: none does, or it can't be read. Free it. */
 char *storage_version_of(Storage *storage, const char *name, const IngotDigest *digest);

@@ -73,6 +73,41 @@ static void a_tag_says_what_it_names(void **state)
     assert_true(version->made > 1600000000);
 }
 
+/* --- versions by digest --- */
+
+static const char *version_in(GHashTable *versions, const IngotDigest *digest)
+{
+    g_autofree char *text = ingot_digest_to_text(digest);
+    return g_hash_table_lookup(versions, text);
+}
+
+/* It is made once, and anew when a name has changed, by whichever process: no commit of upkeep, no change of what is
+ * said of the bytes alone. */
+static void the_table_of_versions_is_kept(void **state)
+{
+    g_autoptr(Storage) storage = open_storage(state);
+    IngotDigest one = put_manifest(storage, "a", "1.0.0", "one", NULL, 0);
+    g_autoptr(GHashTable) first = storage_version_names(storage, "a", NULL);
+    g_autoptr(GHashTable) again = storage_version_names(storage, "a", NULL);
+    assert_string_equal(version_in(first, &one), "1.0.0");
+    assert_ptr_equal(first, again);
+
+    change_rows(state, "UPDATE packs SET size=size");
+    g_autoptr(GHashTable) after_upkeep = storage_version_names(storage, "a", NULL);
+    assert_ptr_equal(after_upkeep, first);
+
+    IngotDigest two = put_manifest(storage, "a", "2.0.0", "two", NULL, 0);
+    put_manifest(storage, "a", "1.5.0", "one", NULL, 0);
+    g_autoptr(GHashTable) later = storage_version_names(storage, "a", NULL);
+    assert_string_equal(version_in(later, &two), "2.0.0");
+    assert_string_equal(version_in(later, &one), "1.5.0");
+    assert_string_equal(version_in(first, &one), "1.0.0"); /* whoever has it keeps it as it was */
+
+    assert_true(storage_remove_tag(storage, NULL, "a", "1.5.0", NULL));
+    g_autoptr(GHashTable) removed = storage_version_names(storage, "a", NULL);
+    assert_string_equal(version_in(removed, &one), "1.0.0");
+}
+
 /* --- referrers --- */
 
 static IngotDigest attach(Storage *storage, const IngotDigest *subject, const char *kind, guint number)
@@ -194,6 +229,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(tags_come_by_pages, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_tag_says_what_it_names, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(the_table_of_versions_is_kept, set_up, tear_down),
         cmocka_unit_test_setup_teardown(referrers_come_by_kind_and_by_pages, set_up, tear_down),
         cmocka_unit_test_setup_teardown(older_referrers_are_sorted_once, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_damaged_referrer_is_told, set_up, tear_down),
