@@ -17,6 +17,8 @@ extern const Route box_api_routes[];
 typedef struct {
     BoxPath *path;     /* NULL: it names no box */
     char *base, *from; /* as in BoxJson */
+    gboolean waits;    /* it was found to wait for a box that comes, in what was kept as of `sequence` */
+    guint64 sequence;  /* of the catalogue */
 } BoxCall;
 
 enum MHD_Result box_refuse(Request *request, guint status, const char *format, ...) G_GNUC_PRINTF(3, 4);

@@ -115,10 +115,19 @@ static gsize described(const BoxRecords *records, const char *version)
     return size;
 }
 
-/* Whoever may push a name writes what everybody reads. */
+static gboolean has_record(Storage *storage, const char *name, const char *version)
+{
+    g_autoptr(json_t) record = storage_record(storage, BOX_VERSION_RECORD, name, version, NULL);
+    return record != NULL;
+}
+
+/* Whoever may push a name writes what everybody reads. A change of a record that says no more needs no room. */
 static gboolean has_room(Storage *storage, const char *name, const char *version, const json_t *description,
                          GError **error)
 {
+    if (description == NULL && has_record(storage, name, version)) {
+        return TRUE;
+    }
     g_autoptr(BoxRecords) records = box_records_read(storage, name, error);
     if (records == NULL) {
         return FALSE;
@@ -218,12 +227,8 @@ gboolean box_drop_provider(Storage *storage, const StorageActor *actor, const ch
 }
 
 gboolean box_drop_version(Storage *storage, const StorageActor *actor, const char *name, const char *version,
-                          GError **error)
+                          const BoxRecords *records, GError **error)
 {
-    g_autoptr(BoxRecords) records = box_records_read(storage, name, error);
-    if (records == NULL) {
-        return FALSE;
-    }
     const GPtrArray *providers = box_records_providers(records, version);
     for (guint i = 0; providers != NULL && i < providers->len; i++) {
         const BoxProviderRecord *one = g_ptr_array_index(providers, i);
@@ -246,7 +251,7 @@ gboolean box_drop(Storage *storage, const StorageActor *actor, const char *name,
     }
     g_hash_table_iter_init(&iter, records->versions);
     while (g_hash_table_iter_next(&iter, &version, NULL)) {
-        if (!box_drop_version(storage, actor, name, version, error)) {
+        if (!box_drop_version(storage, actor, name, version, records, error)) {
             return FALSE;
         }
     }

@@ -35,7 +35,8 @@ gboolean box_change_upload(Storage *storage, const StorageActor *actor, const ch
 
 /* Takes the records away; what is not there is no error. */
 gboolean box_drop(Storage *storage, const StorageActor *actor, const char *name, GError **error);
+/* records: of the repository. */
 gboolean box_drop_version(Storage *storage, const StorageActor *actor, const char *name, const char *version,
-                          GError **error);
+                          const BoxRecords *records, GError **error);
 gboolean box_drop_provider(Storage *storage, const StorageActor *actor, const char *name, const BoxProviderKey *key,
                            GError **error);

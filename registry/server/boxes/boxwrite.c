@@ -10,6 +10,7 @@
 #include "server/boxes/boxrelease.h"
 #include "server/boxes/boxupload.h"
 #include "server/server.h"
+#include "server/storage/changes.h"
 #include "server/storage/channels.h"
 
 #define RELEASE_WAIT (10 * G_TIME_SPAN_MINUTE) /* for the boxes of a version that are being taken in */
@@ -99,8 +100,9 @@ static gboolean is_gone(const Request *request, const BoxPath *path, const BoxRe
 static gboolean drop_gone(const Request *request, const StorageActor *actor, const BoxPath *path, GError **error)
 {
     g_autoptr(BoxRecords) records = box_records_read(request->server->storage, path->name, error);
-    return records != NULL && (!is_gone(request, path, records) ||
-                               box_drop_version(request->server->storage, actor, path->name, path->version, error));
+    return records != NULL &&
+           (!is_gone(request, path, records) ||
+            box_drop_version(request->server->storage, actor, path->name, path->version, records, error));
 }
 
 static enum MHD_Result create_version(Request *request, BoxCall *call, const json_t *body)
@@ -240,7 +242,7 @@ static gboolean remove_version(Storage *storage, const StorageActor *actor, cons
         }
     }
     return (!find_tag(storage, name, version) || storage_remove_tag(storage, actor, name, version, error)) &&
-           box_drop_version(storage, actor, name, version, error);
+           box_drop_version(storage, actor, name, version, records, error);
 }
 
 static gboolean remove_provider(Storage *storage, const StorageActor *actor, const BoxPath *path, GError **error)
@@ -302,23 +304,33 @@ static enum MHD_Result remove_part(Request *request, const BoxCall *call)
 
 /* --- which --- */
 
-/* Whether a release, or the answer to a callback, waits for a box that is being taken in. */
-static gboolean has_to_wait(const Request *request, const BoxPath *path)
+/* What is kept is read again only when something was committed since the last look. */
+static gboolean is_still_coming(Storage *storage, BoxCall *call)
 {
-    g_autoptr(BoxRecords) records = NULL;
-    gint64 most = path->kind == BOX_PATH_RELEASE ? RELEASE_WAIT : path->kind == BOX_PATH_UPLOADED ? BOX_WAIT : 0;
-    if (strcmp(request->method, "PUT") != 0 || g_get_monotonic_time() >= request->start + most) {
-        return FALSE;
+    guint64 sequence = storage_sequence(storage);
+    if (call->waits && sequence == call->sequence) {
+        return TRUE;
     }
-    records = box_records_read(request->server->storage, path->name, NULL);
-    return records != NULL && box_is_coming(records, path->version, path->provider);
+    g_autoptr(BoxRecords) records = box_records_read(storage, call->path->name, NULL);
+    call->waits = records != NULL && box_is_coming(records, call->path->version, call->path->provider);
+    call->sequence = sequence;
+    return call->waits;
+}
+
+/* Whether a release, or the answer to a callback, waits for a box that is being taken in. */
+static gboolean has_to_wait(const Request *request, BoxCall *call)
+{
+    BoxPathKind kind = call->path->kind;
+    gint64 most = kind == BOX_PATH_RELEASE ? RELEASE_WAIT : kind == BOX_PATH_UPLOADED ? BOX_WAIT : 0;
+    return strcmp(request->method, "PUT") == 0 && g_get_monotonic_time() < request->start + most &&
+           is_still_coming(request->server->storage, call);
 }
 
 Pool box_write_move(Request *request, const RouteMatch *match)
 {
-    const BoxCall *call = request->kept;
+    BoxCall *call = request->kept;
     (void)match;
-    if (has_to_wait(request, call->path)) {
+    if (has_to_wait(request, call)) {
         request_again(request, BOX_LOOK);
     }
     return POOL_WRITE;
