@@ -3,6 +3,8 @@
 #include <ingot/error.h>
 #include <string.h>
 
+#include "base/digests.h"
+
 #define TYPE "https://in-toto.io/Statement/v1"
 #define SHA256_HEX_SIZE ((gsize)INGOT_DIGEST_SIZE * 2)
 
@@ -53,10 +55,5 @@ Statement *statement_parse(const void *bytes, gsize size, GError **error)
 
 gboolean statement_is_about(const Statement *statement, const IngotDigest *image)
 {
-    for (guint i = 0; i < statement->subjects->len; i++) {
-        if (ingot_digest_equal(&g_array_index(statement->subjects, IngotDigest, i), image)) {
-            return TRUE;
-        }
-    }
-    return FALSE;
+    return digests_have(statement->subjects, image);
 }

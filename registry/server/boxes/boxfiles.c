@@ -14,28 +14,14 @@
 
 #define FOLDER "box-uploads"
 #define PART ".part"
-#define ID_BYTES ((gsize)16)
 
 struct BoxFiles {
     char *folder;
 };
 
-char *boxfiles_id(GError **error)
-{
-    guint8 bytes[ID_BYTES];
-    if (!random_bytes(bytes, sizeof bytes, error)) {
-        return NULL;
-    }
-    GString *id = g_string_new(NULL);
-    for (guint i = 0; i < sizeof bytes; i++) {
-        g_string_append_printf(id, "%02x", bytes[i]);
-    }
-    return g_string_free(id, FALSE);
-}
-
 gboolean boxfiles_is_id(const char *text)
 {
-    return strlen(text) == 2 * ID_BYTES && strspn(text, "0123456789abcdef") == 2 * ID_BYTES;
+    return strlen(text) == RANDOM_ID_SIZE && strspn(text, "0123456789abcdef") == RANDOM_ID_SIZE;
 }
 
 /* --- the folder --- */

@@ -12,8 +12,7 @@ typedef struct BoxFiles BoxFiles;
 BoxFiles *boxfiles_open(const char *data, GError **error);
 void boxfiles_free(BoxFiles *files);
 
-/* 32 hex digits, which nobody guesses; free it. */
-char *boxfiles_id(GError **error);
+/* Whether it is as random_id (auth/random.h) makes them. */
 gboolean boxfiles_is_id(const char *text);
 
 /* A new part, to be written; its descriptor, or -1. EXISTS: another request brings it. LIMIT: too many wait. */

@@ -3,6 +3,8 @@
 #include <ingot/error.h>
 #include <string.h>
 
+#include "base/digests.h"
+#include "server/auth/random.h"
 #include "server/boxes/boxbody.h"
 #include "server/boxes/boxfiles.h"
 #include "server/boxes/boxrelease.h"
@@ -187,15 +189,11 @@ enum MHD_Result box_provider_refuse(Request *request, const BoxPath *path)
 static gboolean is_named(Storage *storage, const char *name, const char *version, const IngotDigest *image)
 {
     IngotDigest current;
-    gboolean named = FALSE;
     if (!storage_find_tag(storage, name, version, &current, NULL)) {
         return FALSE;
     }
     g_autoptr(GArray) images = view_entries(storage, name, &current);
-    for (guint i = 0; !named && i < images->len; i++) {
-        named = ingot_digest_equal(&g_array_index(images, IngotDigest, i), image);
-    }
-    return named;
+    return digests_have(images, image);
 }
 
 /* The tag of a version keeps each image that it has, so one that was revoked gets no other box either: both would be
@@ -311,7 +309,7 @@ enum MHD_Result box_provider_upload(Request *request, const BoxCall *call)
 {
     g_autoptr(GError) error = NULL;
     enum MHD_Result result;
-    g_autofree char *asked = g_strdup(call->path->architecture), *id = boxfiles_id(&error);
+    g_autofree char *asked = g_strdup(call->path->architecture), *id = random_id(&error);
     g_autoptr(BoxRecords) records =
         id == NULL ? NULL : box_records_read(request->server->storage, call->path->name, &error);
     if (records == NULL) {

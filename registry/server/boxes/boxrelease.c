@@ -4,6 +4,7 @@
 #include <ingot/manifest.h>
 #include <string.h>
 
+#include "base/digests.h"
 #include "base/json.h"
 #include "server/channel/announce.h"
 #include "server/storage/growth.h"
@@ -126,16 +127,6 @@ static GArray *images_of(const BoxRecords *records, const char *name, const char
 
 /* --- the index --- */
 
-static gboolean has_digest(const GArray *images, const IngotDigest *digest)
-{
-    for (guint i = 0; i < images->len; i++) {
-        if (ingot_digest_equal(&g_array_index(images, IngotDigest, i), digest)) {
-            return TRUE;
-        }
-    }
-    return FALSE;
-}
-
 /* *type: free it. */
 static json_t *read_json(Storage *storage, const char *name, const IngotDigest *digest, gsize *size, char **type,
                          GError **error)
@@ -243,7 +234,7 @@ static gboolean name_images(Storage *storage, const StorageActor *actor, const c
     size_t before = json_array_size(entries);
     for (guint i = 0; ok && i < images->len; i++) {
         const IngotDigest *image = &g_array_index(images, IngotDigest, i);
-        if (there == NULL || !has_digest(there, image)) {
+        if (there == NULL || !digests_have(there, image)) {
             ok = add_entry(storage, name, entries, image, error);
         }
     }
@@ -264,7 +255,7 @@ static GArray *each_once(const GArray *images)
     GArray *once = g_array_new(FALSE, FALSE, sizeof(IngotDigest));
     for (guint i = 0; i < images->len; i++) {
         const IngotDigest *image = &g_array_index(images, IngotDigest, i);
-        if (!has_digest(once, image)) {
+        if (!digests_have(once, image)) {
             g_array_append_val(once, *image);
         }
     }

@@ -18,7 +18,6 @@
 #define SECONDS_MOST 60
 #define ANSWER_VALUES 100 /* of JSON */
 #define TOLD_MOST 300u    /* bytes of what the answer says */
-#define ID_BYTES 16u
 
 static gboolean check_check(const json_t *settings, GString *path, GError **error)
 {
@@ -110,20 +109,6 @@ static gboolean judge_answer(const HookSecret *secret, const char *id, const Hoo
     return read_answer(answer, url, verdict, error);
 }
 
-/* 32 hex digits that were never used before. Free it. */
-static char *make_id(GError **error)
-{
-    guint8 bytes[ID_BYTES];
-    if (!random_bytes(bytes, sizeof bytes, error)) {
-        return NULL;
-    }
-    GString *id = g_string_new(NULL);
-    for (guint i = 0; i < ID_BYTES; i++) {
-        g_string_append_printf(id, "%02x", bytes[i]);
-    }
-    return g_string_free(id, FALSE);
-}
-
 /* The secret of that name, where it is for such a question. */
 static HookSecret *find_secret(const GateCase *its, const char *name, const char *url, GError **error)
 {
@@ -149,7 +134,7 @@ static gboolean check_judge(const GateCase *its, const json_t *settings, GateVer
     const char *name = json_string_value(json_object_get(settings, "secret"));
     g_auto(HookAnswer) answer = {0};
     g_autoptr(HookSecret) secret = find_secret(its, name, url, error);
-    g_autofree char *id = secret == NULL ? NULL : make_id(error);
+    g_autofree char *id = secret == NULL ? NULL : random_id(error);
     if (id == NULL) {
         return FALSE;
     }

@@ -3,6 +3,7 @@
 #include <ingot/reference.h>
 #include <string.h>
 
+#include "base/digests.h"
 #include "server/catalogue/aliasrows.h"
 #include "server/catalogue/baserows.h"
 #include "server/catalogue/cached.h"
@@ -288,16 +289,6 @@ static gboolean is_unguarded(Change *change, const char *name, const char *tag, 
     return !guarded;
 }
 
-static gboolean has_digest(const GArray *digests, const IngotDigest *digest)
-{
-    for (guint i = 0; i < digests->len; i++) {
-        if (ingot_digest_equal(&g_array_index(digests, IngotDigest, i), digest)) {
-            return TRUE;
-        }
-    }
-    return FALSE;
-}
-
 /* Whether the tag may be set: within the change, so that of two who expect the same only one moves it. grown: what
  * versions named a moment ago of which this is a growth. */
 static gboolean may_tag(Change *change, const char *name, const char *tag, const StorageManifest *manifest,
@@ -316,7 +307,7 @@ static gboolean may_tag(Change *change, const char *name, const char *tag, const
                     old.found ? text : "");
         return FALSE;
     }
-    if (manifest->fixed && ingot_tag_is_version(tag) && old.found && !same && !has_digest(grown, &old.digest)) {
+    if (manifest->fixed && ingot_tag_is_version(tag) && old.found && !same && !digests_have(grown, &old.digest)) {
         g_set_error(error, INGOT_ERROR, INGOT_ERROR_EXISTS,
                     "%s:%s is %s, and a version never moves, but to an index that has what it names as its first "
                     "entries, and nothing that could be taken for it: push under a new version",
@@ -354,7 +345,7 @@ static GArray *find_grown(Storage *storage, const char *name, const StorageManif
     for (guint i = 0; manifest->fixed && (tag = nth_tag(manifest, i)) != NULL; i++) {
         IngotDigest named;
         if (ingot_tag_is_version(tag) && storage_find_tag(storage, name, tag, &named, NULL) &&
-            !ingot_digest_equal(&named, digest) && !has_digest(grown, &named) &&
+            !ingot_digest_equal(&named, digest) && !digests_have(grown, &named) &&
             growth_find(storage, name, manifest, &named)) {
             g_array_append_val(grown, named);
         }

@@ -1,0 +1,6 @@
+/* Lists of digests: GArray of IngotDigest. */
+#pragma once
+
+#include <ingot/digest.h>
+
+gboolean digests_have(const GArray *digests, const IngotDigest *digest);
