@@ -16,8 +16,14 @@ check() {
     if "$@"; then echo "  clean: $name"; else echo "  NOT CLEAN: $name"; failed=1; fi
 }
 format() { clang-format --dry-run -Werror "${sources[@]}"; }
-# tidy_file FILE: what clang-tidy says of it. A clean answer is kept outside the tree, under the hash of all that it depends on.
-# A function's paths are followed as far as clang's own "shallow" mode does, which takes a third of the time.
+# Clean answers of clang-tidy and shellcheck are kept outside the tree, each under the hash of all that it depends on: keep_in NAME
+# makes the folder $kept.
+keep_in() {
+    kept=${INGOT_TEST_CACHE:-${XDG_CACHE_HOME:-${HOME:-/root}/.cache}/ingot-tests}/$1
+    mkdir -p "$kept" 2>/dev/null && find "$kept" -type f -mtime +30 -delete
+}
+# tidy_file FILE: what clang-tidy says of it. A function's paths are followed as far as clang's own "shallow" mode does, which takes
+# a third of the time.
 tidy_file() {
     local key out
     key=$({ echo "$TIDY"; gcc -M "${flags[@]}" "$1" | tr -d '\\' | tr -s ' \n' '\n\n' | tail -n +2 | xargs sha256sum; } 2>&1 | sha256sum | cut -d' ' -f1)
@@ -30,9 +36,8 @@ tidy_file() {
     { : >"$kept/$key"; } 2>/dev/null || true
 }
 tidy() {
-    kept=${INGOT_TEST_CACHE:-${XDG_CACHE_HOME:-${HOME:-/root}/.cache}/ingot-tests}/tidy
+    keep_in tidy
     deep=(-Xclang -analyzer-config -Xclang max-nodes=75000)
-    mkdir -p "$kept" 2>/dev/null && find "$kept" -type f -mtime +30 -delete
     TIDY=$(clang-tidy --version; cat .clang-tidy; echo "${deep[@]}" "${flags[@]}")
     export TIDY
     printf '%s\0' "${units[@]}" | xargs -0 -n 1 -P "$(nproc)" bash -c "$(declare -f tidy_file); $(declare -p flags deep kept); tidy_file \"\$0\""
@@ -46,7 +51,26 @@ empty_numbers() {
     ! grep -nE -- '\[ "?\$\([^(].* -(lt|le|gt|ge|eq|ne) .*\] \|\| (return 0|break|continue)' "${scripts[@]}" ||
         { echo "a command's empty output would end this wait: keep it in a variable, and look whether it is empty"; return 1; }
 }
-shell() { shellcheck --severity=warning -x -P tests/system -P SCRIPTDIR "${scripts[@]}" && empty_numbers; }
+shell_file() {
+    local key
+    key=$({ echo "$SHELL_VERSION"; cat "$1" "${sourced[@]}"; } | sha256sum | cut -d' ' -f1)
+    if [ -e "$kept/$key" ]; then
+        touch -c "$kept/$key"
+        return 0
+    fi
+    shellcheck "${strict[@]}" "$1" || return
+    { : >"$kept/$key"; } 2>/dev/null || true
+}
+shell() {
+    keep_in shell
+    strict=(--severity=warning -x -P tests/system -P SCRIPTDIR)
+    # Each script depends on those that any of them sources.
+    mapfile -t sourced < <(sed -n 's/^ *# shellcheck source=//p' "${scripts[@]}" | grep -v '^/' | sort -u)
+    SHELL_VERSION=$(shellcheck --version; echo "${strict[@]}")
+    export SHELL_VERSION
+    printf '%s\0' "${scripts[@]}" | xargs -0 -n 1 -P "$(nproc)" bash -c "$(declare -f shell_file); $(declare -p kept strict sourced); shell_file \"\$0\"" &&
+        empty_numbers
+}
 spelling() { codespell --ignore-words-list=chage,conectix,ans,te --quiet-level=2 --skip='./.git,./build*,./tests/fuzz/seeds,*.bin,LICENSE' .; }
 
 for part in "${@:-format layers shell spelling cppcheck tidy}"; do
