@@ -17,6 +17,11 @@ CFLAGS ?= -O2 -g
 override CFLAGS += -std=gnu17 -D_GNU_SOURCE -Wall -Wextra -Werror -Wshadow -Wstrict-prototypes -Wmissing-prototypes \
 	-Wformat=2 -Wpointer-arith -Wno-missing-field-initializers -fstack-protector-strong
 override CPPFLAGS += -Iinclude -Iregistry -Ibuilder -DINGOT_VERSION='"$(VERSION)"' -DINGOT_PREFIX='"$(PREFIX)"'
+# Where they are installed, ccache compiles only what is new, and mold links the unit tests: each has all of the library in it.
+ifeq ($(origin CC),default)
+CC := $(if $(shell command -v ccache),ccache )$(CC)
+endif
+quick_link := $(if $(FUZZ),,$(if $(shell command -v mold),-fuse-ld=mold))
 ifneq ($(SAN),)
 ifeq ($(SAN),thread)
 B := build-tsan
@@ -128,12 +133,12 @@ $B/libexec/front/curl: $B/ingot
 
 unit_programs := $(patsubst tests/%.c,$B/tests/%,$(unit))
 $B/tests/%: $B/tests/%.o $B/libclient.a $B/libbuilder.a $B/libserver.a $B/libyaml.a $B/libingot.a
-	$(CC) $(LDFLAGS) -o $@ $^ $(call pc_libs,$(server_libraries) $(builder_libraries) $(libraries)) -lcmocka
+	$(CC) $(LDFLAGS) $(quick_link) -o $@ $^ $(call pc_libs,$(server_libraries) $(builder_libraries) $(libraries)) -lcmocka
 # A harness runs over its seeds alone, or is run by libFuzzer, which has a main of its own.
 harness_programs := $(patsubst tests/%.c,$B/tests/%,$(harnesses))
 replay := $(if $(FUZZ),,$B/tests/fuzz/replay.o)
 $B/tests/fuzz/fuzz-%: $B/tests/fuzz/fuzz-%.o $(replay) $B/libbuilder.a $B/libserver.a $B/libyaml.a $B/libingot.a
-	$(CC) $(LDFLAGS) -o $@ $^ $(call pc_libs,$(server_libraries) $(builder_libraries) $(libraries))
+	$(CC) $(LDFLAGS) $(quick_link) -o $@ $^ $(call pc_libs,$(server_libraries) $(builder_libraries) $(libraries))
 .SECONDARY:
 
 unit: deps
@@ -147,7 +152,7 @@ fuzz-programs: $(harness_programs)
 # ThreadSanitizer.
 check:
 	@.ci/packages build check
-	+@$(MAKE) --no-print-directory unit-programs
+	+@CCACHE_BASEDIR=$(CURDIR) CCACHE_NOHASHDIR=1 $(MAKE) --no-print-directory unit-programs
 	@B=$B SAN=$(SAN) tests/run $(if $(SAN),unit server,lint unit system machines)
 
 # Editors read it; it is made from the tables of keys.
