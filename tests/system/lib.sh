@@ -187,14 +187,15 @@ flip() { python3 -c 'import sys
 with open(sys.argv[1], "r+b") as f:
     f.seek(int(sys.argv[2])); b = f.read(1); f.seek(int(sys.argv[2])); f.write(bytes([b[0] ^ 0x10]))' "$1" "$2"; }
 
-# A 64 MiB raw disk with an ext4 of some files, quickly made: small_disk FILE [SEED]
+# A raw disk with an ext4 of some files, quickly made: small_disk FILE [SEED [MIB [LETTERS]]], by default 256 MiB and programs of a-g.
 small_disk() {
-    local tree=$TMP/tree-$RANDOM
+    local tree=$TMP/tree-$RANDOM letters=${4:-a-g}
     mkdir -p "$tree"
-    cp /usr/bin/[a-g]* "$tree/" 2>/dev/null || true
+    # shellcheck disable=SC2086
+    cp /usr/bin/[$letters]* "$tree/" 2>/dev/null || true
     find "$tree" -size +4M -delete
     echo "${2:-one}" >"$tree/seed"
-    truncate -s 256M "$1"
+    truncate -s "${3:-256}M" "$1"
     mke2fs -q -t ext4 -d "$tree" "$1" 2>/dev/null
     rm -rf "$tree"
 }
