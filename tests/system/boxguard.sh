@@ -177,7 +177,7 @@ start_ingotd
 at=http://$REGISTRY
 until_true released
 # One that fails beside it is in nobody's way.
-expect 200 POST /api/v2/box/team/more/version/1.0.0/providers '{"name": "qemu", "architecture": "amd64"}'
+expect 200 POST /api/v2/box/team/more/version/1.0.0/providers '{"name": "qemu", "architecture": "i386"}'
 upload team/more 1.0.0 libvirt/unknown "$TMP/v2.box"
 until_true released
 ok "a further box of a released version comes to it, after a failure too"
@@ -212,3 +212,50 @@ done
 publish team/out 2.0.0 libvirt/amd64 "$TMP/v1.box"
 [ "$(listed team/out)" = '2.0.0 1.0.0' ] || fail "the version, made anew: $(listed team/out)"
 ok "a version whose tag is deleted is gone"
+
+# --- two boxes of which a catalogue would have one ---
+# boxes NAME: "PROVIDER ARCHITECTURE DEFAULT" of the boxes of 1.0.0, as the catalogue has them.
+boxes() {
+    box_catalogue "$at/vagrant/$1" -H "Authorization: Bearer $alice" >"$TMP/list"
+    python3 -c 'import json, sys; print(*sorted("%s %s %s" % (p["name"], p["architecture"], p["default_architecture"]) for p in json.load(open(sys.argv[1]))["versions"][0]["providers"]), sep=", ")' "$TMP/list"
+}
+provider=/api/v2/box/team/twin/version/1.0.0/provider
+as alice ingot push -q db:1.0.0 "$REGISTRY/team/twin" >/dev/null || fail "a push"
+expect 200 PUT /api/v2/box/team/twin/version/1.0.0 '{"description": "pushed"}'
+expect 422 POST ${provider}s '{"name": "libvirt", "architecture": "amd64"}'
+grep -q 'provider libvirt for amd64: sha256:' "$TMP/body" || fail "not why: $(cat "$TMP/body")"
+expect 200 POST ${provider}s '{"name": "libvirt", "architecture": "i386"}'
+# The version is pushed while its boxes come.
+AS=$root expect 202 DELETE /v2/team/twin/manifests/1.0.0
+AS=$root expect 200 DELETE /api/v2/box/team/twin/version/1.0.0
+expect 200 POST /api/v2/box/team/twin/versions '{"version": "1.0.0"}'
+upload team/twin 1.0.0 libvirt/amd64 "$TMP/v2.box"
+as alice ingot push -q db:1.0.0 "$REGISTRY/team/twin" >/dev/null || fail "a push"
+expect 422 PUT /api/v2/box/team/twin/version/1.0.0/release
+grep -q 'publish a new version' "$TMP/body" || fail "not why: $(cat "$TMP/body")"
+expect 422 GET $provider/libvirt/amd64/upload
+AS=$root expect 200 DELETE $provider/libvirt/amd64
+expect 200 PUT /api/v2/box/team/twin/version/1.0.0/release
+# VMware's programs share a box; two different ones do not fit.
+for disk in 1 2; do
+    ingot export -q db:$disk.0.0 -F vagrant-vmware -o "$TMP/vmware$disk.box"
+done
+expect 200 POST /api/v2/box/team/vm/versions '{"version": "1.0.0"}'
+upload team/vm 1.0.0 vmware_fusion/amd64 "$TMP/vmware1.box"
+upload team/vm 1.0.0 vmware_workstation/amd64 "$TMP/vmware2.box"
+expect 422 PUT /api/v2/box/team/vm/version/1.0.0/release
+send team/vm 1.0.0 vmware_workstation/amd64 "$TMP/vmware1.box"
+expect 200 PUT /api/v2/box/team/vm/version/1.0.0/release
+[ "$(boxes team/vm)" = 'vmware_desktop amd64 True' ] || fail "VMware's boxes: $(boxes team/vm)"
+for name in fusion workstation desktop; do
+    expect 200 GET /api/v2/box/team/vm/version/1.0.0/provider/vmware_$name/amd64
+    has 'a["download_url"].startswith("http")'
+done
+# One file for several architectures is each of these.
+expect 200 POST /api/v2/box/team/same/versions '{"version": "1.0.0"}'
+for architecture in unknown amd64; do
+    upload team/same 1.0.0 libvirt/$architecture "$TMP/v1.box"
+done
+expect 200 PUT /api/v2/box/team/same/version/1.0.0/release
+[ "$(boxes team/same)" = 'libvirt amd64 False, libvirt unknown True' ] || fail "one file, twice: $(boxes team/same)"
+ok "no box is released that its catalogue would not have"

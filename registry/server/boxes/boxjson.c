@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/text.h"
+#include "server/boxes/boxclaims.h"
 #include "server/boxes/boxlist.h"
 
 static void set_time(json_t *object, const char *key, gint64 seconds)
@@ -123,7 +124,8 @@ json_t *box_json(const BoxJson *by, const VagrantBox *box)
     return object;
 }
 
-const VagrantProvider *box_find_provider(const VagrantVersion *version, const char *name, const char *architecture)
+/* That name as it is written. */
+static const VagrantProvider *find_written(const VagrantVersion *version, const char *name, const char *architecture)
 {
     const VagrantProvider *first = NULL;
     for (guint i = 0; i < version->providers->len; i++) {
@@ -137,4 +139,10 @@ const VagrantProvider *box_find_provider(const VagrantVersion *version, const ch
         first = architecture == NULL && first == NULL ? provider : first;
     }
     return first;
+}
+
+const VagrantProvider *box_find_provider(const VagrantVersion *version, const char *name, const char *architecture)
+{
+    const VagrantProvider *provider = find_written(version, name, architecture);
+    return provider != NULL ? provider : find_written(version, box_claims_provider(name), architecture);
 }

@@ -17,5 +17,5 @@ json_t *box_json_provider(const BoxJson *by, const VagrantProvider *provider);
 
 /* The newest version that is released; NULL: none is. */
 const VagrantVersion *box_newest(const VagrantBox *box);
-/* architecture NULL: the default one, else the first. */
+/* Of VMware's names for its provider any does. architecture NULL: the default one, else the first. */
 const VagrantProvider *box_find_provider(const VagrantVersion *version, const char *provider, const char *architecture);

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/json.h"
+#include "server/boxes/boxclaims.h"
 #include "server/boxes/boxrelease.h"
 #include "server/server.h"
 #include "server/storage/channels.h"
@@ -89,21 +90,6 @@ static AsBoxes *find_boxes(Making *making, const IngotDigest *image)
 
 /* --- a version --- */
 
-/* The record of the box that was uploaded and became the image; NULL: there is none. */
-static const BoxProviderRecord *find_record(const BoxSource *source, const char *version, const char *image,
-                                            const char *provider)
-{
-    const GPtrArray *records = box_records_providers(source->records, version);
-    for (guint i = 0; records != NULL && i < records->len; i++) {
-        const BoxProviderRecord *record = g_ptr_array_index(records, i);
-        const char *became = json_string_value(json_object_get(record->body, "image"));
-        if (strcmp(record->provider, provider) == 0 && g_strcmp0(became, image) == 0) {
-            return record;
-        }
-    }
-    return NULL;
-}
-
 static void read_times(const json_t *body, gint64 *created, gint64 *updated)
 {
     *created = json_integer_value(json_object_get(body, "created"));
@@ -125,29 +111,65 @@ static void describe(const BoxSource *source, VagrantProvider *provider, const A
     }
 }
 
-/* only: for which provider; NULL: for all. */
-static void add_image(Making *making, VagrantVersion *version, const IngotDigest *image, const char *only)
+/* An image as a box in a version. */
+typedef struct {
+    const AsBoxes *boxes;
+    const AsBox *box;
+    const char *reference; /* the image's digest, as text */
+} ListedBox;
+
+static void add_box(const Making *making, VagrantVersion *version, const ListedBox *listed,
+                    const BoxProviderRecord *record)
+{
+    const VagrantForm *form = listed->box->form;
+    g_autoptr(VagrantProvider) provider = vagrant_provider_new(form->provider);
+    provider->created = version->created;
+    provider->updated = version->updated;
+    describe(making->source, provider, listed->boxes, record);
+    provider->url =
+        g_strdup_printf(BOX_FORMATS "%s/%s/%s/%s", making->source->name, listed->reference, form->format, form->file);
+    if (*listed->box->sum != '\0') {
+        provider->checksum = g_strdup(listed->box->sum);
+        provider->checksum_type = g_strdup("sha256");
+    }
+    if (vagrant_version_provider(version, provider->name, provider->architecture) == NULL) {
+        g_ptr_array_add(version->providers, g_steal_pointer(&provider));
+    }
+}
+
+/* Whether the record is of a box that was uploaded and became that. */
+static gboolean is_of(const BoxProviderRecord *record, const ListedBox *listed)
+{
+    const char *became = json_string_value(json_object_get(record->body, "image"));
+    return g_strcmp0(became, listed->reference) == 0 && vagrant_form_of(record->provider) == listed->box->form;
+}
+
+/* One file may have been uploaded for several architectures. FALSE: no record is of it. */
+static gboolean add_by_records(const Making *making, VagrantVersion *version, const ListedBox *listed)
+{
+    gboolean any = FALSE;
+    const GPtrArray *records = box_records_providers(making->source->records, version->version);
+    for (guint i = 0; records != NULL && i < records->len; i++) {
+        const BoxProviderRecord *record = g_ptr_array_index(records, i);
+        if (is_of(record, listed)) {
+            add_box(making, version, listed, record);
+            any = TRUE;
+        }
+    }
+    return any;
+}
+
+/* only: as the box that it tells of alone; NULL: as all. */
+static void add_image(Making *making, VagrantVersion *version, const IngotDigest *image, const BoxProviderRecord *only)
 {
     g_autoptr(AsBoxes) boxes = find_boxes(making, image);
     g_autofree char *reference = ingot_digest_to_text(image);
     for (guint i = 0; boxes != NULL && i < boxes->boxes->len; i++) {
-        const AsBox *box = &g_array_index(boxes->boxes, AsBox, i);
-        if (only != NULL && strcmp(box->form->provider, only) != 0) {
-            continue;
-        }
-        g_autoptr(VagrantProvider) provider = vagrant_provider_new(box->form->provider);
-        provider->created = version->created;
-        provider->updated = version->updated;
-        describe(making->source, provider, boxes,
-                 find_record(making->source, version->version, reference, provider->name));
-        provider->url = g_strdup_printf(BOX_FORMATS "%s/%s/%s/%s", making->source->name, reference, box->form->format,
-                                        box->form->file);
-        if (*box->sum != '\0') {
-            provider->checksum = g_strdup(box->sum);
-            provider->checksum_type = g_strdup("sha256");
-        }
-        if (vagrant_version_provider(version, provider->name, provider->architecture) == NULL) {
-            g_ptr_array_add(version->providers, g_steal_pointer(&provider));
+        const ListedBox listed = {boxes, &g_array_index(boxes->boxes, AsBox, i), reference};
+        if (only != NULL && is_of(only, &listed)) {
+            add_box(making, version, &listed, only);
+        } else if (only == NULL && !add_by_records(making, version, &listed)) {
+            add_box(making, version, &listed, NULL);
         }
     }
 }
@@ -160,20 +182,28 @@ static gboolean is_unreleased(const Making *making, const VagrantVersion *versio
            box_is_draft(making->request->server->storage, making->source->name, &key);
 }
 
+/* A box that is an image here has its form's name. */
+static gboolean is_added(const VagrantVersion *version, const BoxProviderRecord *record)
+{
+    gboolean ours = json_object_get(record->body, "image") != NULL;
+    const char *provider = ours ? box_claims_provider(record->provider) : record->provider;
+    return vagrant_version_provider(version, provider, record->architecture) != NULL;
+}
+
 /* What lies elsewhere, and what was uploaded and is not released: its box can be had by whoever is told of it, unless
  * the version is withheld. */
 static void add_recorded(Making *making, VagrantVersion *version, const BoxProviderRecord *record, gboolean withheld)
 {
     IngotDigest image;
     const char *became = json_string_value(json_object_get(record->body, "image"));
-    if (vagrant_version_provider(version, record->provider, record->architecture) != NULL) {
+    if (is_added(version, record)) {
         return;
     }
     if (became != NULL && !withheld && ingot_digest_parse(became, &image, NULL) &&
         is_unreleased(making, version, record)) {
-        add_image(making, version, &image, record->provider);
+        add_image(making, version, &image, record);
     }
-    if (vagrant_version_provider(version, record->provider, record->architecture) != NULL) {
+    if (is_added(version, record)) {
         return;
     }
     VagrantProvider *provider = vagrant_provider_new(record->provider);

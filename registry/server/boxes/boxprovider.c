@@ -6,6 +6,7 @@
 #include "base/digests.h"
 #include "server/auth/random.h"
 #include "server/boxes/boxbody.h"
+#include "server/boxes/boxclaims.h"
 #include "server/boxes/boxfiles.h"
 #include "server/boxes/boxrelease.h"
 #include "server/boxes/boxwrite.h"
@@ -123,6 +124,18 @@ static gboolean settle_default(Storage *storage, const StorageActor *actor, cons
     return ok;
 }
 
+/* What the version's tag names may be that box already: another would never be listed. */
+static gboolean is_free(Storage *storage, const BoxPath *path, const BoxRecords *records, GError **error)
+{
+    IngotDigest current;
+    const BoxProviderKey key = {path->version, path->provider, path->architecture};
+    if (!storage_find_tag(storage, path->name, path->version, &current, NULL)) {
+        return TRUE;
+    }
+    g_autoptr(GArray) images = view_entries(storage, path->name, &current);
+    return box_claims_check(storage, path->name, records, &key, NULL, images, error);
+}
+
 /* The words of the body for the provider that is created. FALSE: one is none. */
 static gboolean read_names(const json_t *body, BoxPath *path, GError **error)
 {
@@ -151,6 +164,9 @@ enum MHD_Result box_provider_create(Request *request, BoxCall *call, const json_
     if (box_records_version(records, path->version) == NULL) {
         return box_refuse(request, MHD_HTTP_NOT_FOUND, "%s has no version %s to which boxes can be added", path->shown,
                           path->version);
+    }
+    if (!json_is_string(json_object_get(members, "url")) && !is_free(storage, path, records, &error)) {
+        return box_fail(request, error);
     }
     if (json_object_get(members, "default") == NULL) {
         json_object_set_new(members, "default", json_boolean(!has_provider(records, path, path->provider)));
@@ -328,8 +344,10 @@ enum MHD_Result box_provider_upload(Request *request, const BoxCall *call)
                           "boxes of provider %s are not taken in here: give the provider a 'url' instead",
                           call->path->provider);
     }
-    return begin_upload(request, call->path, id, &error) ? tell_upload(request, call, asked, id)
-                                                         : box_fail(request, error);
+    return is_free(request->server->storage, call->path, records, &error) &&
+                   begin_upload(request, call->path, id, &error)
+               ? tell_upload(request, call, asked, id)
+               : box_fail(request, error);
 }
 
 enum MHD_Result box_provider_uploaded(Request *request, const BoxCall *call)

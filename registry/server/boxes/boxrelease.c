@@ -6,6 +6,7 @@
 
 #include "base/digests.h"
 #include "base/json.h"
+#include "server/boxes/boxclaims.h"
 #include "server/channel/announce.h"
 #include "server/storage/growth.h"
 #include "server/storage/mentions.h"
@@ -224,17 +225,16 @@ static gboolean put_index(Storage *storage, const StorageActor *actor, const cha
            storage_put_manifest(storage, name, &manifest, digest, error);
 }
 
-/* Of current NULL: the version has no tag yet. */
+/* Of current NULL: the version has no tag yet. there: the images that it has. */
 static gboolean name_images(Storage *storage, const StorageActor *actor, const char *name, const char *version,
-                            const GArray *images, const IngotDigest *current, GError **error)
+                            const GArray *images, const IngotDigest *current, const GArray *there, GError **error)
 {
-    g_autoptr(GArray) there = current == NULL ? NULL : view_entries(storage, name, current);
     g_autoptr(json_t) entries = current == NULL ? json_array() : first_entries(storage, name, current, error);
     gboolean ok = entries != NULL;
     size_t before = json_array_size(entries);
     for (guint i = 0; ok && i < images->len; i++) {
         const IngotDigest *image = &g_array_index(images, IngotDigest, i);
-        if (there == NULL || !digests_have(there, image)) {
+        if (!digests_have(there, image)) {
             ok = add_entry(storage, name, entries, image, error);
         }
     }
@@ -276,6 +276,32 @@ static gboolean drop_drafts(Storage *storage, const StorageActor *actor, const c
     return TRUE;
 }
 
+static gboolean claims_nothing_taken(Storage *storage, const char *name, const BoxRecords *records,
+                                     const BoxProviderRecord *record, const GArray *there, const GArray *images,
+                                     GError **error)
+{
+    IngotDigest own;
+    const char *image = json_string_value(json_object_get(record->body, "image"));
+    const BoxProviderKey key = {record->version, record->provider, record->architecture};
+    return image == NULL || json_object_get(record->body, "url") != NULL ||
+           (ingot_digest_parse(image, &own, error) &&
+            (digests_have(there, &own) || (box_claims_check(storage, name, records, &key, &own, there, error) &&
+                                           box_claims_check(storage, name, records, &key, &own, images, error))));
+}
+
+/* Whether each box that comes to the version now will be listed. */
+static gboolean claims_settled(Storage *storage, const char *name, const BoxRecords *records,
+                               const GPtrArray *providers, const GArray *there, const GArray *images, GError **error)
+{
+    for (guint i = 0; providers != NULL && i < providers->len; i++) {
+        const BoxProviderRecord *one = g_ptr_array_index(providers, i);
+        if (!claims_nothing_taken(storage, name, records, one, there, images, error)) {
+            return FALSE;
+        }
+    }
+    return TRUE;
+}
+
 /* One that was pushed by other means has its boxes by its tag, and was revoked before. */
 static gboolean release(Storage *storage, const StorageActor *actor, const char *name, const char *version,
                         gboolean ready, GError **error)
@@ -290,8 +316,11 @@ static gboolean release(Storage *storage, const StorageActor *actor, const char 
     g_autoptr(GArray) all = providers == NULL && tagged ? g_array_new(FALSE, FALSE, sizeof(IngotDigest))
                                                         : images_of(records, name, version, ready, error);
     g_autoptr(GArray) images = all == NULL ? NULL : each_once(all);
-    return images != NULL &&
-           (images->len == 0 || name_images(storage, actor, name, version, images, tagged ? &current : NULL, error)) &&
+    g_autoptr(GArray) there =
+        tagged ? view_entries(storage, name, &current) : g_array_new(FALSE, FALSE, sizeof(IngotDigest));
+    return images != NULL && claims_settled(storage, name, records, providers, there, images, error) &&
+           (images->len == 0 ||
+            name_images(storage, actor, name, version, images, tagged ? &current : NULL, there, error)) &&
            box_change_version(storage, actor, name, version, NULL, "active", FALSE, error) &&
            drop_drafts(storage, actor, name, providers, error);
 }

@@ -7,9 +7,9 @@
 
 #include "server/boxes/boxchange.h"
 
-/* INVALID: a box lacks, or could not be taken in, or what the version names does not say for which architecture it is.
- * INTERRUPTED: a box is being taken in. EXISTS: whoever has an image by the version would get another one. DENIED: what
- * it names is withheld. */
+/* INVALID: a box lacks, or could not be taken in, or what the version names does not say for which architecture it is,
+ * or two images would be one box of the catalogue's. INTERRUPTED: a box is being taken in. EXISTS: whoever has an image
+ * by the version would get another one. DENIED: what it names is withheld. */
 gboolean box_release(Storage *storage, const StorageActor *actor, const char *name, const char *version,
                      GError **error);
 /* The same with the boxes that are ready; one that lacks, or is being taken in, is released when it has come. */

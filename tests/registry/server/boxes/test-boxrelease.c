@@ -91,12 +91,27 @@ static void what_is_withheld_gets_no_box(void **state)
     assert_release(storage, "1.0.0", &first, INGOT_ERROR_DENIED);
 }
 
+/* A catalogue would have the one that was there first. */
+static void no_two_images_are_one_box(void **state)
+{
+    g_autoptr(Storage) storage = open_storage(state);
+    IngotDigest any = put_disk(storage, "1.0.0", AMD64, "a"), qemu, box;
+    qemu = put_disk(storage, "2.0.0", "{\"architecture\":\"amd64\",\"outputs\":[\"vagrant-qemu\"]}", "a");
+    box = put_disk(storage, NULL, "{\"architecture\":\"amd64\",\"outputs\":[\"vagrant-libvirt\"]}", "a");
+    record_box(storage, "1.0.0", "amd64", &box);
+    record_box(storage, "2.0.0", "amd64", &box);
+    record_box(storage, "2.0.0", "unknown", &box);
+    assert_release(storage, "1.0.0", &any, INGOT_ERROR_INVALID);
+    assert_release(storage, "2.0.0", &qemu, 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(a_box_comes_behind_what_its_version_named, set_up, tear_down),
         cmocka_unit_test_setup_teardown(what_does_not_say_its_platform_gets_no_box, set_up, tear_down),
         cmocka_unit_test_setup_teardown(what_is_withheld_gets_no_box, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(no_two_images_are_one_box, set_up, tear_down),
     };
     return cmocka_run_group_tests_name("boxrelease", tests, NULL, NULL);
 }
