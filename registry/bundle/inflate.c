@@ -11,9 +11,12 @@
 #include "base/file.h"
 #include "base/process.h"
 #include "base/text.h"
+#include "bundle/parcel.h"
 #include "bundle/refuse.h"
 #include "bundle/sparse.h"
 
+#define ZEROS_RATIO_MAX 20000u          /* zeros that a compressed disk may unpack to, to its own size */
+#define ZEROS_SLACK ((guint64)64 << 30) /* and beyond that */
 #define READ_SIZE (1u << 18)
 
 typedef struct archive Reader;
@@ -32,6 +35,12 @@ const char *inflate_kind(const char *said)
         }
     }
     return NULL;
+}
+
+InflateBounds inflate_bounds(guint64 packed, guint64 most)
+{
+    guint64 written = packed * PARCEL_RATIO_MAX + PARCEL_SLACK, zeros = packed * ZEROS_RATIO_MAX + ZEROS_SLACK;
+    return (InflateBounds){.size = most == 0 ? written : MIN(most, zeros), .written = written};
 }
 
 /* The part's own bytes, and no more. */

@@ -10,6 +10,10 @@ const char *inflate_kind(const char *said);
 typedef struct {
     guint64 size, written;
 } InflateBounds;
+/* Of a disk of so many compressed bytes, whose file may have `most`, by what tells of it; 0: nothing tells. That is a
+ * stranger's word: it explains holes, but not that a small file unpacks to many bytes, nor to zeros that keep a core
+ * for hours (bzip2 has 1 GiB of them in 785 bytes). */
+InflateBounds inflate_bounds(guint64 packed, guint64 most);
 
 /* Writes what the part gives when it is unpacked to fd, with holes where it is zeros. What is
  * damaged, not compressed so, or beyond those bounds is INVALID; `name` names it. */

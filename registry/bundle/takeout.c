@@ -46,13 +46,6 @@ static guint64 most_by_capacity(const FoundDisk *disk)
     return capacity == 0 ? G_MAXUINT64 : capacity + capacity / 10 + DISK_SLACK;
 }
 
-/* A capacity is a stranger's word: it explains holes, but not that a small file unpacks to many bytes. */
-static InflateBounds most_unpacked(const FoundDisk *disk)
-{
-    guint64 most = size_of(disk) * PARCEL_RATIO_MAX + PARCEL_SLACK;
-    return (InflateBounds){.size = disk->capacity == 0 ? most : most_by_capacity(disk), .written = most};
-}
-
 static gboolean check_capacity(const Parcel *parcel, const FoundDisk *disk, GError **error)
 {
     const guint64 most = (guint64)INGOT_INDEX_CHUNKS_MAX * INGOT_HOLE_MAX;
@@ -310,10 +303,12 @@ static gboolean unpack(const TakeOut *out, guint number, GError **error)
     if (found->packed == NULL || found->files->len == 0) {
         return TRUE;
     }
+    const guint64 most = found->capacity == 0 ? 0 : most_by_capacity(found);
     g_autofree char *path = place_file(out, number, DISK_FILE, error);
     g_auto(IngotFd) fd = path == NULL ? -1 : create(path, error);
     if (fd < 0 ||
-        !inflate_part(&disk->part, found->packed, fd, most_unpacked(found), disk->name, out->progress, error) ||
+        !inflate_part(&disk->part, found->packed, fd, inflate_bounds(size_of(found), most), disk->name, out->progress,
+                      error) ||
         !ingot_fd_close(&fd, disk->name, error)) {
         return FALSE;
     }

@@ -8,6 +8,7 @@
 
 #include "base/file.h"
 #include "base/process.h"
+#include "image/tables.h"
 #include "image/vhdfooter.h"
 #include "image/vhdxlog.h"
 #include "image/vmdkfile.h"
@@ -70,6 +71,14 @@ static gboolean refuse_log(const Reader *reader, GError *why, GError **error)
     return FALSE;
 }
 
+/* The log may have other tables than those that were looked at. */
+static gboolean check_replayed(const char *name, const IngotPart *part, GError **error)
+{
+    g_auto(Reader) reader = {0};
+    return reader_open(&reader, part, name, error) &&
+           reader_stands_by(&reader, tables_check(&reader, "vhdx", error), error);
+}
+
 /* QEMU writes what the log says, be it more than any disk of this host holds. */
 static gboolean replay_log(const Reader *reader, const char *folder, AsMeant *meant, GError **error)
 {
@@ -94,7 +103,7 @@ static gboolean replay_log(const Reader *reader, const char *folder, AsMeant *me
         return refuse_log(reader, g_steal_pointer(&why), error);
     }
     meant->part = (IngotPart){.path = meant->copy};
-    return TRUE;
+    return check_replayed(reader->name, &meant->part, error);
 }
 
 static gboolean prepare_vhd(const Reader *reader, AsMeant *meant, GError **error)

@@ -7,6 +7,7 @@
 #include "image/asmeant.h"
 #include "image/squeezed.h"
 #include "image/vhdfooter.h"
+#include "image/vhdxitems.h"
 
 #define SECTOR 512u
 #define WINDOW (64u << 10)      /* bytes of a table that are read at once: a multiple of any entry's */
@@ -16,7 +17,9 @@
 #define VDI_BLOCK (1u << 20)
 #define MARKER 12u /* bytes before a compressed grain: its place, and its size */
 #define NO_GRAIN G_MAXUINT32
-#define EDGE_MAX (SECTOR + 1) /* clusters that have bytes in one sector: one may begin before it */
+#define DEFLATE_RATIO_MAX 1032u /* bytes that one of deflate's can unpack to */
+#define ZSTD_BLOCK (128u << 10) /* bytes at most that a block of zstd unpacks to; it has 4 at least */
+#define EDGE_MAX (SECTOR + 1)   /* clusters that have bytes in one sector: one may begin before it */
 
 typedef struct Tables Tables;
 
@@ -31,6 +34,7 @@ struct Tables {
     guint64 grains, grain, last;  /* how many, bytes of each, bytes that the disk has of the last one */
     guint64 tables_at, grains_at; /* what places count from */
     guint64 reach, read;          /* where the last grain that is named ends; bytes of tables that were read */
+    guint64 named;                /* bytes at least that the file must have if no two entries name the same ones */
     guint packed;                 /* bytes at least of a compressed grain; 0: grains are as they are */
     gboolean zeros;               /* 1 stands for a grain of zeros */
     GHashTable *edge;             /* where the compressed clusters begin whose last sector the file ends in; or NULL */
@@ -111,12 +115,37 @@ static gboolean walk(Tables *tables, guint64 offset, guint64 count, gsize width,
     return TRUE;
 }
 
+/* Only qcow2 says it of each. */
+static gboolean is_squeezed(const Tables *tables, const guint8 *entry)
+{
+    return tables->packed > 0 || (tables->edge != NULL && (be64(entry) >> 62 & 1) != 0);
+}
+
+/* The fewest bytes that so many can be compressed to. */
+static guint64 least_squeezed(const Tables *tables, guint64 size)
+{
+    return MAX(tables->zstd ? size / ZSTD_BLOCK * 4 : size / DEFLATE_RATIO_MAX, 1);
+}
+
 static gboolean on_grain(Tables *tables, const guint8 *entry, guint64 number, GError **error)
 {
     (void)error;
-    guint64 end = tables->find_end(tables, entry, number + 1 == tables->grains ? tables->last : tables->grain);
+    guint64 size = number + 1 == tables->grains ? tables->last : tables->grain;
+    guint64 end = tables->find_end(tables, entry, size);
+    if (end > 0) {
+        guint64 least = is_squeezed(tables, entry) ? least_squeezed(tables, size) : size;
+        tables->named = MIN(tables->named + least, (guint64)G_MAXINT64);
+    }
     tables->reach = MAX(tables->reach, end);
     return TRUE;
+}
+
+/* No writer names bytes twice: a small file would show a disk of any size without a hole, to be read for hours. The
+ * last grain may lack its end. */
+static gboolean check_named(const Tables *tables, GError **error)
+{
+    return tables->named <= tables->end + tables->grain ||
+           refuse(tables, "its tables name the same bytes again and again", error);
 }
 
 static gboolean on_table(Tables *tables, const guint8 *entry, guint64 number, GError **error)
@@ -283,6 +312,32 @@ static gboolean find_vhd(Tables *tables, const guint8 *head)
     return TRUE;
 }
 
+/* --- VHDX: whether its blocks are there QEMU looks by itself --- */
+
+static guint64 vhdx_end(const Tables *tables, const guint8 *entry, guint64 size)
+{
+    (void)tables, (void)size;
+    return (le64(entry) & 7) >= 6 ? 1 : 0; /* a block that is there, or a part of one */
+}
+
+static gboolean find_vhdx(Tables *tables)
+{
+    static const guint8 parameters[] = {0x37, 0x67, 0xa1, 0xca, 0x36, 0xfa, 0x43, 0x4d,
+                                        0xb3, 0xb6, 0x33, 0xf0, 0xaa, 0x44, 0xe7, 0x6b};
+    VhdxRun table, item;
+    guint8 block[4];
+    if (!vhdx_region(tables->reader, vhdx_region_bat, &table) || !vhdx_item(tables->reader, parameters, &item)) {
+        return FALSE;
+    }
+    reader_bytes(tables->reader, item.offset, block, sizeof block);
+    tables->grain = tables->last = le32(block);
+    tables->directory = MIN(table.offset, tables->end);
+    tables->width = 8;
+    tables->grains = MIN(table.size, tables->end - tables->directory) / tables->width;
+    tables->find_end = vhdx_end;
+    return TRUE;
+}
+
 /* --- the sparse files of a VMDK --- */
 
 static guint64 vmdk_table(const Tables *tables, const guint8 *entry)
@@ -395,8 +450,9 @@ gboolean tables_check(const Reader *reader, const char *format, GError **error)
     gboolean found = strcmp(format, "qcow2") == 0  ? find_qcow2(&tables, head)
                      : strcmp(format, "vdi") == 0  ? find_vdi(&tables, head)
                      : strcmp(format, "vpc") == 0  ? find_vhd(&tables, head)
+                     : strcmp(format, "vhdx") == 0 ? find_vhdx(&tables)
                      : strcmp(format, "vmdk") == 0 ? find_vmdk(&tables, head)
                                                    : FALSE;
     return !found || (walk_all(&tables, error) && (end_of_last(&tables) <= tables.end || refuse_cut(&tables, error)) &&
-                      check_edge(&tables, error));
+                      check_named(&tables, error) && check_edge(&tables, error));
 }

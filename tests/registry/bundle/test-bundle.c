@@ -14,6 +14,7 @@
 #include "base/unchanged.h"
 #include "bundle/bundle.h"
 #include "bundle/checked.h"
+#include "bundle/inflate.h"
 
 typedef struct {
     char *folder, *disk, *box;
@@ -101,12 +102,24 @@ static void an_archive_counts_until_it_is_unpacked(void **state)
     assert_true(g_error_matches(error, INGOT_ERROR, INGOT_ERROR_INVALID));
 }
 
+/* Zeros are bounded by the file as well, not only by what a stranger says of the disk. */
+static void zeros_need_a_file_that_explains_them(void **state)
+{
+    const guint64 gib = 1u << 30, terabytes = 18000 * gib;
+    (void)state;
+    assert_true(inflate_bounds(12u << 20, terabytes).size < 400 * gib);
+    assert_true(inflate_bounds(785, terabytes).size >= 64 * gib);
+    assert_true(inflate_bounds(60u << 20, 1000 * gib).size == 1000 * gib);
+    assert_true(inflate_bounds(1u << 20, 0).size == inflate_bounds(1u << 20, 0).written);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(what_was_checked_is_what_is_packed, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_disk_may_change_before_it_is_opened_but_not_after, set_up, tear_down),
         cmocka_unit_test_setup_teardown(an_archive_counts_until_it_is_unpacked, set_up, tear_down),
+        cmocka_unit_test(zeros_need_a_file_that_explains_them),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -139,6 +139,57 @@ static void test_one_table_for_all(void **state)
     assert_string_equal(error->message, "the disk: its tables lie over one another");
 }
 
+#define BLOCK (1u << 20)
+
+/* A block of a disk of 1 GiB, which its table names for all of it. */
+typedef struct {
+    const char *format, *options;
+    guint64 table, block; /* where they are */
+    guint entries;        /* of the table */
+    guint8 entry[8];      /* names the block */
+} OneBlock;
+
+static void make_one_block(const OneBlock *one, const char *path)
+{
+    const char *const create[] = {"qemu-img", "create", "-q", "-f", one->format, "-o", one->options, path, "1G", NULL};
+    g_autofree char *bytes = NULL;
+    gsize size;
+    assert_true(ingot_process_run(create, NULL, NULL, NULL));
+    assert_true(g_file_get_contents(path, &bytes, &size, NULL));
+    g_autofree char *all = g_malloc0(one->block + BLOCK);
+    memcpy(all, bytes, MIN(size, one->block));
+    for (guint i = 0; i < one->entries; i++) {
+        memcpy(all + one->table + 8 * (gsize)i, one->entry, 8);
+    }
+    memset(all + one->block, 7, BLOCK);
+    if (strcmp(one->format, "qcow2") == 0) { /* the directory: of one table, at its place */
+        memcpy(all + be64((const guint8 *)all + 40), "\x80\0\0\0\0\x40\0\0", 8);
+        memcpy(all + be64((const guint8 *)all + 40) + 8, "\x80\0\0\0\0\x40\0\0", 8);
+    }
+    assert_true(g_file_set_contents(path, all, (gssize)(one->block + BLOCK), NULL));
+}
+
+/* QEMU shows such a disk, which has many more bytes than its file. */
+static void test_one_block_for_all(void **state)
+{
+    const OneBlock all[] = {
+        {"qcow2", "cluster_size=64k", 4u << 20, 8u << 20, 8192, {0x80, 0, 0, 0, 0, 0x80, 0, 0}},
+        {"vhdx", "block_size=1M", 2u << 20, 16u << 20, 1024, {6, 0, 0, 1, 0, 0, 0, 0}},
+    };
+    (void)state;
+    for (guint i = 0; i < G_N_ELEMENTS(all); i++) {
+        g_autofree char *path = ingot_workdir_file(folder, all[i].format);
+        const char *const read[] = {"qemu-io", "-r", "-f", all[i].format, "-c", "read -P 7 1000M 64k", path, NULL};
+        g_autoptr(GError) error = NULL;
+        make_one_block(&all[i], path);
+        assert_true(ingot_process_run(read, NULL, NULL, NULL));
+        g_auto(IngotFd) fd = ingot_file_open(path, O_RDONLY, 0, NULL);
+        assert_false(tables_check(&(Reader){"the disk", fd, 0, G_MAXUINT64, NULL}, all[i].format, &error));
+        assert_true(g_error_matches(error, INGOT_ERROR, INGOT_ERROR_INVALID));
+        assert_string_equal(error->message, "the disk: its tables name the same bytes again and again");
+    }
+}
+
 /* Data, a hole, data up to the last sector, which no block ends with. */
 static void write_raw(void)
 {
@@ -157,6 +208,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_cut),
         cmocka_unit_test(test_one_table_for_all),
+        cmocka_unit_test(test_one_block_for_all),
     };
     folder = ingot_workdir_new(NULL);
     write_raw();
