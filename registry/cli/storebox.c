@@ -22,15 +22,24 @@ static guint count_boxes(const VagrantVersion *version, const char *provider)
     return count;
 }
 
-/* A box has the same name whichever others are wanted with it. */
-static char *tag_of(const BoxPiece *piece)
+/* Names of one box, by what else its version has. */
+typedef enum { TAG_ALONE, TAG_PROVIDER, TAG_WHOLE, TAGS } TagKind;
+
+static char *tag_make(const BoxPiece *piece, TagKind kind)
 {
     const VagrantProvider *provider = piece->provider;
     const char *architecture = provider->architecture == NULL ? "unknown" : provider->architecture;
-    return count_boxes(piece->version, NULL) <= 1 ? g_strdup(piece->version->version)
-           : count_boxes(piece->version, provider->name) <= 1
-               ? g_strjoin("-", piece->version->version, provider->name, NULL)
-               : g_strjoin("-", piece->version->version, provider->name, architecture, NULL);
+    return kind == TAG_ALONE      ? g_strdup(piece->version->version)
+           : kind == TAG_PROVIDER ? g_strjoin("-", piece->version->version, provider->name, NULL)
+                                  : g_strjoin("-", piece->version->version, provider->name, architecture, NULL);
+}
+
+/* A box has the same name whichever others are wanted with it. */
+static TagKind tag_kind(const BoxPiece *piece)
+{
+    return count_boxes(piece->version, NULL) <= 1                    ? TAG_ALONE
+           : count_boxes(piece->version, piece->provider->name) <= 1 ? TAG_PROVIDER
+                                                                     : TAG_WHOLE;
 }
 
 /* --- what the store has --- */
@@ -65,25 +74,69 @@ static gboolean refuse_other(const BoxPiece *piece, const char *name, const Ingo
     return FALSE;
 }
 
-/* One of which not all is there any more is taken anew. */
-static gboolean box_state(const BoxPiece *piece, BoxState *state, gpointer user, GError **error)
+/* What the catalogue said of its file; what was taken before that was noted is the box. */
+static BoxState state_of(const IngotImage *image, const VagrantProvider *provider)
 {
-    const StoreBoxes *boxes = user;
+    const json_t *vagrant = json_object_get(image->config, "vagrant");
+    const char *type = json_string_value(json_object_get(vagrant, "checksum_type")),
+               *checksum = json_string_value(json_object_get(vagrant, "checksum"));
+    gboolean comparable =
+        checksum != NULL && provider->checksum != NULL && g_strcmp0(type, provider->checksum_type) == 0;
+    return comparable && strcmp(checksum, provider->checksum) != 0 ? BOX_DIFFERS : BOX_HAS;
+}
+
+/* *image: NULL where the store has none, or not all of it any more: it is taken anew. Free it. */
+static gboolean find_box(IngotStore *store, const char *name, IngotImage **image, GError **error)
+{
     GError *problem = NULL;
-    g_autofree char *tag = tag_of(piece);
-    g_autofree char *name = g_strconcat(piece->name, ":", tag, NULL);
     g_autoptr(IngotReference) reference = ingot_reference_parse(name, error);
-    if (reference == NULL) {
-        return FALSE;
-    }
-    g_autoptr(IngotImage) image = ingot_store_image(boxes->store, reference, &problem);
-    if (image == NULL && !g_error_matches(problem, INGOT_ERROR, INGOT_ERROR_NOT_FOUND)) {
+    *image = reference == NULL ? NULL : ingot_store_image(store, reference, &problem);
+    if (problem != NULL && !g_error_matches(problem, INGOT_ERROR, INGOT_ERROR_NOT_FOUND)) {
         g_propagate_error(error, problem);
         return FALSE;
     }
     g_clear_error(&problem);
-    *state = image == NULL ? BOX_LACKS : BOX_HAS;
-    return image == NULL || is_box(image, piece->provider) || refuse_other(piece, name, image, error);
+    return reference != NULL;
+}
+
+/* The name that it got when the catalogue listed fewer boxes of its version, or more. One that says no architecture can
+ * be told from others of its provider by its name alone. */
+static gboolean find_renamed(const StoreBoxes *boxes, const BoxPiece *piece, BoxState *state, GError **error)
+{
+    const VagrantProvider *provider = piece->provider;
+    gboolean told = architecture_word(provider->architecture) != NULL;
+    for (TagKind kind = TAG_ALONE; kind < TAGS && (told || tag_kind(piece) != TAG_WHOLE); kind++) {
+        g_autofree char *tag = tag_make(piece, kind), *name = g_strconcat(piece->name, ":", tag, NULL);
+        g_autoptr(IngotImage) image = NULL;
+        if (kind == tag_kind(piece)) {
+            continue;
+        }
+        if (!find_box(boxes->store, name, &image, error)) {
+            return FALSE;
+        }
+        if (image != NULL && is_box(image, provider)) {
+            *state = state_of(image, provider);
+            return TRUE;
+        }
+    }
+    return TRUE;
+}
+
+static gboolean box_state(const BoxPiece *piece, BoxState *state, gpointer user, GError **error)
+{
+    const StoreBoxes *boxes = user;
+    g_autofree char *tag = tag_make(piece, tag_kind(piece));
+    g_autofree char *name = g_strconcat(piece->name, ":", tag, NULL);
+    g_autoptr(IngotImage) image = NULL;
+    *state = BOX_LACKS;
+    if (!find_box(boxes->store, name, &image, error)) {
+        return FALSE;
+    }
+    if (image == NULL) {
+        return find_renamed(boxes, piece, state, error);
+    }
+    *state = state_of(image, piece->provider);
+    return is_box(image, piece->provider) || refuse_other(piece, name, image, error);
 }
 
 /* --- an image --- */
@@ -125,7 +178,15 @@ static GPtrArray *pack_disks(const StoreBoxes *boxes, IngotBundle *bundle, const
     return g_steal_pointer(&all);
 }
 
-static gboolean add_image(const StoreBoxes *boxes, const char *name, const char *tag, const BoxFacts *facts,
+/* By that a catalogue that has another file under the version later is seen. */
+static void note_checksum(const VagrantProvider *provider, json_t *config)
+{
+    json_t *vagrant = json_object_get(config, "vagrant");
+    ingot_json_set_string(vagrant, "checksum", provider->checksum);
+    ingot_json_set_string(vagrant, "checksum_type", provider->checksum_type);
+}
+
+static gboolean add_image(const StoreBoxes *boxes, const BoxPiece *piece, const char *tag, const BoxFacts *facts,
                           const IngotBundle *bundle, const GPtrArray *packed, IngotDescriptor *manifest, GError **error)
 {
     g_autoptr(GArray) disks = g_array_new(FALSE, FALSE, sizeof(IngotPackedDisk));
@@ -141,8 +202,9 @@ static gboolean add_image(const StoreBoxes *boxes, const char *name, const char 
         }
     }
     box_image_describe(facts, bundle, config);
-    return ingot_store_add_image(boxes->store, name, tag, config, NULL, (const IngotPackedDisk *)(gpointer)disks->data,
-                                 disks->len, manifest, error);
+    note_checksum(piece->provider, config);
+    return ingot_store_add_image(boxes->store, piece->name, tag, config, NULL,
+                                 (const IngotPackedDisk *)(gpointer)disks->data, disks->len, manifest, error);
 }
 
 static gboolean take_box(const BoxPiece *piece, const char *path, gpointer user, GError **error)
@@ -150,10 +212,10 @@ static gboolean take_box(const BoxPiece *piece, const char *path, gpointer user,
     const StoreBoxes *boxes = user;
     const BoxFacts facts = {piece->what, piece->provider->name, piece->provider->architecture};
     IngotDescriptor manifest;
-    g_autofree char *tag = tag_of(piece);
+    g_autofree char *tag = tag_make(piece, tag_kind(piece));
     g_autoptr(IngotBundle) bundle = box_image_open(&facts, path, boxes->import->progress, error);
     g_autoptr(GPtrArray) packed = bundle == NULL ? NULL : pack_disks(boxes, bundle, piece->what, error);
-    if (packed == NULL || !add_image(boxes, piece->name, tag, &facts, bundle, packed, &manifest, error)) {
+    if (packed == NULL || !add_image(boxes, piece, tag, &facts, bundle, packed, &manifest, error)) {
         return FALSE;
     }
     g_autofree char *image = g_strconcat(piece->name, ":", tag, NULL);

@@ -11,6 +11,7 @@
 #include "base/process.h"
 #include "base/text.h"
 #include "bundle/download.h"
+#include "image/architecture.h"
 #include "import/boximage.h"
 #include "import/boxsum.h"
 #include "vagrant/version.h"
@@ -23,6 +24,7 @@ typedef struct {
     BoxReport *report;
     BoxSite *site;
     GHashTable *left; /* what was left out by this run */
+    gboolean wanted;  /* a box was one of those that are asked for */
 } Walk;
 
 /* A box that is being looked at. */
@@ -241,9 +243,9 @@ static gboolean fetch_piece(const Visit *visit, BoxPiece *piece, GError **error)
 
 gboolean box_import_wants(const BoxImport *import, const VagrantProvider *provider)
 {
-    const char *architecture = provider->architecture == NULL ? "unknown" : provider->architecture;
+    const char *architecture = provider->architecture == NULL ? "unknown" : architecture_plain(provider->architecture);
     return (import->provider == NULL || strcmp(import->provider, provider->name) == 0) &&
-           (import->architecture == NULL || strcmp(import->architecture, architecture) == 0);
+           (import->architecture == NULL || strcmp(architecture_plain(import->architecture), architecture) == 0);
 }
 
 static gboolean has_plain_words(const VagrantProvider *provider)
@@ -334,7 +336,11 @@ static gboolean visit_version(const Visit *visit, const VagrantVersion *version,
     }
     for (guint i = 0; i < version->providers->len; i++) {
         const VagrantProvider *provider = g_ptr_array_index(version->providers, i);
-        if (box_import_wants(walk->import, provider) && !visit_provider(visit, version, provider, &taken, error)) {
+        if (!box_import_wants(walk->import, provider)) {
+            continue;
+        }
+        walk->wanted = TRUE;
+        if (!visit_provider(visit, version, provider, &taken, error)) {
             return FALSE;
         }
     }
@@ -404,22 +410,42 @@ static gboolean visit_name(Walk *walk, const char *name, GError **error)
     return visit_list(walk, org, &problem) || walk_failed(walk, name, problem, error);
 }
 
+static gboolean visit_all(Walk *walk, GError **error)
+{
+    const char *const *names = walk->import->names;
+    if (names == NULL || names[0] == NULL) {
+        return visit_list(walk, NULL, error);
+    }
+    for (guint i = 0; names[i] != NULL; i++) {
+        if (!visit_name(walk, names[i], error)) {
+            return FALSE;
+        }
+    }
+    return TRUE;
+}
+
+/* Where something failed, that is told, and may be what was asked for. */
+static gboolean check_wanted(const Walk *walk, GError **error)
+{
+    const BoxImport *import = walk->import;
+    if (walk->wanted || walk->report->failed > 0 || (import->provider == NULL && import->architecture == NULL)) {
+        return TRUE;
+    }
+    g_autofree char *provider = import->provider == NULL ? NULL : g_strconcat(" for ", import->provider, NULL),
+                    *architecture =
+                        import->architecture == NULL ? NULL : g_strdup_printf(" (%s)", import->architecture),
+                    *from = ingot_text_url(import->from);
+    g_set_error(error, INGOT_ERROR, INGOT_ERROR_NOT_FOUND, "%s: what was asked for has no box%s%s", from,
+                provider == NULL ? "" : provider, architecture == NULL ? "" : architecture);
+    return FALSE;
+}
+
 gboolean box_import(const BoxImport *import, BoxReport *report, GError **error)
 {
     memset(report, 0, sizeof *report);
     g_autoptr(BoxSite) site = box_site_new(import->from, error);
     g_autoptr(GHashTable) left = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
     Walk walk = {.import = import, .sink = import->sink, .report = report, .site = site, .left = left};
-    if (site == NULL || !ingot_file_make_folder(import->folder, error)) {
-        return FALSE;
-    }
-    if (import->names == NULL || import->names[0] == NULL) {
-        return visit_list(&walk, NULL, error);
-    }
-    for (guint i = 0; import->names[i] != NULL; i++) {
-        if (!visit_name(&walk, import->names[i], error)) {
-            return FALSE;
-        }
-    }
-    return TRUE;
+    return site != NULL && ingot_file_make_folder(import->folder, error) && visit_all(&walk, error) &&
+           check_wanted(&walk, error);
 }

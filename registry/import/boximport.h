@@ -61,8 +61,9 @@ typedef struct {
     guint64 kept;     /* files that are another in the catalogue now; what was taken stays */
 } BoxReport;
 
-/* Whether a provider's box is one of those that are asked for. */
+/* Whether a provider's box is one of those that are asked for; an architecture is, under any of its names. */
 gboolean box_import_wants(const BoxImport *import, const VagrantProvider *provider);
 
-/* FALSE: the site can't be asked, the disk is full, or it was interrupted. */
+/* FALSE: the site can't be asked, the disk is full, it was interrupted; or NOT_FOUND: no box is for the provider and
+ * architecture that are asked for. */
 gboolean box_import(const BoxImport *import, BoxReport *report, GError **error);

@@ -161,11 +161,47 @@ cmp "$TMP/out.raw" "$TMP/v1.raw" || fail "not by what the catalogue says now"
 ok "a checksum that differs is named, and a catalogue that changes is read again"
 
 begin
+site_set "s['boxes'] = {}; s.pop('then')
+box('team/web', '1.0.0', 'libvirt', '$TMP/libvirt1.box', architecture='x86_64')"
+for word in amd64 x86_64; do
+    begin
+    expect 0 ingot import vagrant "$site" team/web --arch $word
+    [ "$(images)" = team/web:1.0.0 ] || fail "--arch $word of a catalogue that says x86_64: $(images)"
+done
+expect 1 ingot import vagrant "$site" team/web --arch arm64
+grep -q 'what was asked for has no box (arm64)' "$TMP/err" || fail "no box for it: $(cat "$TMP/err")"
+expect 1 ingot import vagrant "$site" --provider qemu
+grep -q 'what was asked for has no box for qemu' "$TMP/err" || fail "no box for a provider: $(cat "$TMP/err")"
+ok "an architecture is asked for under any of its names, and what no box is for is named"
+
+# What other boxes the version has changes, before and after, and so would the name.
+: >"$asked"
+site_set "
+box('team/web', '1.0.0', 'vmware_desktop', '$TMP/vmware.box', architecture='x86_64')"
+expect 0 ingot import vagrant "$site" team/web
+[ "$(images)" = 'team/web:1.0.0 team/web:1.0.0-vmware_desktop' ] && [ "$(downloads)" = 1 ] || fail "a second provider: $(images), $(downloads) downloads"
+site_set "s['boxes'] = {}
+box('team/web', '1.0.0', 'vmware_desktop', '$TMP/vmware.box', architecture='amd64')"
+ingot rm -q team/web:1.0.0
+expect 0 ingot import vagrant "$site" team/web
+[ "$(images)" = team/web:1.0.0-vmware_desktop ] && [ "$(downloads)" = 1 ] || fail "a provider less: $(images), $(downloads) downloads"
+site_set "s['boxes'] = {}
+box('team/web', '1.0.0', 'vmware_desktop', '$TMP/vmware.box', architecture='amd64', checksum='$sum', checksum_type='sha1')"
+expect 0 ingot import vagrant "$site" team/web
+! grep -q 'kept:' "$TMP/err" || fail "a checksum of another type: $(cat "$TMP/err")"
+site_set "s['boxes'] = {}
+box('team/web', '1.0.0', 'vmware_desktop', '$TMP/libvirt1.box', architecture='amd64')"
+expect 0 ingot import vagrant "$site" team/web
+grep -q 'kept: team/web 1.0.0, the box for vmware_desktop (amd64): the catalogue has another file' "$TMP/err" || fail "another file: $(cat "$TMP/err")"
+[ "$(downloads)" = 1 ] || fail "what is kept comes again"
+ok "a box keeps its name when others join it, and a file that the catalogue has exchanged is told"
+
+begin
 mkdir "$TMP/arm"
 tar -C "$TMP/arm" -xf "$TMP/libvirt1.box"
 sed -i 's/{/{"architecture": "aarch64", /' "$TMP/arm/metadata.json"
 tar -C "$TMP/arm" -czf "$TMP/arm.box" .
-site_set "s['boxes'] = {}; s.pop('then')
+site_set "s['boxes'] = {}
 box('team/web', '4.0.0', 'libvirt', '$TMP/libvirt1.box', architecture='sparc64')
 box('team/web', '5.0.0', 'libvirt', '$TMP/arm.box', architecture='amd64')
 for type, sum in (('md5', 'zz'), ('crc32', '0'), ('sha256', 'ff')):
