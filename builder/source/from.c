@@ -74,7 +74,7 @@ static char *from_resolve(const SourceContext *context, IngotReference *referenc
     if (reference->host != NULL) {
         return from_ask_registry(reference, error);
     }
-    g_autoptr(IngotStoreEntry) entry = ingot_store_find(context->store, reference, error);
+    g_autoptr(IngotStoreEntry) entry = ingot_store_find_for(context->store, reference, ARCHITECTURE, error);
     return entry == NULL ? NULL : ingot_digest_to_text(&entry->manifest.digest);
 }
 
@@ -286,7 +286,7 @@ static IngotImage *from_open_tag(const SourceContext *context, const FromImage *
     IngotReference *exact = from->exact;
     g_autoptr(IngotReference) named = ingot_reference_new(exact->host, exact->name, exact->tag, NULL);
     g_autoptr(GError) problem = NULL;
-    g_autoptr(IngotImage) image = ingot_store_image(context->store, named, &problem);
+    g_autoptr(IngotImage) image = ingot_store_image_for(context->store, named, ARCHITECTURE, &problem);
     g_autofree char *digest = image == NULL ? NULL : ingot_digest_to_text(&image->entry->manifest.digest);
     if (digest != NULL && strcmp(digest, from->digest) == 0) {
         return from_may_use(context, from, named, image, error) ? g_steal_pointer(&image) : NULL;
@@ -323,7 +323,7 @@ static IngotImage *from_stored(const SourceContext *context, const FromImage *fr
     if (!from->moving) {
         return ingot_store_image_by_digest(context->store, from->exact, NULL);
     }
-    g_autoptr(IngotImage) image = ingot_store_image(context->store, asked, NULL);
+    g_autoptr(IngotImage) image = ingot_store_image_for(context->store, asked, ARCHITECTURE, NULL);
     g_autofree char *digest = image == NULL ? NULL : ingot_digest_to_text(&image->entry->manifest.digest);
     return g_strcmp0(digest, from->digest) == 0 ? g_steal_pointer(&image) : NULL;
 }

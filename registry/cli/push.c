@@ -5,6 +5,7 @@
 #include "cli/common.h"
 #include "cli/pushseveral.h"
 #include "cli/verbs.h"
+#include "store/meant.h"
 
 #define IMAGES_MAX 32
 
@@ -50,7 +51,7 @@ static gboolean push_one(const char *name, const char *where, GError **error)
     g_autoptr(IngotReference) image = ingot_reference_parse(name, error);
     g_autoptr(IngotReference) destination = image == NULL ? NULL : find_destination(image, where, error);
     g_autoptr(IngotStore) store = destination == NULL ? NULL : cli_store_to_read();
-    g_autoptr(IngotStoreEntry) entry = store == NULL ? NULL : ingot_store_find(store, image, error);
+    g_autoptr(IngotStoreEntry) entry = store == NULL ? NULL : meant_image(store, image, error);
     if (entry == NULL) {
         return FALSE;
     }

@@ -6,6 +6,7 @@
 #include "base/command.h"
 #include "cli/common.h"
 #include "image/architecture.h"
+#include "store/meant.h"
 #include "transfer/indexed.h"
 
 /* Images that one tag is to name. */
@@ -34,7 +35,7 @@ static gboolean several_open(Several *several, char **images, guint count, GErro
     several->images = g_ptr_array_new_with_free_func(free_image);
     for (guint i = 0; i < count; i++) {
         g_autoptr(IngotReference) reference = ingot_reference_parse(images[i], error);
-        IngotImage *image = reference == NULL ? NULL : ingot_store_image(several->store, reference, error);
+        IngotImage *image = reference == NULL ? NULL : meant_image_open(several->store, reference, error);
         if (image == NULL) {
             return FALSE;
         }

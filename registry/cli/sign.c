@@ -213,7 +213,7 @@ static char *sign_name_in_store(IngotStore *store, IngotReference *reference, co
 static gboolean sign_in_store(Signing *signing, IngotReference *reference, GError **error)
 {
     g_autoptr(IngotStore) store = cli_store(error);
-    g_autoptr(IngotImage) image = store == NULL ? NULL : ingot_store_image(store, reference, error);
+    g_autoptr(IngotImage) image = store == NULL ? NULL : meant_image_open(store, reference, error);
     g_autofree char *name = image == NULL ? NULL : sign_name_in_store(store, reference, image->entry, error);
     if (name == NULL) {
         return FALSE;

@@ -6,13 +6,14 @@
 #include "cli/common.h"
 #include "cli/signers.h"
 #include "cli/verbs.h"
+#include "store/meant.h"
 #include "transfer/asks.h"
 #include "trust/keyfile.h"
 
 static gboolean verify_store(const IngotReference *reference, Signers *signers, GError **error)
 {
     g_autoptr(IngotStore) store = cli_store_to_read();
-    g_autoptr(IngotImage) image = ingot_store_image(store, reference, error);
+    g_autoptr(IngotImage) image = meant_image_open(store, reference, error);
     if (image == NULL) {
         return FALSE;
     }

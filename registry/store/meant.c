@@ -252,20 +252,39 @@ static IngotStoreEntry *find_tag(const IngotReference *reference, const char *ar
     return layout_copy_entry(only);
 }
 
-IngotStoreEntry *ingot_store_find_for(IngotStore *store, const IngotReference *reference, const char *architecture,
-                                      GError **error)
+static IngotStoreEntry *find_image(IngotStore *store, const IngotReference *reference, const char *architecture,
+                                   GError **error)
 {
     g_auto(Names) names = {0};
     if (!begin_names(&names, store, reference, error)) {
         return NULL;
     }
     if (names.digest == NULL) {
-        const char *wanted = architecture == NULL ? architecture_of_host() : architecture_word(architecture);
-        return find_tag(reference, wanted, names.named, error);
+        return find_tag(reference, architecture, names.named, error);
     }
     return find_names(&names, store, reference, error)
                ? layout_copy_entry(best_name(names.found, names.bare ? NULL : reference->tag))
                : NULL;
+}
+
+IngotStoreEntry *ingot_store_find_for(IngotStore *store, const IngotReference *reference, const char *architecture,
+                                      GError **error)
+{
+    const char *wanted = architecture == NULL ? architecture_of_host() : architecture_word(architecture);
+    return find_image(store, reference, wanted, error);
+}
+
+IngotStoreEntry *meant_image(IngotStore *store, const IngotReference *reference, GError **error)
+{
+    return find_image(store, reference, NULL, error);
+}
+
+IngotImage *meant_image_open(IngotStore *store, const IngotReference *reference, GError **error)
+{
+    g_autoptr(IngotStoreEntry) entry = meant_image(store, reference, error);
+    g_autofree char *digest = entry == NULL ? NULL : ingot_digest_to_text(&entry->manifest.digest);
+    g_autoptr(IngotReference) exact = entry == NULL ? NULL : ingot_reference_new(NULL, entry->name, entry->tag, digest);
+    return exact == NULL ? NULL : ingot_store_image(store, exact, error);
 }
 
 IngotStoreEntry *ingot_store_find(IngotStore *store, const IngotReference *reference, GError **error)

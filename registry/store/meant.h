@@ -7,6 +7,11 @@
 
 #include <ingot/store.h>
 
+/* The image to send, sign or verify: as ingot_store_find, but of a name that has several images (for as many
+ * architectures) this machine's is none that was said: INVALID lists them. */
+IngotStoreEntry *meant_image(IngotStore *store, const IngotReference *reference, GError **error);
+/* The same, open. */
+IngotImage *meant_image_open(IngotStore *store, const IngotReference *reference, GError **error);
 /* The one name that is removed by this reference: NAME:TAG, which must have the digest if there is one; of a digest,
  * the entry by that digest alone, or the image that lost its name; of sha256:HEX alone, the only name of the image.
  * INVALID lists the names of an image that has others, and the images of a name that has several. */

@@ -107,16 +107,18 @@ refused() {
 start_ingotd
 # call METHOD PATH [JSON]: Vagrant Cloud's API.
 call() { curl -sf -o "$TMP/answer" -X "$1" ${3+-d "$3"} "http://$REGISTRY/api/v2$2" || fail "$1 $2"; }
-# upload NAME PROVIDER ARCHITECTURE VERSION: a box of 1.0.0 of team/NAME, which is the one that team/web has by that version.
+# upload NAME PROVIDER ARCHITECTURE FILE: a box of 1.0.0 of team/NAME.
 upload() {
     call POST "/box/team/$1/version/1.0.0/providers" "{\"provider\": {\"name\": \"$2\", \"architecture\": \"$3\"}}"
     call GET "/box/team/$1/version/1.0.0/provider/$2/$3/upload"
-    curl -sf -T "$www/boxes/team/web/$4/$2/amd64.box" "$(python3 -c 'import json,sys; print(json.load(open(sys.argv[1]))["upload_path"])' "$TMP/answer")" >/dev/null || fail "an upload"
+    curl -sf -T "$4" "$(python3 -c 'import json,sys; print(json.load(open(sys.argv[1]))["upload_path"])' "$TMP/answer")" >/dev/null || fail "an upload"
 }
 call POST /boxes '{"username": "team", "name": "both", "short_description": "of both", "description": "For *both*."}'
 call POST /box/team/both/versions '{"version": {"version": "1.0.0", "description": "the first"}}'
-upload both qemu amd64 1.0.0
-upload both qemu arm64 1.1.0
+upload both qemu amd64 "$www/boxes/team/web/1.0.0/qemu/amd64.box"
+ingot --store "$TMP/arm" pack -q --arch arm64 "$TMP/v2.raw" team/arm:1.0.0 >/dev/null
+ingot --store "$TMP/arm" export -q -F vagrant-qemu team/arm:1.0.0 -o "$TMP/arm.box"
+upload both qemu arm64 "$TMP/arm.box"
 call PUT /box/team/both/version/1.0.0/release
 both=$TMP/both
 expect 0 ingot publish -q --static "$both" --base "$base" --all "$REGISTRY/team/both"
@@ -148,6 +150,28 @@ if [ -n "$own" ]; then
     expect 0 two tag team/both:1.0.0 team/own:1.0.0
     [ "$(two show -q team/own:1.0.0)" = "$(cat "$TMP/two.$own")" ] || fail "the copy's image for this machine"
 fi
+# Published from the copy, with --all or without, all of them come; what goes to others is none by chance.
+for all in '--all team/both' 'team/both:1.0.0' 'team/both'; do
+    rm -rf "$TMP/third"
+    # shellcheck disable=SC2086
+    expect 0 two publish -q --static "$TMP/third" --base "$base" --provider qemu $all
+    [ "$(sort "$TMP/out")" = "$(cat "$TMP/two.amd64" "$TMP/two.arm64" | sort)" ] || fail "published from a copy ($all): $(cat "$TMP/out")"
+    cmp <(jq -S '[.manifests[].digest] | sort' "$TMP/third/oci/index.json") <(jq -S '[.manifests[].digest] | sort' "$both/oci/index.json") || fail "a copy of the copy ($all)"
+done
+expect 0 two publish -q --static "$TMP/third" --base "$base" --provider qemu --arch arm64 team/both:1.0.0
+cmp "$TMP/out" "$TMP/two.arm64" || fail "one of them: $(cat "$TMP/out")"
+refused 2 'has several images of that name' two push team/both:1.0.0 "$REGISTRY/team/pushed:1.0.0"
+refused 2 'has several images of that name' two push --add team/both:1.0.0 "$REGISTRY/team/pushed:1.0.0"
+expect 0 two push -q "team/both:1.0.0@$(cat "$TMP/two.arm64")" "$REGISTRY/team/pushed:1.0.0"
+export INGOT_PASSPHRASE=sesame
+ingot key generate "$TMP/two.key" >/dev/null
+refused 2 'has several images of that name' two sign --key "$TMP/two.key" team/both:1.0.0
+refused 2 'has several images of that name' two verify --key "$TMP/two.key.pub" team/both:1.0.0
+# What is built on is of the machines that are built, whatever machine this is.
+if [ "$own" = amd64 ]; then
+    printf 'name: on\nversion: 1.0.0\nsource: {from: team/both:1.0.0}\nsteps: [{shell: "true"}]\n' >"$TMP/on.yaml"
+    expect 0 env INGOT_STORE="$TMP/twins" setarch i686 ingot plan "$TMP/on.yaml"
+fi
 refused 2 'has several images of that name' two export --arch riscv64 team/both:1.0.0 -o "$TMP/two.raw"
 refused 2 'has several images of that name' two rm team/both:1.0.0
 expect 0 two rm "team/both:1.0.0@$(cat "$TMP/two.arm64")"
@@ -166,8 +190,8 @@ done
 # One for each provider is one version; one for all of them is in the place of each.
 call POST /boxes '{"username": "team", "name": "forms"}'
 call POST /box/team/forms/versions '{"version": {"version": "1.0.0"}}'
-upload forms qemu amd64 1.0.0
-upload forms libvirt amd64 1.1.0
+upload forms qemu amd64 "$www/boxes/team/web/1.0.0/qemu/amd64.box"
+upload forms libvirt amd64 "$www/boxes/team/web/1.1.0/libvirt/amd64.box"
 call PUT /box/team/forms/version/1.0.0/release
 expect 0 ingot publish -q --static "$both" --base "$base" --all "$REGISTRY/team/forms"
 for provider in qemu libvirt; do [ -e "$both/boxes/team/forms/1.0.0/$provider/amd64.box" ] || fail "no box for $provider"; done

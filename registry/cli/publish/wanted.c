@@ -72,7 +72,8 @@ static gboolean add_versions(IngotStore *store, const WantedOptions *options, co
     }
     qsort(tags, g_strv_length(tags), sizeof *tags, by_tag);
     for (guint i = 0; tags[i] != NULL; i++) {
-        if (ingot_tag_is_version(tags[i])) {
+        gboolean again = i > 0 && strcmp(tags[i], tags[i - 1]) == 0; /* a row for each architecture */
+        if (ingot_tag_is_version(tags[i]) && !again) {
             g_ptr_array_add(images, ingot_reference_new(of->host, of->name, tags[i], NULL));
         }
     }
@@ -114,6 +115,36 @@ gboolean wanted_leaves_out(const WantedOptions *options, GError **problem)
         *options->left = g_steal_pointer(problem);
     }
     g_clear_error(problem);
+    return TRUE;
+}
+
+/* --- the images of a store's name --- */
+
+/* A copy of what was published has one for each architecture under one name, as a registry's index. */
+static gboolean add_stored(IngotStore *store, const IngotReference *reference, GPtrArray *images, GError **error)
+{
+    g_autofree char *name = ingot_reference_local_name(reference);
+    g_auto(GStrv) tags = reference->tag == NULL ? tags_in_store(store, name, error) : NULL;
+    const char *tag = reference->tag != NULL            ? reference->tag
+                      : tags != NULL && tags[0] != NULL ? ingot_tag_choose(name, " in the store", tags, NULL)
+                                                        : NULL;
+    g_autoptr(GPtrArray) entries = ingot_store_list(store, error);
+    guint before = images->len;
+    if (entries == NULL || (reference->tag == NULL && tags == NULL)) {
+        return FALSE;
+    }
+    g_autoptr(IngotReference) tagged = ingot_reference_new(reference->host, reference->name, tag, NULL);
+    for (guint i = 0; i < entries->len; i++) {
+        const IngotStoreEntry *entry = g_ptr_array_index(entries, i);
+        if (tag != NULL && strcmp(entry->name, name) == 0 && g_strcmp0(entry->tag, tag) == 0) {
+            g_autofree char *digest = ingot_digest_to_text(&entry->manifest.digest);
+            add_wanted(images, tagged, digest);
+        }
+    }
+    if (images->len - before <= 1) { /* also none, of which it is said what is wrong */
+        g_ptr_array_set_size(images, (gint)before);
+        add_wanted(images, reference, NULL);
+    }
     return TRUE;
 }
 
@@ -236,10 +267,15 @@ static gboolean resolve(const WantedOptions *options, IngotReference *reference,
     return TRUE;
 }
 
-static gboolean add_named(const WantedOptions *options, IngotReference *reference, GPtrArray *images, GError **error)
+static gboolean add_named(IngotStore *store, const WantedOptions *options, IngotReference *reference, GPtrArray *images,
+                          GError **error)
 {
     GError *problem = NULL;
     gboolean asks = reference->host != NULL && reference->digest == NULL && options->ask;
+    if ((reference->host == NULL || !options->ask) && reference->digest == NULL &&
+        options->remote->architecture == NULL) {
+        return add_stored(store, reference, images, error);
+    }
     if (!asks || (options->remote->architecture != NULL && !options->all)) {
         add_wanted(images, reference, NULL);
         return TRUE;
@@ -256,7 +292,7 @@ GPtrArray *wanted_find(IngotStore *store, const WantedOptions *options, GError *
     g_autoptr(GPtrArray) named = named_images(store, options, error);
     g_autoptr(GPtrArray) images = g_ptr_array_new_with_free_func(wanted_free);
     for (guint i = 0; named != NULL && i < named->len; i++) {
-        if (!add_named(options, g_ptr_array_index(named, i), images, error)) {
+        if (!add_named(store, options, g_ptr_array_index(named, i), images, error)) {
             return NULL;
         }
     }

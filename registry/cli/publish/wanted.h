@@ -1,5 +1,5 @@
-/* The images that a command's words stand for: one each, all versions of a name, and of a registry's tag that names
- * images of several architectures or providers (an OCI index) each of them. */
+/* The images that a command's words stand for: one each, all versions of a name, and of a tag that names images of
+ * several architectures or providers (a registry's OCI index, or rows of a store) each of them. */
 #pragma once
 
 #include <ingot/options.h>
@@ -23,7 +23,7 @@ gboolean wanted_leaves_out(const WantedOptions *options, GError **problem);
 /* One of them. */
 typedef struct {
     IngotReference *reference;
-    gboolean is_entry; /* of the index that the tag names; the digest is its own */
+    gboolean is_entry; /* one of several that the tag names; the digest is its own */
 } Wanted;
 
 /* GPtrArray of Wanted, in the order of the words, versions from the lowest. */
