@@ -18,23 +18,39 @@ static const ParcelMember *need_file(const Parcel *parcel, const ParcelMember *d
     return member != NULL && member->file ? member : parcel_need(parcel, literal, descriptor->name, error);
 }
 
+/* The name of the number'th chunk. Free it. */
+static char *chunk_name(const char *stem, guint number)
+{
+    return g_strdup_printf("%s.%09u", stem, number);
+}
+
+/* What the names of all chunks begin with, in the spelling that the first one has. Free it. */
+static char *find_stem(const Parcel *parcel, const ParcelMember *descriptor, const char *href)
+{
+    g_autofree char *plain = g_uri_unescape_string(href, NULL);
+    g_autofree char *unescaped = plain == NULL ? NULL : parcel_beside(descriptor, plain);
+    g_autofree char *first = unescaped == NULL ? NULL : chunk_name(unescaped, 0);
+    const ParcelMember *member = first == NULL ? NULL : parcel_find(parcel, first);
+    return member != NULL && member->file ? g_steal_pointer(&unescaped) : parcel_beside(descriptor, href);
+}
+
 /* Whether a parcel has a file of that name with a number behind it: what snapshots, or chunks that nobody tells of, are
  * called. */
 static const ParcelMember *find_numbered(const Parcel *parcel, const ParcelMember *descriptor, const OvfFile *file)
 {
-    g_autofree char *first = g_strdup_printf("%s.%09u", file->href, 0u);
-    g_autofree char *name = parcel_beside(descriptor, first);
-    return parcel_find(parcel, name);
+    g_autofree char *stem = find_stem(parcel, descriptor, file->href), *first = chunk_name(stem, 0);
+    return parcel_find(parcel, first);
 }
 
 /* HREF.000000000 and so on: each is of chunkSize bytes, but for the last, which may be shorter. */
-static gboolean find_pieces(const Parcel *parcel, const ParcelMember *descriptor, const OvfFile *file, FoundDisk *disk,
-                            GError **error)
+static gboolean find_pieces(const Parcel *parcel, const ParcelMember *descriptor, const OvfFile *file, const char *stem,
+                            FoundDisk *disk, GError **error)
 {
     const ParcelMember *last = NULL;
     for (guint i = 0; i < PIECES_MAX; i++) {
-        g_autofree char *href = g_strdup_printf("%s.%09u", file->href, i), *name = parcel_beside(descriptor, href);
-        const ParcelMember *piece = i == 0 ? need_file(parcel, descriptor, href, error) : parcel_find(parcel, name);
+        g_autofree char *name = chunk_name(stem, i);
+        const ParcelMember *piece =
+            i == 0 ? parcel_need(parcel, name, descriptor->name, error) : parcel_find(parcel, name);
         if (i > 0 && (piece == NULL || !piece->file)) {
             break;
         }
@@ -55,19 +71,19 @@ static gboolean find_pieces(const Parcel *parcel, const ParcelMember *descriptor
 }
 
 /* Beside a descriptor, what lies there is seen as it is looked for. */
-static void look_behind(const Parcel *parcel, const ParcelMember *descriptor, const OvfFile *file, guint from)
+static void look_behind(const Parcel *parcel, const char *stem, guint from)
 {
     for (guint i = from; !parcel->listed && i < PIECES_MAX; i++) {
-        g_autofree char *href = g_strdup_printf("%s.%09u", file->href, i), *name = parcel_beside(descriptor, href);
+        g_autofree char *name = chunk_name(stem, i);
         (void)parcel_find(parcel, name);
     }
 }
 
 /* Those that come after a gap would be left out. */
-static gboolean check_gaps(const Parcel *parcel, const ParcelMember *descriptor, const OvfFile *file,
-                           const FoundDisk *disk, GError **error)
+static gboolean check_gaps(const Parcel *parcel, const char *stem, const OvfFile *file, const FoundDisk *disk,
+                           GError **error)
 {
-    g_autofree char *start = parcel_beside(descriptor, file->href), *prefix = g_strconcat(start, ".", NULL);
+    g_autofree char *prefix = g_strconcat(stem, ".", NULL);
     guint seen = 0;
     for (guint i = 0; i < parcel->members->len; i++) {
         const ParcelMember *member = g_ptr_array_index(parcel->members, i);
@@ -126,11 +142,12 @@ static gboolean find_file(const Parcel *parcel, const ParcelMember *descriptor, 
     if (file->chunk == 0) {
         return find_whole(parcel, descriptor, file, disk, error);
     }
-    if (!find_pieces(parcel, descriptor, file, disk, error)) {
+    g_autofree char *stem = find_stem(parcel, descriptor, file->href);
+    if (!find_pieces(parcel, descriptor, file, stem, disk, error)) {
         return FALSE;
     }
-    look_behind(parcel, descriptor, file, disk->files->len);
-    return check_gaps(parcel, descriptor, file, disk, error) && check_end(parcel, file, disk, error);
+    look_behind(parcel, stem, disk->files->len);
+    return check_gaps(parcel, stem, file, disk, error) && check_end(parcel, file, disk, error);
 }
 
 /* An empty disk is one of zeros beside others; alone it is no machine's. */

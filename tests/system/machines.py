@@ -420,6 +420,15 @@ refused("the last chunk missing, but in the manifest", ova("end2", envelope([cut
 refused("a last chunk too long", ova("long", envelope([cut_b], listed("b"), ""), {**pieces, max(pieces): bytes(7001)}), max(pieces), "7001 bytes")
 folder(f"{TOP}/gap", {"web.ovf": envelope([f'{cut_b} ovf:size="{all_b}"'], listed("b"), ""), **pieces})
 check("chunks beside a descriptor", [f"{TOP}/gap/web.ovf"], "b")
+spaced, escaped = cut("my b.vmdk", vmdk("b"), 7000), cut("my%20b.vmdk", vmdk("b"), 7000)
+for spelling, those in ("spaced", spaced), ("escaped", escaped):
+    descriptor = envelope([cut_b.replace("b.vmdk", "my%20b.vmdk")], listed("b"), "")
+    check(f"chunks of an escaped name, {spelling}", ova(f"chunks-{spelling}", descriptor, those), "b")
+    folder(f"{TOP}/{spelling}", {"web.ovf": descriptor, **those})
+    check(f"chunks of an escaped name beside a descriptor, {spelling}", [f"{TOP}/{spelling}/web.ovf"], "b")
+    gap = {name: data for name, data in those.items() if not name.endswith("3")}
+    refused(f"a gap in chunks of an escaped name, {spelling}", ova(f"gap-{spelling}", descriptor, gap), "number 3 is missing")
+    refused(f"a snapshot of an escaped name, {spelling}", ova(f"snapshot-{spelling}", envelope(['ovf:id="file-b" ovf:href="my%20b.vmdk"'], listed("b"), ""), {min(those): vmdk("b")}), "snapshots")
 folder(f"{TOP}/gap2", {"web.ovf": envelope([cut_b], listed("b"), ""), **some})
 refused("a chunk too few beside a descriptor", [f"{TOP}/gap2/web.ovf"], "b.vmdk", "number 3 is missing")
 refused("an unknown compression", ova("lzma", envelope(['ovf:id="file-a" ovf:href="a.vmdk" ovf:compression="lzma"'], listed("a"), ""), vmdks("a")), "a.vmdk", "lzma")
