@@ -200,6 +200,31 @@ small_disk() {
     rm -rf "$tree"
 }
 
+# small_base DISK [PARTITION...]: the base as a raw disk with a root of 1 GiB, which begins at 66 MiB as the base's own does, and with
+# partitions behind it that have the bytes of these files. What is free costs each reader of a disk, most of all an emulated one.
+small_base() {
+    local disk=$1 work=$TMP/small-base end=$((66 + 1024)) one table
+    mkdir "$work"
+    ingot pull -q debian-12 -o "$work/base" >/dev/null
+    place() { dd if="$1" of="$disk" bs=1M seek="$2" conv=notrunc,sparse status=none "${@:3}"; }
+    dd if="$work/base" of="$work/root" bs=1M skip=66 count=$((($(stat -c %s "$work/base") >> 20) - 67)) conv=sparse status=none
+    e2fsck -fp "$work/root" >"$work/out" 2>&1 || [ $? = 1 ] || fail "the base: $(cat "$work/out")"
+    resize2fs "$work/root" 1G >"$work/out" 2>&1 || fail "resize2fs: $(cat "$work/out")"
+    truncate -s 1G "$work/root"
+    truncate -s 0 "$disk"
+    place "$work/base" 0 count=66
+    place "$work/root" 66
+    table=$(sfdisk -d "$work/base" | sed -e '/-lba/d' -e 's/^[^ ]* : //' -e '/name="root"/s/size= *[0-9]*/size=1024MiB/')
+    for one in "${@:2}"; do
+        place "$one" $end
+        table+=$'\n'"start=${end}MiB, size=$(stat -c %s "$one" | awk '{ print $1 / 512 }')"
+        end=$((end + ($(stat -c %s "$one") >> 20)))
+    done
+    truncate -s $((end + 1))M "$disk"
+    sfdisk -q --no-reread --wipe never --wipe-partitions never "$disk" <<<"$table" >"$work/out" 2>&1 || fail "the partitions: $(cat "$work/out")"
+    rm -r "$work"
+}
+
 # Two versions of a disk: $TMP/v1.raw, and $TMP/v2.raw with another file in it.
 two_disks() {
     small_disk "$TMP/v1.raw"

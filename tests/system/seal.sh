@@ -10,7 +10,7 @@ share_base
 root=$((66 << 20)) # where the base's root file system starts
 
 # The base, used for a while: everything that a seal takes away is there.
-ingot pull -q debian-12 -o "$TMP/used.raw" >/dev/null
+small_base "$TMP/used.raw"
 secret=swordfish-$RANDOM$RANDOM # in no other file of the disk
 truncate -s 1M "$TMP/swapfile"
 mkswap -q "$TMP/swapfile" 2>/dev/null
