@@ -7,7 +7,7 @@ cd "$(dirname "$0")/../.."
 . tests/system/lib.sh
 # shellcheck source=tests/system/base.sh
 . tests/system/base.sh
-share_base
+share_base warm
 root=$((66 << 20)) # where the base's root file system starts
 
 cat >"$TMP/sealed.yaml" <<'YAML'
