@@ -259,3 +259,35 @@ done
 expect 200 PUT /api/v2/box/team/same/version/1.0.0/release
 [ "$(boxes team/same)" = 'libvirt amd64 False, libvirt unknown True' ] || fail "one file, twice: $(boxes team/same)"
 ok "no box is released that its catalogue would not have"
+
+# --- an upload's room ---
+kill "$SERVER"
+wait "$SERVER" 2>/dev/null || true
+size=$(stat -c %s "$TMP/v1.box")
+INGOTD_MAX_REPOSITORY=$((size * 3 / 2)) INGOTD_MAX_UPLOADS_PER_USER=1 INGOTD_MIN_RATE=0 start_ingotd
+at=http://$REGISTRY bob=$(token --user bob --scope 'push:team/*')
+# begin NAME VERSION: a provider, for whose box $url is.
+begin() {
+    expect 200 POST "/api/v2/box/$1/versions" "{\"version\": \"$2\"}"
+    expect 200 POST "/api/v2/box/$1/version/$2/providers" '{"name": "libvirt"}'
+    expect 200 GET "/api/v2/box/$1/version/$2/provider/libvirt/upload/direct"
+    url=$(upload_path)
+}
+# send_to URL FILE: STATUS, and when to come again.
+send_to() { STATUS=$(curl -s -o "$TMP/answer" -w '%{http_code} %header{retry-after}' -T "$2" "$1"); }
+part() { compgen -G "$TMP/registry/box-uploads/*.part" >/dev/null; }
+begin team/room 1.0.0
+exec 9<>"/dev/tcp/${REGISTRY%:*}/${REGISTRY##*:}"
+printf 'PUT %s HTTP/1.1\r\nHost: %s\r\nContent-Length: %s\r\n\r\nbox' "${url#"$at"}" "$REGISTRY" "$size" >&9
+until_true part
+begin team/other 1.0.0
+send_to "$url" "$TMP/v1.box"
+[[ $STATUS = "503 "[0-9]* ]] || fail "a second upload of a user: $STATUS $(cat "$TMP/answer")"
+AS=$bob begin team/room 2.0.0
+send_to "$url" "$TMP/v1.box"
+[[ $STATUS = 413* ]] || fail "past the quota: $STATUS $(cat "$TMP/answer")"
+exec 9>&-
+until_true eval '! part'
+send_to "$url" "$TMP/v1.box"
+[[ $STATUS = 200* ]] || fail "another user's upload: $STATUS $(cat "$TMP/answer")"
+ok "uploads have the room of their repository together, and a user has so many"

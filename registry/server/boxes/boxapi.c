@@ -37,6 +37,9 @@ enum MHD_Result box_refuse(Request *request, guint status, const char *format, .
 enum MHD_Result box_fail(Request *request, const GError *error)
 {
     guint status = MHD_HTTP_INTERNAL_SERVER_ERROR;
+    if (g_error_matches(error, INGOT_ERROR, INGOT_ERROR_INTERRUPTED)) {
+        return request_refuse_busy(request, error->message);
+    }
     switch (error->domain == INGOT_ERROR ? error->code : INGOT_ERROR_FAILED) {
     case INGOT_ERROR_NOT_FOUND:
         status = MHD_HTTP_NOT_FOUND;

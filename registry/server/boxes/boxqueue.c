@@ -209,7 +209,7 @@ gboolean boxqueue_add(BoxQueue *queue, const BoxUploaded *uploaded, GError **err
     }
     g_mutex_unlock(&queue->lock);
     if (!ok) {
-        g_set_error(error, INGOT_ERROR, INGOT_ERROR_LIMIT, "%u boxes wait to be taken in: try again later",
+        g_set_error(error, INGOT_ERROR, INGOT_ERROR_INTERRUPTED, "%u boxes wait to be taken in: try again later",
                     BOX_FILES_MAX);
     }
     return ok;
@@ -225,7 +225,11 @@ static void take_up_coming(BoxQueue *queue, const BoxUploaded *uploaded, char *c
             log_error("%s: %s", uploaded->name, error->message);
         }
         task_free(task);
-    } else if (!boxqueue_add(queue, uploaded, &error)) {
+        return;
+    }
+    const BoxFileOwner owner = {uploaded->name, uploaded->user};
+    boxfiles_adopt(queue->files, uploaded->upload, &owner);
+    if (!boxqueue_add(queue, uploaded, &error)) {
         log_warning("%s: %s", uploaded->name, error->message);
     }
 }

@@ -18,5 +18,5 @@ typedef struct {
     BoxProviderKey key;
     const char *upload; /* whose file is whole */
 } BoxUploaded;
-/* LIMIT: as many wait as may. */
+/* INTERRUPTED: as many wait as may. */
 gboolean boxqueue_add(BoxQueue *queue, const BoxUploaded *uploaded, GError **error);

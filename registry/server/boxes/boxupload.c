@@ -19,7 +19,7 @@
 #include "server/views/pass.h"
 
 #define PATH "/box-uploads/"
-#define STEP (16u << 20) /* bytes that come before it is asked again whether there is room */
+#define STEP (4u << 20) /* bytes that come before it is asked again whether there is room */
 
 /* A box that comes. */
 typedef struct {
@@ -28,6 +28,7 @@ typedef struct {
     char *user;      /* who began it, and so whose the box is: a pass tells nobody; NULL: nobody is known */
     IngotFd fd;      /* of its part; -1: none is open, and none is this request's */
     guint64 size;    /* bytes that have come */
+    guint64 told;    /* by its head; 0: chunks */
     guint64 allowed; /* up to which size there was room */
     GChecksum *sum;  /* of the kind that its provider told; NULL: it told none */
     char *expected;  /* hex, in small letters */
@@ -92,21 +93,31 @@ static gboolean check_size(const Request *request, guint64 size, GError **error)
     return TRUE;
 }
 
-/* Whether a box of so many bytes, of which some are in its file, has room in all that is kept and in its repository. */
-static gboolean check_room(const Request *request, const Upload *upload, guint64 size, guint64 there, GError **error)
+/* Whether a box of so many bytes has room in all that is kept and in its repository, beside the others that come there.
+ */
+static gboolean check_room(const Request *request, const Upload *upload, guint64 size, GError **error)
 {
     Storage *storage = request->server->storage;
-    return check_size(request, size, error) && storage_has_quota(storage, upload->path->name, size, error) &&
-           storage_has_room(storage, boxfiles_bytes(upload->files) + size - there, error);
+    const char *name = upload->path->name;
+    boxfiles_reserve(upload->files, upload->id, size);
+    gboolean ok = storage_has_quota(storage, name, boxfiles_bytes(upload->files, name), error) &&
+                  storage_has_room(storage, boxfiles_bytes(upload->files, NULL), error);
+    if (!ok) {
+        boxfiles_reserve(upload->files, upload->id, upload->size);
+    }
+    return ok;
 }
 
 /* What the head says of its length; none: chunks. */
-static gboolean check_length(const Request *request, const Upload *upload, GError **error)
+static gboolean check_length(const Request *request, Upload *upload, GError **error)
 {
     guint64 size;
     const char *text = request_header(request, MHD_HTTP_HEADER_CONTENT_LENGTH);
-    return text == NULL || !g_ascii_string_to_unsigned(text, 10, 0, G_MAXUINT64, &size, NULL) ||
-           check_room(request, upload, size, 0, error);
+    if (text == NULL || !g_ascii_string_to_unsigned(text, 10, 0, G_MAXUINT64, &size, NULL)) {
+        return TRUE;
+    }
+    upload->told = size;
+    return check_size(request, size, error) && check_room(request, upload, size, error);
 }
 
 /* The record must have this upload still, and nothing may have come of it yet; a try that failed may be repeated. */
@@ -144,16 +155,28 @@ static gboolean upload_take(Request *request, const void *data, gsize size, GErr
     Upload *upload = request->kept;
     guint64 at = upload->size;
     upload->size += size;
+    if (!check_size(request, upload->size, error)) {
+        return FALSE;
+    }
     if (upload->size > upload->allowed) {
-        if (!check_room(request, upload, upload->size, at, error)) {
+        if (!check_room(request, upload, MAX(upload->told, upload->size), error)) {
             return FALSE;
         }
         upload->allowed = upload->size + STEP;
+    } else if (upload->size > upload->told) {
+        boxfiles_reserve(upload->files, upload->id, upload->size);
     }
     if (upload->sum != NULL) {
         g_checksum_update(upload->sum, data, (gssize)size);
     }
-    return check_size(request, upload->size, error) && ingot_file_pwrite(upload->fd, data, size, at, "the box", error);
+    return ingot_file_pwrite(upload->fd, data, size, at, "the box", error);
+}
+
+/* Files that a user may have here. */
+static guint most_of_user(const Request *request)
+{
+    guint most = request->server->uploads_per_user;
+    return most == 0 ? BOX_FILES_OF_USER_MAX : MIN(most, BOX_FILES_OF_USER_MAX);
 }
 
 static enum MHD_Result upload_begin(Request *request, const RouteMatch *match)
@@ -161,12 +184,12 @@ static enum MHD_Result upload_begin(Request *request, const RouteMatch *match)
     g_autoptr(GError) error = NULL;
     Upload *upload = request->kept;
     (void)match;
-    if (!storage_writable(request->server->storage, &error) || !check_length(request, upload, &error) ||
-        !read_record(request, upload, &error)) {
+    if (!storage_writable(request->server->storage, &error) || !read_record(request, upload, &error)) {
         return box_fail(request, error);
     }
-    upload->fd = boxfiles_begin(upload->files, upload->id, &error);
-    if (upload->fd < 0) {
+    const BoxFileOwner owner = {upload->path->name, upload->user};
+    upload->fd = boxfiles_begin(upload->files, upload->id, &owner, most_of_user(request), &error);
+    if (upload->fd < 0 || !check_length(request, upload, &error)) {
         return box_fail(request, error);
     }
     g_autofree char *strand = g_strconcat("box ", upload->id, NULL);
@@ -200,7 +223,9 @@ static gboolean hand_on(Request *request, Upload *upload, GError **error)
     const BoxUploaded uploaded = {
         .name = upload->path->name, .user = upload->user, .key = key_of(upload), .upload = upload->id};
     g_autoptr(json_t) came = ingot_json_pack("{s:b, s:n, s:n}", "came", 1, "problem", "image");
-    if (!storage_has_quota(request->server->storage, upload->path->name, upload->size, error) ||
+    const char *name = upload->path->name;
+    boxfiles_reserve(upload->files, upload->id, upload->size);
+    if (!storage_has_quota(request->server->storage, name, boxfiles_bytes(upload->files, name), error) ||
         !boxfiles_end(upload->files, upload->id, upload->fd, error)) {
         return FALSE;
     }

@@ -192,12 +192,10 @@ static enum MHD_Result release_version(Request *request, const BoxCall *call)
     if (box_records_version(records, path->version) == NULL) {
         return box_refuse(request, MHD_HTTP_NOT_FOUND, "%s has no version %s", path->shown, path->version);
     }
-    if ((released ? box_release_ready : box_release)(request->server->storage, &actor, path->name, path->version,
-                                                     &error)) {
-        return box_tell(request, call);
-    }
-    return g_error_matches(error, INGOT_ERROR, INGOT_ERROR_INTERRUPTED) ? request_refuse_busy(request, error->message)
-                                                                        : box_fail(request, error);
+    return (released ? box_release_ready : box_release)(request->server->storage, &actor, path->name, path->version,
+                                                        &error)
+               ? box_tell(request, call)
+               : box_fail(request, error);
 }
 
 /* Its tag stays, for those who have it by its digest; no catalogue has it. */
