@@ -11,6 +11,7 @@
 #define PROVIDERS_MAX 100u          /* of a version, with one */
 #define DESCRIPTIONS_MAX (4u << 20) /* bytes, of all versions of a name: a catalogue reads all of them */
 #define PROVIDER_MAX (16u << 10)    /* bytes that a provider's record has, about */
+#define RECORDS_MAX (16u << 20)     /* bytes of all records of a name's versions and providers, about */
 
 /* One change of a record: sets members of its body. */
 typedef struct {
@@ -82,6 +83,11 @@ static void set_given(json_t *members, const char *key, const json_t *value)
     }
 }
 
+static gsize length_of(const json_t *text)
+{
+    return json_string_length(text);
+}
+
 gboolean box_change(Storage *storage, const StorageActor *actor, const char *name, const BoxSaid *said, gboolean fresh,
                     GError **error)
 {
@@ -92,15 +98,15 @@ gboolean box_change(Storage *storage, const StorageActor *actor, const char *nam
     set_given(members, "short_description", said->short_description);
     set_given(members, "description", said->description);
     set_given(members, "private", said->private);
+    if (length_of(said->short_description) + length_of(said->description) > BOX_SAID_MAX) {
+        g_set_error(error, INGOT_ERROR, INGOT_ERROR_LIMIT, "%s: more than %u KiB are said of it", what,
+                    BOX_SAID_MAX >> 10);
+        return FALSE;
+    }
     return change_record(storage, actor, BOX_RECORD, name, BOX_KEY, &change, what, error);
 }
 
 /* --- how much is said of a name --- */
-
-static gsize length_of(const json_t *text)
-{
-    return json_string_length(text);
-}
 
 /* Bytes of the descriptions of all versions but one. */
 static gsize described(const BoxRecords *records, const char *version)
@@ -113,6 +119,22 @@ static gsize described(const BoxRecords *records, const char *version)
         size += strcmp(key, version) == 0 ? 0 : length_of(json_object_get(body, "description"));
     }
     return size;
+}
+
+/* Whether so many bytes may come to what is said of a name: all of it is read at once. */
+static gboolean has_room_in_all(Storage *storage, const char *name, gsize more, GError **error)
+{
+    guint64 versions, providers;
+    if (!storage_records_size(storage, BOX_VERSION_RECORD, name, &versions, error) ||
+        !storage_records_size(storage, BOX_PROVIDER_RECORD, name, &providers, error)) {
+        return FALSE;
+    }
+    if (versions + providers + more > RECORDS_MAX) {
+        g_set_error(error, INGOT_ERROR, INGOT_ERROR_LIMIT,
+                    "%s: what is said of its versions and providers has more than %u MiB", name, RECORDS_MAX >> 20);
+        return FALSE;
+    }
+    return TRUE;
 }
 
 static gboolean has_record(Storage *storage, const char *name, const char *version)
@@ -128,7 +150,9 @@ static gboolean has_room(Storage *storage, const char *name, const char *version
     if (description == NULL && has_record(storage, name, version)) {
         return TRUE;
     }
-    g_autoptr(BoxRecords) records = box_records_read(storage, name, error);
+    g_autoptr(BoxRecords) records = has_room_in_all(storage, name, strlen(version) + length_of(description), error)
+                                        ? box_records_read(storage, name, error)
+                                        : NULL;
     if (records == NULL) {
         return FALSE;
     }
@@ -153,6 +177,10 @@ static gboolean has_room_for_provider(Storage *storage, const char *name, const 
     if (strlen(text) > PROVIDER_MAX) {
         g_set_error(error, INGOT_ERROR, INGOT_ERROR_LIMIT, "%s %s: more than %u KiB are said of provider %s", name,
                     key->version, PROVIDER_MAX >> 10, key->provider);
+        return FALSE;
+    }
+    gboolean says_more = fresh || json_is_string(json_object_get(members, "url"));
+    if (says_more && !has_room_in_all(storage, name, strlen(text), error)) {
         return FALSE;
     }
     g_autoptr(BoxRecords) records = fresh ? box_records_read(storage, name, error) : NULL;

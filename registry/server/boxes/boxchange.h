@@ -9,7 +9,8 @@ typedef struct {
     const json_t *short_description, *description, *private;
     const char *tag; /* of a new box */
 } BoxSaid;
-/* fresh: it must not be there (EXISTS). */
+#define BOX_SAID_MAX (16u << 10) /* bytes that are said of a box, about */
+/* fresh: it must not be there (EXISTS). LIMIT: too much is said. */
 gboolean box_change(Storage *storage, const StorageActor *actor, const char *name, const BoxSaid *said, gboolean fresh,
                     GError **error);
 

@@ -16,6 +16,7 @@
  * "by"}, the version of Ingot that tried. */
 #define LEFT_RECORD "box-left"
 #define FILE_MAX ((guint64)64 << 30) /* bytes of a box's file */
+#define BRIEF_MAX (4u << 10)         /* bytes of what is said of a box in short */
 
 typedef struct {
     Storage *storage;
@@ -49,10 +50,23 @@ static gboolean is_told_here(const Mirroring *own, const char *name)
     return record != NULL && g_strcmp0(record->by, mirror_actor.name) != 0;
 }
 
+/* A site may say more than is kept of a box here. */
+static const char *description_of(const VagrantBox *box)
+{
+    gsize said = box->description == NULL ? 0 : strlen(box->description);
+    return said > BOX_SAID_MAX - BRIEF_MAX ? NULL : box->description;
+}
+
+static const char *brief_of(const VagrantBox *box)
+{
+    gsize said = box->short_description == NULL ? 0 : strlen(box->short_description);
+    return said > BRIEF_MAX ? NULL : box->short_description;
+}
+
 static gboolean is_described(const json_t *record, const VagrantBox *box)
 {
-    return record != NULL && g_strcmp0(text_of(record, "short_description"), box->short_description) == 0 &&
-           g_strcmp0(text_of(record, "description"), box->description) == 0 &&
+    return record != NULL && g_strcmp0(text_of(record, "short_description"), brief_of(box)) == 0 &&
+           g_strcmp0(text_of(record, "description"), description_of(box)) == 0 &&
            json_is_true(json_object_get(record, "private")) == box->is_private;
 }
 
@@ -68,8 +82,9 @@ static gboolean mirror_begin(const char *name, const VagrantBox *box, gpointer u
     if (is_described(record, box) || is_told_here(own, name)) {
         return TRUE;
     }
-    g_autoptr(json_t) brief = box->short_description == NULL ? json_null() : ingot_json_text(box->short_description);
-    g_autoptr(json_t) description = box->description == NULL ? json_null() : ingot_json_text(box->description);
+    const char *brief_text = brief_of(box), *text = description_of(box);
+    g_autoptr(json_t) brief = brief_text == NULL ? json_null() : ingot_json_text(brief_text);
+    g_autoptr(json_t) description = text == NULL ? json_null() : ingot_json_text(text);
     g_autoptr(json_t) private = json_boolean(box->is_private);
     const BoxSaid said = {brief, description, private, box->name};
     return box_change(own->storage, &mirror_actor, name, &said, FALSE, error);

@@ -19,18 +19,16 @@ typedef struct {
     guint limit, page;
 } Search;
 
-/* A result: no more of a box than is told of it. */
+/* A result: no more of a box than its place among the others needs. */
 typedef struct {
     char *name;
     gint64 created, updated;
-    json_t *brief;
 } Found;
 
 static void found_free(gpointer data)
 {
     Found *found = data;
     g_free(found->name);
-    json_decref(found->brief);
     g_free(found);
 }
 
@@ -42,8 +40,7 @@ static char **visible_names(Request *request, gboolean (*fits)(const char *name,
 {
     g_autoptr(GStrvBuilder) seen = g_strv_builder_new();
     g_auto(GStrv) names = storage_repositories(request->server->storage, error);
-    g_autoptr(GPtrArray) recorded =
-        names == NULL ? NULL : storage_records(request->server->storage, BOX_RECORD, NULL, error);
+    g_auto(GStrv) recorded = names == NULL ? NULL : storage_record_names(request->server->storage, BOX_RECORD, error);
     if (recorded == NULL) {
         return NULL;
     }
@@ -51,8 +48,8 @@ static char **visible_names(Request *request, gboolean (*fits)(const char *name,
     for (guint i = 0; names[i] != NULL; i++) {
         g_hash_table_add(all, names[i]);
     }
-    for (guint i = 0; i < recorded->len; i++) {
-        g_hash_table_add(all, ((const StorageRecord *)g_ptr_array_index(recorded, i))->name);
+    for (guint i = 0; recorded[i] != NULL; i++) {
+        g_hash_table_add(all, recorded[i]);
     }
     g_autoptr(GList) sorted = g_list_sort(g_hash_table_get_keys(all), (GCompareFunc)strcmp);
     guint count = 0;
@@ -180,14 +177,10 @@ static gint64 created_of(const VagrantBox *box)
     return box->created > 0 ? box->created : oldest->created;
 }
 
-static Found *found_new(const BoxCall *call, const VagrantBox *box)
+static Found *found_new(const char *name, const VagrantBox *box)
 {
-    const BoxJson by = {.base = call->base, .from = call->from};
     Found *found = g_new0(Found, 1);
-    *found = (Found){.name = g_strdup(box->name),
-                     .created = created_of(box),
-                     .updated = box_newest(box)->updated,
-                     .brief = box_json_brief(&by, box)};
+    *found = (Found){.name = g_strdup(name), .created = created_of(box), .updated = box_newest(box)->updated};
     return found;
 }
 
@@ -214,7 +207,7 @@ static GPtrArray *find_all(Request *request, const BoxCall *call, Search *search
     for (guint i = 0; names != NULL && names[i] != NULL && !request_gone(request); i++) {
         g_autoptr(BoxList) list = find_box(request, call, names[i]);
         if (list != NULL && is_found(list->box, search)) {
-            g_ptr_array_add(found, found_new(call, list->box));
+            g_ptr_array_add(found, found_new(names[i], list->box));
         }
     }
     if (found != NULL) {
@@ -239,8 +232,12 @@ enum MHD_Result box_search(Request *request, const BoxCall *call)
     }
     g_autoptr(json_t) boxes = json_array();
     guint64 first = (guint64)(search.page - 1) * search.limit;
+    const BoxJson by = {.base = call->base, .from = call->from};
     for (guint64 i = first; i < MIN(first + search.limit, found->len); i++) {
-        json_array_append(boxes, ((const Found *)g_ptr_array_index(found, (guint)i))->brief);
+        g_autoptr(BoxList) list = find_box(request, call, ((const Found *)g_ptr_array_index(found, (guint)i))->name);
+        if (list != NULL) { /* it has not gone since */
+            json_array_append_new(boxes, box_json_brief(&by, list->box));
+        }
     }
     g_autoptr(json_t) body = ingot_json_pack("{s:O}", "boxes", boxes);
     return box_answer(request, body);

@@ -38,6 +38,37 @@ gboolean record_rows_drop(Connection *writer, const char *kind, const char *name
     return database_run(writer, error, "DELETE FROM records WHERE kind=? AND name=? AND key=?", "ttt", kind, name, key);
 }
 
+/* --- what there is --- */
+
+gboolean record_rows_size(Connection *connection, const char *kind, const char *name, guint64 *bytes, GError **error)
+{
+    gint64 sum;
+    if (!database_number(connection, &sum, 0, error,
+                         "SELECT coalesce(sum(length(CAST(key AS BLOB)) + length(CAST(body AS BLOB))), 0) FROM records"
+                         " WHERE kind=? AND name=?",
+                         "tt", kind, name)) {
+        return FALSE;
+    }
+    *bytes = (guint64)sum;
+    return TRUE;
+}
+
+char **record_rows_names(Connection *connection, const char *kind, GError **error)
+{
+    GError *problem = NULL;
+    g_autoptr(GStrvBuilder) names = g_strv_builder_new();
+    g_autoptr(sqlite3_stmt) rows =
+        database_query(connection, "SELECT DISTINCT name FROM records WHERE kind=? ORDER BY name", "t", kind);
+    while (database_step(rows, &problem)) {
+        g_strv_builder_add(names, (const char *)sqlite3_column_text(rows, 0));
+    }
+    if (problem != NULL) {
+        g_propagate_error(error, problem);
+        return NULL;
+    }
+    return g_strv_builder_end(names);
+}
+
 /* --- reading --- */
 
 static gboolean record_row_damaged(const RecordRow *row, GError **error)

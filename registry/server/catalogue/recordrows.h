@@ -19,6 +19,11 @@ gboolean record_rows_put(Connection *writer, const RecordRow *row, GError **erro
 gboolean record_rows_add(Connection *writer, const RecordRow *row, GError **error);
 gboolean record_rows_drop(Connection *writer, const char *kind, const char *name, const char *key, GError **error);
 
+/* Bytes of the keys and bodies of a kind and name, as they are kept. */
+gboolean record_rows_size(Connection *connection, const char *kind, const char *name, guint64 *bytes, GError **error);
+/* The names that have one of a kind, in their order. Free it. NULL: an error. */
+char **record_rows_names(Connection *connection, const char *kind, GError **error);
+
 /* FALSE ends the walk. The row is the walk's. */
 typedef gboolean (*RecordRowFunc)(const RecordRow *row, gpointer user);
 /* Those of a kind (NULL: any), of a name (NULL: any), with a key (NULL: any), the highest keys of each name first.

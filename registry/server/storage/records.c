@@ -126,6 +126,18 @@ GPtrArray *storage_records(Storage *storage, const char *kind, const char *name,
                : NULL;
 }
 
+gboolean storage_records_size(Storage *storage, const char *kind, const char *name, guint64 *bytes, GError **error)
+{
+    g_autoptr(Connection) reader = database_reader(storage->catalogue, error);
+    return reader != NULL && record_rows_size(reader, kind, name, bytes, error);
+}
+
+char **storage_record_names(Storage *storage, const char *kind, GError **error)
+{
+    g_autoptr(Connection) reader = database_reader(storage->catalogue, error);
+    return reader == NULL ? NULL : record_rows_names(reader, kind, error);
+}
+
 json_t *storage_record(Storage *storage, const char *kind, const char *name, const char *key, GError **error)
 {
     json_t *body = NULL;

@@ -29,3 +29,7 @@ gboolean storage_change_record(Storage *storage, const StorageActor *actor, cons
 json_t *storage_record(Storage *storage, const char *kind, const char *name, const char *key, GError **error);
 /* Array of StorageRecord *, which it owns, the highest keys of each name first; name NULL: of any. */
 GPtrArray *storage_records(Storage *storage, const char *kind, const char *name, GError **error);
+/* What those of a name take, in bytes, which reads none of them into memory. */
+gboolean storage_records_size(Storage *storage, const char *kind, const char *name, guint64 *bytes, GError **error);
+/* The names that have one of the kind, in their order. Free it; NULL: an error. */
+char **storage_record_names(Storage *storage, const char *kind, GError **error);
