@@ -148,7 +148,7 @@ char **ingot_ties_extents(const IngotPart *part, const char *name, const char *f
         return NULL;
     }
     g_autoptr(GArray) extents = find_ties(&reader, format, error);
-    if (!reader_stands_by(&reader, extents != NULL, error)) {
+    if (!reader_stands_by(&reader, extents != NULL, error) || extents == NULL) {
         return NULL;
     }
     g_autoptr(GPtrArray) names = g_ptr_array_new_with_free_func(g_free);
@@ -171,7 +171,7 @@ gboolean ingot_ties_check(const IngotPart *part, const char *name, const char *f
     }
     g_autoptr(GArray) extents = find_ties(&reader, format, error);
     gboolean ok = extents != NULL && tables_check(&reader, format, error);
-    if (!reader_stands_by(&reader, ok, error)) {
+    if (!reader_stands_by(&reader, ok, error) || extents == NULL) {
         return FALSE;
     }
     for (guint i = 0; i < extents->len; i++) {

@@ -35,8 +35,9 @@ G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(EvidenceReading, evidence_reading_clear)
 
 #define EVIDENCE_PACKAGES "https://spdx.dev/Document/" /* of any version of SPDX */
 
-/* Statements about the image whose predicate is of that type; where it ends in a slash, of any version of it. keys: of TrustKey *; NULL: signed or not. LIMIT: there
- * is more than a gate reads; other errors: something attached can't be read. */
+/* Statements about the image whose predicate is of that type; where it ends in a slash, of any version of it. keys: of
+ * TrustKey *; NULL: signed or not. LIMIT: there is more than a gate reads; other errors: something attached can't be
+ * read. */
 gboolean evidence_statements(const GateCase *its, const char *type, const GPtrArray *keys, EvidenceReading *reading,
                              EvidenceFunc func, gpointer user, GError **error);
 /* The same of what one of these has signed. */

@@ -23,6 +23,6 @@ typedef struct {
  * platforms which are looked at first. A manifest that is not an index is taken as it is.
  *
  * INVALID: there is none, or it is not said which of several. An image that may be meant and can't be had is an error,
- * never passed over for another: REFUSED, it is withheld, or the index is; NOT_FOUND, it or what describes it is not here;
- * VIEW_ERROR_BUSY; the gate's. */
+ * never passed over for another: REFUSED, it is withheld, or the index is; NOT_FOUND, it or what describes it is not
+ * here; VIEW_ERROR_BUSY; the gate's. */
 gboolean view_choose(Views *views, const ViewWish *wish, IngotDigest *image, GError **error);
