@@ -164,6 +164,19 @@ expect 0 ingotd mirror --data "$data.k" --vagrant "$site" Team/Web
 site_set "del s['slow']"
 ok "the server's work ends with the verb that wants it"
 
+# What a policy has let go of does not come again.
+data=$TMP/kept
+site_set "s['boxes'] = {}
+box('team/kept', '1.0.0', 'libvirt', '$TMP/libvirt1.box')
+box('team/kept', '2.0.0', 'libvirt', '$TMP/libvirt2.box')"
+expect 0 mirror "$site"
+expect 0 ingotd gc --data "$data" --keep 'team/*=1' --grace 0s
+: >"$asked"
+expect 0 mirror --json "$site"
+[ "$(told files) $(told versions)" = "0 0" ] && [ "$(downloads)" = 0 ] || fail "what was let go of comes again: $(cat "$TMP/out" "$asked")"
+data=$TMP/mirror
+ok "what a policy of --keep has let go of is not fetched again"
+
 # A site that fails in parts.
 site_set "del s['cut']
 s['boxes'] = {}

@@ -108,6 +108,14 @@ static gboolean read_version(const Mirroring *own, const char *name, const char 
     return TRUE;
 }
 
+/* Whether the version was released here and has lost its tag since, by a policy or by hand: it does not come again. */
+static gboolean was_let_go(const Mirroring *own, const char *name, const char *version, const json_t *record)
+{
+    IngotDigest digest;
+    return record != NULL && g_strcmp0(text_of(record, "status"), "unreleased") != 0 &&
+           !storage_find_tag(own->storage, name, version, &digest, NULL);
+}
+
 static gboolean mirror_look(const char *name, const VagrantVersion *version, char **why, gpointer user, GError **error)
 {
     const Mirroring *own = user;
@@ -120,6 +128,8 @@ static gboolean mirror_look(const char *name, const VagrantVersion *version, cha
         *why = g_strdup("it is a channel here, and channels move by promotion alone");
     } else if (here) {
         *why = g_strdup("it was published here, and stays as it is");
+    } else if (was_let_go(own, name, version->version, record)) {
+        *why = g_strdup("it was taken before, and its tag has been removed here since");
     }
     return TRUE;
 }
