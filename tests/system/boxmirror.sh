@@ -189,6 +189,15 @@ box('team/bad', '1.0.0', 'vmware_desktop', '$TMP/vmware.box')
 box('team/bad', '1.0.0', 'libvirt', '$TMP/libvirt1.box')"
 expect 0 mirror --json "$site"
 [ "$(told files) $(told versions)" = "1 1" ] || fail "the rest, later: $(cat "$TMP/out")"
+# What came of a file that is too large, or that the site gave up long ago, does not stay.
+site_set "s['boxes'] = {}
+box('team/large', '1.0.0', 'libvirt', '$TMP/libvirt1.box', size=1000)"
+touch "$data/imports/fresh.box.part"
+touch -d '8 days ago' "$data/imports/old.box.part"
+expect 1 mirror "$site"
+grep -q '^failed: team/large 1.0.0, .* more than the 1000 bytes' "$TMP/out" || fail "a file that is too large: $(cat "$TMP/out" "$TMP/err")"
+[ "$(ls "$data/imports")" = fresh.box.part ] || fail "left in imports: $(ls "$data/imports")"
+rm "$data/imports/fresh.box.part"
 expect 2 mirror gopher://example.org
 expect 2 ingotd mirror --data "$data" "http://$first"
 ok "what could not be had comes the next time"

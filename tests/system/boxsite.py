@@ -78,7 +78,7 @@ class Site(http.server.BaseHTTPRequestHandler):
 
     def provider(self, name, version, one):
         told = {"name": one["name"], "url": self.url(name, version, one), "download_url": self.url(name, version, one)}
-        for key in ("checksum", "checksum_type", "architecture"):
+        for key in ("checksum", "checksum_type", "size", "architecture"):
             if key in one:
                 told[key] = one[key]
         if "architecture" in one:
@@ -137,7 +137,7 @@ class Site(http.server.BaseHTTPRequestHandler):
         if found[2] == "architectures":
             return self.page({**now, "page": 100}, "architectures", [
                 {"architecture_type": p.get("architecture", "unknown"), "default": p.get("default", False),
-                 "box_data": {k: p[k] for k in ("checksum", "checksum_type") if k in p}} for p in own])
+                 "box_data": {k: p[k] for k in ("checksum", "checksum_type", "size") if k in p}} for p in own])
         one = next((p for p in own if p.get("architecture", "unknown") == found[3]), None)
         return self.tell({"url": self.sign(one["file"])}) if one else self.absent()
 

@@ -2,6 +2,8 @@
 
 #include <ingot/error.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "base/file.h"
 #include "base/json.h"
@@ -15,8 +17,9 @@
 /* What is left out: it is told once; key: which; {"why"}, and of a file that no image could be made of {"checksum",
  * "by"}, the version of Ingot that tried. */
 #define LEFT_RECORD "box-left"
-#define FILE_MAX ((guint64)64 << 30) /* bytes of a box's file */
-#define BRIEF_MAX (4u << 10)         /* bytes of what is said of a box in short */
+#define FILE_MAX ((guint64)64 << 30)                 /* bytes of a box's file */
+#define WAITS_SECONDS (7 * G_GINT64_CONSTANT(86400)) /* that a part is kept, for a run that goes on with it */
+#define BRIEF_MAX (4u << 10)                         /* bytes of what is said of a box in short */
 
 typedef struct {
     Storage *storage;
@@ -189,6 +192,13 @@ static gboolean was_refused(const Mirroring *own, const BoxPiece *piece)
            g_strcmp0(text_of(left, "checksum"), piece->provider->checksum) == 0;
 }
 
+/* Before the file is fetched: what is full by now, or takes the version no more, would only be found behind that. */
+static gboolean may_come(const Mirroring *own, const BoxPiece *piece, GError **error)
+{
+    return storage_has_quota(own->storage, piece->name, 0, error) && storage_has_room(own->storage, 0, error) &&
+           note_version(own, piece->name, piece->version, error);
+}
+
 static gboolean mirror_state(const BoxPiece *piece, BoxState *state, gpointer user, GError **error)
 {
     Mirroring *own = user;
@@ -209,7 +219,7 @@ static gboolean mirror_state(const BoxPiece *piece, BoxState *state, gpointer us
     if (*state == BOX_LACKS && was_refused(own, piece)) {
         *state = BOX_REFUSED;
     }
-    return TRUE;
+    return *state != BOX_LACKS || may_come(own, piece, error);
 }
 
 static gboolean note_image(const Mirroring *own, const BoxPiece *piece, const IngotDigest *image, GError **error)
@@ -320,6 +330,22 @@ static void mirror_tell(const char *line, gpointer user)
 
 /* --- all --- */
 
+/* A site that has given up a version, or changed its file, leaves what came of it. */
+static void sweep(const char *folder)
+{
+    const char *name;
+    struct stat info;
+    g_autoptr(GDir) files = g_dir_open(folder, 0, NULL);
+    gint64 before = g_get_real_time() / G_USEC_PER_SEC - WAITS_SECONDS;
+    while (files != NULL && (name = g_dir_read_name(files)) != NULL) {
+        g_autofree char *path = g_build_filename(folder, name, NULL);
+        gboolean is_box = g_str_has_suffix(name, ".box") || g_str_has_suffix(name, ".box.part");
+        if (is_box && lstat(path, &info) == 0 && S_ISREG(info.st_mode) && info.st_mtime < before) {
+            unlink(path);
+        }
+    }
+}
+
 /* One import at a time, of whichever process: what is on its way has the same name in each. */
 static gboolean import_all(const Mirroring *own, const BoxSink *sink, const char *folder, BoxReport *report,
                            GError **error)
@@ -331,7 +357,11 @@ static gboolean import_all(const Mirroring *own, const BoxSink *sink, const char
         return FALSE;
     }
     g_autoptr(IngotLock) lock = ingot_lock_take(path, TRUE, TRUE, error);
-    return lock != NULL && box_import(&import, report, error);
+    if (lock == NULL) {
+        return FALSE;
+    }
+    sweep(folder);
+    return box_import(&import, report, error);
 }
 
 gboolean box_mirror(Storage *storage, const BoxMirror *mirror, BoxReport *report, guint64 *released, GError **error)
