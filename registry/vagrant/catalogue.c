@@ -39,6 +39,7 @@ void vagrant_version_free(VagrantVersion *version)
     g_free(version->version);
     g_free(version->description);
     g_ptr_array_unref(version->providers);
+    g_strfreev(version->begun);
     g_free(version);
 }
 

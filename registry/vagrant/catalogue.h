@@ -27,6 +27,7 @@ typedef struct {
     VagrantStatus status;
     gint64 created, updated;
     GPtrArray *providers; /* of VagrantProvider */
+    char **begun;         /* names of providers that may have no box yet; NULL: none */
 } VagrantVersion;
 
 typedef struct {

@@ -73,6 +73,9 @@ char *bearer_issue(const guint8 *key, const Grant *grant, gint64 now, guint life
                   "serial", (json_int_t)grant->serial, "access", write_access(grant));
     ingot_json_set_string(claims, "sub", grant->user);
     ingot_json_set_string(claims, "token", grant->token);
+    if (grant->whole) {
+        json_object_set_new(claims, "whole", json_true());
+    }
     g_autofree char *text = ingot_json_canonical(claims);
     g_autoptr(jwt_t) jwt = NULL;
     if (jwt_new(&jwt) != 0 || jwt_add_grants_json(jwt, text) != 0 ||
@@ -139,6 +142,7 @@ BearerVerdict bearer_check(const guint8 *key, const char *text, gint64 now, Gran
     *grant = grant_new(json_string_value(json_object_get(claims, "sub")),
                        json_integer_value(json_object_get(claims, "serial")),
                        json_string_value(json_object_get(claims, "token")));
+    (*grant)->whole = json_is_true(json_object_get(claims, "whole"));
     read_access(json_object_get(claims, "access"), *grant);
     return BEARER_GOOD;
 }

@@ -16,6 +16,7 @@ typedef struct {
     char *token;        /* id of the long token that it was fetched with, or NULL */
     GHashTable *rights; /* name -> GUINT_TO_POINTER (AccessRight, or-ed): these and none that they imply */
     gboolean catalog;   /* it may list repositories */
+    gboolean whole;     /* all that its user may, on every name: rights says nothing */
 } Grant;
 Grant *grant_new(const char *user, gint64 serial, const char *token);
 /* A name more, or more rights on one. */

@@ -32,7 +32,7 @@ guint caller_rights_beyond(const Caller *caller, guint anonymous, const char *na
 guint caller_rights(const Caller *caller, guint anonymous, const char *name)
 {
     guint rights = caller_rights_beyond(caller, anonymous, name);
-    if (caller->grant != NULL) {
+    if (caller->grant != NULL && !caller->grant->whole) {
         rights &= GPOINTER_TO_UINT(g_hash_table_lookup(caller->grant->rights, name));
     }
     return rights;

@@ -9,7 +9,8 @@
 #include "server/auth/challenge.h"
 #include "server/server.h"
 
-#define SCOPES_MAX 64 /* more are left out */
+#define SCOPES_MAX 64       /* more are left out */
+#define FORM_MAX (8u << 10) /* bytes */
 
 typedef struct {
     const Request *request;
@@ -57,8 +58,8 @@ static enum MHD_Result answer(Request *request, const Grant *grant)
         return request_refuse(request, MHD_HTTP_INTERNAL_SERVER_ERROR, "UNKNOWN", "no token could be made");
     }
     g_autofree char *issued = ingot_text_time(now);
-    g_autoptr(json_t) body = json_pack("{s:s, s:s, s:i, s:s}", "token", token, "access_token", token, "expires_in",
-                                       (int)access->token_life, "issued_at", issued);
+    g_autoptr(json_t) body = json_pack("{s:s, s:s, s:s, s:i, s:s}", "token", token, "access_token", token, "token_type",
+                                       "Bearer", "expires_in", (int)access->token_life, "issued_at", issued);
     g_autofree char *text = ingot_json_canonical(body);
     return request_answer(request, MHD_HTTP_OK, "application/json", text, strlen(text), "Cache-Control", "no-store",
                           NULL);
@@ -75,3 +76,49 @@ enum MHD_Result issue_token(Request *request)
     MHD_get_connection_values(request->connection, MHD_GET_ARGUMENT_KIND, on_argument, &asked);
     return answer(request, grant);
 }
+
+/* --- by the credentials of a client --- */
+
+static enum MHD_Result refuse_client(Request *request, guint status, const char *error, const char *description)
+{
+    g_autoptr(json_t) body = json_pack("{s:s, s:s}", "error", error, "error_description", description);
+    g_autofree char *text = ingot_json_canonical(body);
+    const char *challenge = status == MHD_HTTP_UNAUTHORIZED ? "Basic realm=\"ingot\", charset=\"UTF-8\"" : NULL;
+    return request_answer(request, status, "application/json", text, strlen(text), "Cache-Control", "no-store",
+                          "WWW-Authenticate", challenge, NULL);
+}
+
+static gboolean asks_for_credentials(const Request *request)
+{
+    g_autofree char *form = g_strndup((const char *)request->body->data, request->body->len);
+    g_autoptr(GHashTable) members = g_uri_parse_params(form, -1, "&", G_URI_PARAMS_WWW_FORM, NULL);
+    const char *type = members == NULL ? NULL : g_hash_table_lookup(members, "grant_type");
+    return g_strcmp0(type, "client_credentials") == 0;
+}
+
+static enum MHD_Result issue_whole(Request *request, const RouteMatch *match)
+{
+    const Caller *caller = request->caller;
+    (void)match;
+    if (caller->grant != NULL || caller->kind == CALLER_NOBODY) {
+        return refuse_client(request, MHD_HTTP_UNAUTHORIZED, "invalid_client",
+                             "the client's id and secret are a user's name and a token, by HTTP Basic");
+    }
+    if (!asks_for_credentials(request)) {
+        return refuse_client(request, MHD_HTTP_BAD_REQUEST, "unsupported_grant_type",
+                             "grant_type=client_credentials is expected");
+    }
+    g_autoptr(Grant) grant = grant_new(caller->user, caller->serial, caller->token);
+    grant->whole = grant->catalog = TRUE;
+    return answer(request, grant);
+}
+
+const Route issue_routes[] = {
+    {.methods = "POST",
+     .pattern = "/oauth2/token",
+     .name = "token",
+     .pool = POOL_READ,
+     .body_max = FORM_MAX,
+     .answer = issue_whole},
+    {0},
+};

@@ -11,16 +11,64 @@
 #include "server/boxes/boxprovider.h"
 #include "server/boxes/boxsearch.h"
 #include "server/boxes/boxwrite.h"
+#include "server/boxes/hcp.h"
 #include "server/server.h"
 #include "server/views/patience.h"
 
-#define BODY_MAX (256u << 10) /* bytes: a description in Markdown may be long */
+/* --- Vagrant Cloud's words --- */
+
+static json_t *tell_error(guint *status, const char *message)
+{
+    *status = *status == MHD_HTTP_CONFLICT ? MHD_HTTP_UNPROCESSABLE_CONTENT : *status;
+    return ingot_json_pack("{s:[o], s:b}", "errors", ingot_json_text(message), "success", 0);
+}
+
+static json_t *tell_provider(const BoxJson *by, const BoxPath *path, const VagrantVersion *version)
+{
+    const VagrantProvider *provider = box_find_provider(version, path->provider, path->architecture);
+    return provider == NULL ? NULL : box_json_provider(by, provider);
+}
+
+static json_t *tell_part(const Request *request, const BoxJson *by, const BoxPath *path, const VagrantBox *box)
+{
+    (void)request;
+    const VagrantVersion *version = path->version == NULL ? NULL : vagrant_box_version(box, path->version);
+    if (path->version == NULL) {
+        return box_json(by, box);
+    }
+    if (version == NULL || (!by->drafts && version->status != VAGRANT_ACTIVE)) {
+        return NULL;
+    }
+    return path->provider == NULL ? box_json_version(by, box, version) : tell_provider(by, path, version);
+}
+
+static json_t *tell_upload(const BoxCall *call, const char *url, const char *asked, const char *id)
+{
+    const BoxPath *path = call->path;
+    json_t *body = ingot_json_pack("{s:s}", "upload_path", url);
+    if (path->kind == BOX_PATH_DIRECT) {
+        g_autofree char *callback =
+            g_strdup_printf("%s/box/%s/version/%s/provider/%s%s%s/upload/direct/%s", call->from, path->shown,
+                            path->version, path->provider, asked == NULL ? "" : "/", asked == NULL ? "" : asked, id);
+        ingot_json_set_string(body, "callback", callback);
+    }
+    return body;
+}
+
+static const BoxDialect cloud_dialect = {
+    .error = tell_error, .part = tell_part, .removed = tell_part, .upload = tell_upload};
+
+const BoxDialect *box_dialect(const Request *request)
+{
+    const Route *route = request->match.route;
+    return route != NULL && route->kind == BOX_HCP ? &hcp_dialect : &cloud_dialect;
+}
 
 /* --- answers --- */
 
 static enum MHD_Result answer_error(Request *request, guint status, const char *message)
 {
-    g_autoptr(json_t) body = ingot_json_pack("{s:[o], s:b}", "errors", ingot_json_text(message), "success", 0);
+    g_autoptr(json_t) body = box_dialect(request)->error(&status, message);
     g_autofree char *text = ingot_json_canonical(body);
     return request_answer(request, status, "application/json", text, strlen(text), NULL);
 }
@@ -44,8 +92,10 @@ enum MHD_Result box_fail(Request *request, const GError *error)
     case INGOT_ERROR_NOT_FOUND:
         status = MHD_HTTP_NOT_FOUND;
         break;
-    case INGOT_ERROR_INVALID:
     case INGOT_ERROR_EXISTS:
+        status = MHD_HTTP_CONFLICT;
+        break;
+    case INGOT_ERROR_INVALID:
     case INGOT_ERROR_CORRUPT:
         status = MHD_HTTP_UNPROCESSABLE_CONTENT;
         break;
@@ -91,8 +141,7 @@ static char *prefix_of(const Request *request, const RouteMatch *match)
     return g_strndup(pattern, (gsize)(word - pattern));
 }
 
-/* NULL: it is answered. */
-static BoxCall *call_begin(Request *request, const RouteMatch *match)
+BoxCall *box_call_begin(Request *request, const RouteMatch *match)
 {
     g_autofree char *prefix = prefix_of(request, match);
     BoxCall *call = g_new0(BoxCall, 1);
@@ -130,22 +179,10 @@ BoxList *box_call_list(Request *request, const BoxCall *call, enum MHD_Result *r
 
 /* --- reads --- */
 
-static json_t *tell_provider(const BoxJson *by, const BoxPath *path, const VagrantVersion *version)
+/* A repository without a version that nobody has made a box of: it has something else, or nothing any more. */
+static gboolean is_no_box(const BoxList *list)
 {
-    const VagrantProvider *provider = box_find_provider(version, path->provider, path->architecture);
-    return provider == NULL ? NULL : box_json_provider(by, provider);
-}
-
-json_t *box_tell_part(const BoxJson *by, const BoxPath *path, const VagrantBox *box)
-{
-    const VagrantVersion *version = path->version == NULL ? NULL : vagrant_box_version(box, path->version);
-    if (path->version == NULL) {
-        return box_json(by, box);
-    }
-    if (version == NULL || (!by->drafts && version->status != VAGRANT_ACTIVE)) {
-        return NULL;
-    }
-    return path->provider == NULL ? box_json_version(by, box, version) : tell_provider(by, path, version);
+    return list->box->versions->len == 0 && !list->is_recorded && !list->is_busy;
 }
 
 enum MHD_Result box_tell(Request *request, const BoxCall *call)
@@ -157,7 +194,10 @@ enum MHD_Result box_tell(Request *request, const BoxCall *call)
     if (list == NULL) {
         return result;
     }
-    g_autoptr(json_t) body = box_tell_part(&by, path, list->box);
+    if (is_no_box(list)) {
+        return box_refuse(request, MHD_HTTP_NOT_FOUND, "%s: there is no such box", path->shown);
+    }
+    g_autoptr(json_t) body = box_dialect(request)->part(request, &by, path, list->box);
     if (body != NULL) {
         return box_answer(request, body);
     }
@@ -168,10 +208,8 @@ enum MHD_Result box_tell(Request *request, const BoxCall *call)
                             path->architecture == NULL ? "" : path->architecture);
 }
 
-static enum MHD_Result read_box(Request *request, const RouteMatch *match)
+enum MHD_Result box_read(Request *request, const BoxCall *call)
 {
-    const BoxCall *call = request->kept;
-    (void)match;
     switch (call->path->kind) {
     case BOX_PATH_UPLOAD:
     case BOX_PATH_DIRECT: /* begins one, as no HEAD may */
@@ -189,22 +227,30 @@ static enum MHD_Result read_box(Request *request, const RouteMatch *match)
 
 /* --- rights --- */
 
-static guint right_of(const Request *request, const BoxPath *path)
+guint box_right(const Request *request, const BoxPath *path)
 {
     gboolean reads = request_is_read(request) && path->kind != BOX_PATH_UPLOAD && path->kind != BOX_PATH_DIRECT;
     return reads ? ACCESS_PULL : ACCESS_PUSH;
 }
 
+/* Whoever has logged in is told in the words of the API. */
+enum MHD_Result box_deny(Request *request, const char *name, guint right)
+{
+    return access_is_known(request) && box_dialect(request) != &cloud_dialect
+               ? box_refuse(request, MHD_HTTP_FORBIDDEN, "you may not do this here")
+               : access_refuse(request, name, right);
+}
+
 static char *box_scope(const Request *request, const RouteMatch *match)
 {
     g_autoptr(BoxPath) path = box_path_parse(match->reference, NULL);
-    return path == NULL ? NULL : challenge_scope(path->name, right_of(request, path));
+    return path == NULL ? NULL : challenge_scope(path->name, box_right(request, path));
 }
 
 static enum MHD_Result check_box(Request *request, const RouteMatch *match)
 {
     g_autoptr(GError) error = NULL;
-    BoxCall *call = call_begin(request, match);
+    BoxCall *call = box_call_begin(request, match);
     if (call == NULL) {
         return MHD_YES;
     }
@@ -212,8 +258,8 @@ static enum MHD_Result check_box(Request *request, const RouteMatch *match)
     if (call->path == NULL) {
         return box_fail(request, error);
     }
-    guint right = right_of(request, call->path);
-    return access_may(request, right, call->path->name) ? MHD_YES : access_refuse(request, call->path->name, right);
+    guint right = box_right(request, call->path);
+    return access_may(request, right, call->path->name) ? MHD_YES : box_deny(request, call->path->name, right);
 }
 
 /* Lists have what the caller may pull. */
@@ -222,7 +268,7 @@ static enum MHD_Result check_reader(Request *request, const RouteMatch *match)
     if (!access_is_known(request) && !access_may_anybody(request, ACCESS_PULL)) {
         return access_unauthorized(request, NULL, NULL, "log in first");
     }
-    call_begin(request, match);
+    box_call_begin(request, match);
     return MHD_YES;
 }
 
@@ -231,7 +277,7 @@ static enum MHD_Result check_known(Request *request, const RouteMatch *match)
     if (!access_is_known(request)) {
         return access_unauthorized(request, NULL, NULL, "log in first");
     }
-    call_begin(request, match);
+    box_call_begin(request, match);
     return MHD_YES;
 }
 
@@ -247,7 +293,7 @@ static enum MHD_Result tell_login(Request *request, const RouteMatch *match)
 
 static enum MHD_Result check_nothing(Request *request, const RouteMatch *match)
 {
-    call_begin(request, match);
+    box_call_begin(request, match);
     return MHD_YES;
 }
 
@@ -276,6 +322,12 @@ static enum MHD_Result end_login(Request *request, const RouteMatch *match)
 
 /* --- the table --- */
 
+static enum MHD_Result read_box(Request *request, const RouteMatch *match)
+{
+    (void)match;
+    return box_read(request, request->kept);
+}
+
 static enum MHD_Result write_box(Request *request, const RouteMatch *match)
 {
     (void)match;
@@ -300,7 +352,7 @@ static enum MHD_Result tell_user(Request *request, const RouteMatch *match)
 }
 
 #define GETS .methods = "GET, HEAD", .name = "boxes", .vagrant = TRUE
-#define SETS .name = "boxes", .vagrant = TRUE, .pool = POOL_WRITE, .body_max = BODY_MAX
+#define SETS .name = "boxes", .vagrant = TRUE, .pool = POOL_WRITE, .body_max = BOX_BODY_MAX
 #define API(PREFIX)                                                                                                    \
     {GETS, .pattern = PREFIX "/box/*", .pool = POOL_SLOW, .check = check_box, .scope = box_scope, .answer = read_box}, \
         {SETS,                                                                                                         \

@@ -239,6 +239,29 @@ gboolean box_change_provider(Storage *storage, const StorageActor *actor, const 
            change_record(storage, actor, BOX_PROVIDER_RECORD, name, text, &change, what, error);
 }
 
+static gboolean has_room_to_begin(Storage *storage, const char *name, const char *version, GError **error)
+{
+    g_autoptr(json_t) record = storage_record(storage, BOX_VERSION_RECORD, name, version, NULL);
+    g_auto(GStrv) begun = box_records_begun(record);
+    if (begun != NULL && g_strv_length(begun) >= PROVIDERS_MAX) {
+        g_set_error(error, INGOT_ERROR, INGOT_ERROR_LIMIT, "%s %s: a version has %u providers at most", name, version,
+                    PROVIDERS_MAX);
+        return FALSE;
+    }
+    return TRUE;
+}
+
+gboolean box_change_begun(Storage *storage, const StorageActor *actor, const char *name, const char *version,
+                          const char *provider, gboolean begun, GError **error)
+{
+    g_autofree char *key = box_begun_key(provider), *what = g_strdup_printf("%s: version %s", name, version);
+    g_autoptr(json_t) members = json_object();
+    RecordChange change = {.members = members};
+    json_object_set_new(members, key, begun ? json_true() : json_null());
+    return (!begun || has_room_to_begin(storage, name, version, error)) &&
+           change_record(storage, actor, BOX_VERSION_RECORD, name, version, &change, what, error);
+}
+
 gboolean box_change_upload(Storage *storage, const StorageActor *actor, const char *name, const BoxProviderKey *key,
                            const char *upload, const json_t *members, GError **error)
 {

@@ -20,6 +20,11 @@ gboolean box_version_may_be(Storage *storage, const char *name, const char *vers
 gboolean box_change_version(Storage *storage, const StorageActor *actor, const char *name, const char *version,
                             const json_t *description, const char *status, gboolean fresh, GError **error);
 
+/* Whether the version, which is there (NOT_FOUND), has a provider of that name before any box of it. LIMIT: as many
+ * have none yet as a version may have. */
+gboolean box_change_begun(Storage *storage, const StorageActor *actor, const char *name, const char *version,
+                          const char *provider, gboolean begun, GError **error);
+
 /* A version that a mirror brings: unreleased, and its record says whose it is. EXISTS: there is one. */
 gboolean box_begin_mirrored(Storage *storage, const StorageActor *actor, const char *name, const char *version,
                             const json_t *description, GError **error);

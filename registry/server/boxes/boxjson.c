@@ -74,7 +74,7 @@ const VagrantVersion *box_newest(const VagrantBox *box)
 }
 
 /* One that has no record began with its oldest version. */
-static gint64 created_of(const VagrantBox *box)
+gint64 box_created(const VagrantBox *box)
 {
     gint64 first = box->created;
     for (guint i = 0; first == 0 && i < box->versions->len; i++) {
@@ -84,9 +84,9 @@ static gint64 created_of(const VagrantBox *box)
     return first;
 }
 
-static gint64 updated_of(const VagrantBox *box)
+gint64 box_updated(const VagrantBox *box)
 {
-    gint64 last = MAX(box->updated, created_of(box));
+    gint64 last = MAX(box->updated, box_created(box));
     for (guint i = 0; i < box->versions->len; i++) {
         last = MAX(last, ((const VagrantVersion *)g_ptr_array_index(box->versions, i))->updated);
     }
@@ -103,8 +103,8 @@ json_t *box_json_brief(const BoxJson *by, const VagrantBox *box)
     ingot_json_set_string(object, "username", org);
     ingot_json_set_string(object, "name", slash == NULL ? box->name : slash + 1);
     json_object_set_new(object, "private", json_boolean(box->is_private));
-    set_time(object, "created_at", created_of(box));
-    set_time(object, "updated_at", updated_of(box));
+    set_time(object, "created_at", box_created(box));
+    set_time(object, "updated_at", box_updated(box));
     set_text(object, "short_description", box->short_description);
     set_text(object, "description_markdown", box->description);
     json_object_set_new(object, "current_version", newest == NULL ? json_null() : box_json_version(by, box, newest));

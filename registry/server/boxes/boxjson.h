@@ -15,6 +15,8 @@ json_t *box_json_brief(const BoxJson *by, const VagrantBox *box);
 json_t *box_json_version(const BoxJson *by, const VagrantBox *box, const VagrantVersion *version);
 json_t *box_json_provider(const BoxJson *by, const VagrantProvider *provider);
 
+gint64 box_created(const VagrantBox *box);
+gint64 box_updated(const VagrantBox *box);
 /* The newest version that is released; NULL: none is. */
 const VagrantVersion *box_newest(const VagrantBox *box);
 /* Of VMware's names for its provider any does. architecture NULL: the default one, else the first. */

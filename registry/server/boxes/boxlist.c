@@ -286,6 +286,7 @@ static VagrantVersion *make_version(Making *making, const char *text, const List
     if (record != NULL) {
         read_times(record, &version->created, &version->updated);
         version->description = g_strdup(json_string_value(json_object_get(record, "description")));
+        version->begun = box_records_begun(record);
     }
     if (found && !withheld) {
         add_images(making, version, listed, &digest);

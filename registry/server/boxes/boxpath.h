@@ -14,6 +14,12 @@ typedef enum {
     BOX_PATH_UPLOAD,    /* …/upload */
     BOX_PATH_DIRECT,    /* …/upload/direct */
     BOX_PATH_UPLOADED,  /* …/upload/direct/ID */
+
+    /* HCP's alone (hcppath.h), where PROVIDERS are a provider's architectures: */
+    BOX_PATH_BOXES,    /* those of a registry: the name is its */
+    BOX_PATH_GROUPS,   /* a version's providers */
+    BOX_PATH_GROUP,    /* a provider, with all of its architectures */
+    BOX_PATH_DOWNLOAD, /* where the box of an architecture is */
 } BoxPathKind;
 
 typedef struct {

@@ -145,6 +145,7 @@ static gboolean read_names(const json_t *body, BoxPath *path, GError **error)
         g_set_error(error, INGOT_ERROR, INGOT_ERROR_INVALID, "the provider's 'name' is expected");
         return FALSE;
     }
+    g_free(path->provider);
     path->provider = g_strdup(name);
     path->architecture = g_strdup(architecture == NULL || *architecture == '\0' ? BOX_UNKNOWN : architecture);
     return box_provider_check(path->provider, error) && box_architecture_check(path->architecture, error);
@@ -310,14 +311,7 @@ static enum MHD_Result tell_upload(Request *request, const BoxCall *call, const 
 {
     g_autofree char *where = upload_path(call->path, id), *pass = pass_write(request, where);
     g_autofree char *url = g_strconcat(call->base, where, "?" PASS "=", pass, NULL);
-    g_autoptr(json_t) body = ingot_json_pack("{s:s}", "upload_path", url);
-    if (call->path->kind == BOX_PATH_DIRECT) {
-        const BoxPath *path = call->path;
-        g_autofree char *callback =
-            g_strdup_printf("%s/box/%s/version/%s/provider/%s%s%s/upload/direct/%s", call->from, path->shown,
-                            path->version, path->provider, asked == NULL ? "" : "/", asked == NULL ? "" : asked, id);
-        ingot_json_set_string(body, "callback", callback);
-    }
+    g_autoptr(json_t) body = box_dialect(request)->upload(call, url, asked, id);
     return box_answer(request, body);
 }
 

@@ -4,6 +4,8 @@
 
 #include "base/json.h"
 
+#define BEGUN "provider "
+
 static void provider_record_free(gpointer data)
 {
     BoxProviderRecord *record = data;
@@ -78,6 +80,27 @@ const json_t *box_records_version(const BoxRecords *records, const char *version
 const GPtrArray *box_records_providers(const BoxRecords *records, const char *version)
 {
     return g_hash_table_lookup(records->providers, version);
+}
+
+char *box_begun_key(const char *provider)
+{
+    return g_strconcat(BEGUN, provider, NULL);
+}
+
+char **box_records_begun(const json_t *version)
+{
+    g_autoptr(GStrvBuilder) names = g_strv_builder_new();
+    gsize count = 0;
+    const char *key;
+    const json_t *value;
+    json_object_foreach((json_t *)version, key, value)
+    {
+        if (g_str_has_prefix(key, BEGUN)) {
+            g_strv_builder_add(names, key + strlen(BEGUN));
+            count++;
+        }
+    }
+    return count == 0 ? NULL : g_strv_builder_end(names);
 }
 
 /* The first of a provider, and the one that is its default. */

@@ -3,7 +3,7 @@
  *   BOX_RECORD, key "box": {"tag" (its name in the publisher's letter case), "short_description", "description",
  *   "private", "created", "updated"}
  *   BOX_VERSION_RECORD, key VERSION: {"description", "status" (unreleased, active, revoked), "mirrored" (a mirror has
- *   brought it), "created", "updated"}
+ *   brought it), "provider NAME" (true: it was created before any box of it), "created", "updated"}
  *   BOX_PROVIDER_RECORD, key "VERSION PROVIDER ARCHITECTURE": {"default" (is this the default architecture), "url",
  *   "checksum", "checksum_type" (of a box that lies elsewhere), "upload", "uploader", "image", "problem" (of one that
  *   was uploaded: the id of the file, who does it, what became of it), "created", "updated"}
@@ -42,6 +42,10 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(BoxRecords, box_records_free)
 const json_t *box_records_version(const BoxRecords *records, const char *version);
 const BoxProviderRecord *box_records_provider(const BoxRecords *records, const char *version, const char *provider,
                                               const char *architecture);
+/* A provider's member in a version's record; and the names of those that the record (may be NULL) has, NULL: of none.
+ * Free both. */
+char *box_begun_key(const char *provider);
+char **box_records_begun(const json_t *version);
 /* Of BoxProviderRecord; NULL: the version has none. */
 const GPtrArray *box_records_providers(const BoxRecords *records, const char *version);
 

@@ -82,21 +82,28 @@ static gboolean is_of_org(const char *name, const char *org)
     return strncmp(name, org, length) == 0 && name[length] == '/' && strchr(name + length + 1, '/') == NULL;
 }
 
-enum MHD_Result box_tell_user(Request *request, const BoxCall *call, const char *org)
+json_t *box_list_org(Request *request, const BoxCall *call, const char *org,
+                     json_t *(*write)(const BoxJson *by, const VagrantBox *box), GError **error)
 {
-    g_autoptr(GError) error = NULL;
     g_autofree char *folded = g_ascii_strdown(org, -1);
-    g_auto(GStrv) names = visible_names(request, is_of_org, folded, &error);
-    g_autoptr(json_t) boxes = json_array();
-    if (names == NULL) {
-        return box_fail(request, error);
-    }
-    for (guint i = 0; names[i] != NULL && !request_gone(request); i++) {
+    g_auto(GStrv) names = visible_names(request, is_of_org, folded, error);
+    json_t *boxes = names == NULL ? NULL : json_array();
+    for (guint i = 0; names != NULL && names[i] != NULL && !request_gone(request); i++) {
         const BoxJson by = json_of(request, call, names[i]);
         g_autoptr(BoxList) list = find_box(request, call, names[i]);
         if (list != NULL) {
-            json_array_append_new(boxes, box_json_brief(&by, list->box));
+            json_array_append_new(boxes, write(&by, list->box));
         }
+    }
+    return boxes;
+}
+
+enum MHD_Result box_tell_user(Request *request, const BoxCall *call, const char *org)
+{
+    g_autoptr(GError) error = NULL;
+    g_autoptr(json_t) boxes = box_list_org(request, call, org, box_json_brief, &error);
+    if (boxes == NULL) {
+        return box_fail(request, error);
     }
     g_autoptr(json_t) body = ingot_json_pack("{s:o, s:O}", "username", ingot_json_text(org), "boxes", boxes);
     return box_answer(request, body);

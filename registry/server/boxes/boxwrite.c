@@ -6,6 +6,7 @@
 #include "server/auth/access.h"
 #include "server/boxes/boxbody.h"
 #include "server/boxes/boxchange.h"
+#include "server/boxes/boxgroup.h"
 #include "server/boxes/boxprovider.h"
 #include "server/boxes/boxrelease.h"
 #include "server/boxes/boxupload.h"
@@ -37,28 +38,36 @@ static char *read_tag(const json_t *body)
     return org == NULL || name == NULL ? NULL : *org == '\0' ? g_strdup(name) : g_strconcat(org, "/", name, NULL);
 }
 
-enum MHD_Result box_write_new(Request *request, BoxCall *call)
+enum MHD_Result box_create(Request *request, BoxCall *call, const json_t *body)
 {
     g_autoptr(GError) error = NULL;
-    g_autoptr(json_t) body = box_body(request, "box", &error);
-    g_autofree char *tag = body == NULL ? NULL : read_tag(body);
+    g_autofree char *tag = read_tag(body);
     BoxSaid said = {.tag = tag};
-    if (body != NULL && tag == NULL) {
+    if (tag == NULL) {
         return box_refuse(request, MHD_HTTP_UNPROCESSABLE_CONTENT, "'username' and 'name' of the box are expected");
     }
-    if (body == NULL || !read_said(body, &said, &error) || (call->path = box_path_parse(tag, &error)) == NULL) {
+    g_clear_pointer(&call->path, box_path_free);
+    if (!read_said(body, &said, &error) || (call->path = box_path_parse(tag, &error)) == NULL) {
         return box_fail(request, error);
     }
     if (call->path->kind != BOX_PATH_BOX) {
         return box_refuse(request, MHD_HTTP_UNPROCESSABLE_CONTENT, "'%s' can't be the name of a box", tag);
     }
     if (!access_may(request, ACCESS_PUSH, call->path->name)) {
-        return access_refuse(request, call->path->name, ACCESS_PUSH);
+        return box_deny(request, call->path->name, ACCESS_PUSH);
     }
+    call->path->kind = BOX_PATH_BOXES; /* where it is created */
     const StorageActor actor = box_actor(request);
     return box_change(request->server->storage, &actor, call->path->name, &said, TRUE, &error)
                ? box_tell(request, call)
                : box_fail(request, error);
+}
+
+enum MHD_Result box_write_new(Request *request, BoxCall *call)
+{
+    g_autoptr(GError) error = NULL;
+    g_autoptr(json_t) body = box_body(request, "box", &error);
+    return body == NULL ? box_fail(request, error) : box_create(request, call, body);
 }
 
 static enum MHD_Result change_box(Request *request, const BoxCall *call, const json_t *body)
@@ -119,8 +128,7 @@ static enum MHD_Result create_version(Request *request, BoxCall *call, const jso
     }
     call->path->version = g_strdup(version);
     if (has_tag(request, call->path)) {
-        return box_refuse(request, MHD_HTTP_UNPROCESSABLE_CONTENT, "%s: version %s already exists", call->path->shown,
-                          version);
+        return box_refuse(request, MHD_HTTP_CONFLICT, "%s: version %s already exists", call->path->shown, version);
     }
     return drop_gone(request, &actor, call->path, &error) &&
                    box_change_version(request->server->storage, &actor, call->path->name, version, description, NULL,
@@ -276,10 +284,13 @@ static enum MHD_Result remove_part(Request *request, const BoxCall *call)
         return records == NULL ? box_fail(request, error) : result;
     }
     if (!may_remove(request, path, records)) {
-        return access_refuse(request, path->name, ACCESS_DELETE);
+        return box_deny(request, path->name, ACCESS_DELETE);
     }
     if (path->version != NULL && vagrant_box_version(list->box, path->version) == NULL) {
         return box_refuse(request, MHD_HTTP_NOT_FOUND, "%s has no version %s", path->shown, path->version);
+    }
+    if (path->kind == BOX_PATH_GROUP) {
+        return box_group_remove(request, call, records);
     }
     if (path->kind == BOX_PATH_PROVIDER) {
         const BoxProviderRecord *record = box_provider_find(request, call, records, &result);
@@ -291,7 +302,7 @@ static enum MHD_Result remove_part(Request *request, const BoxCall *call)
         }
     }
     const BoxJson by = box_call_json(request, call);
-    g_autoptr(json_t) body = box_tell_part(&by, path, list->box);
+    g_autoptr(json_t) body = box_dialect(request)->removed(request, &by, path, list->box);
     Storage *storage = request->server->storage;
     gboolean ok = path->kind == BOX_PATH_PROVIDER ? remove_provider(storage, &actor, path, &error)
                   : path->kind == BOX_PATH_VERSION
@@ -349,33 +360,23 @@ static gboolean is_of_gone(const Request *request, const BoxPath *path)
     return records != NULL && is_gone(request, path, records);
 }
 
-enum MHD_Result box_write(Request *request, const BoxCall *call)
+static enum MHD_Result post_part(Request *request, BoxCall *call, const json_t *body)
 {
-    g_autoptr(GError) error = NULL;
-    const BoxPathKind kind = call->path->kind;
-    BoxCall *changing = request->kept;
-    g_autoptr(json_t) body = box_body(request, word_of(kind), &error);
-    const char *method = request->method;
-    if (body == NULL) {
-        return box_fail(request, error);
+    switch (call->path->kind) {
+    case BOX_PATH_VERSIONS:
+        return create_version(request, call, body);
+    case BOX_PATH_GROUPS:
+        return box_group_create(request, call, body);
+    case BOX_PATH_PROVIDERS:
+        return box_provider_create(request, call, body);
+    default:
+        return box_refuse(request, MHD_HTTP_METHOD_NOT_ALLOWED, "POST is not allowed here");
     }
-    if (is_of_gone(request, call->path)) {
-        return box_refuse(request, MHD_HTTP_NOT_FOUND, "%s has no version %s", call->path->shown, call->path->version);
-    }
-    if (strcmp(method, "POST") == 0 && kind == BOX_PATH_VERSIONS) {
-        return create_version(request, changing, body);
-    }
-    if (strcmp(method, "POST") == 0 && kind == BOX_PATH_PROVIDERS) {
-        return box_provider_create(request, changing, body);
-    }
-    if (strcmp(method, "DELETE") == 0 &&
-        (kind == BOX_PATH_BOX || kind == BOX_PATH_VERSION || kind == BOX_PATH_PROVIDER)) {
-        return remove_part(request, call);
-    }
-    if (strcmp(method, "PUT") != 0) {
-        return box_refuse(request, MHD_HTTP_METHOD_NOT_ALLOWED, "%s is not allowed here", method);
-    }
-    switch (kind) {
+}
+
+static enum MHD_Result put_part(Request *request, const BoxCall *call, const json_t *body)
+{
+    switch (call->path->kind) {
     case BOX_PATH_BOX:
         return change_box(request, call, body);
     case BOX_PATH_VERSION:
@@ -384,6 +385,8 @@ enum MHD_Result box_write(Request *request, const BoxCall *call)
         return release_version(request, call);
     case BOX_PATH_REVOKE:
         return revoke_version(request, call);
+    case BOX_PATH_GROUP:
+        return box_group_change(request, call, body);
     case BOX_PATH_PROVIDER:
         return box_provider_change(request, call, body);
     case BOX_PATH_UPLOADED:
@@ -391,4 +394,32 @@ enum MHD_Result box_write(Request *request, const BoxCall *call)
     default:
         return box_refuse(request, MHD_HTTP_METHOD_NOT_ALLOWED, "PUT is not allowed here");
     }
+}
+
+static gboolean may_go(BoxPathKind kind)
+{
+    return kind == BOX_PATH_BOX || kind == BOX_PATH_VERSION || kind == BOX_PATH_GROUP || kind == BOX_PATH_PROVIDER;
+}
+
+enum MHD_Result box_write_part(Request *request, BoxCall *call, const json_t *body)
+{
+    const BoxPath *path = call->path;
+    if (is_of_gone(request, path)) {
+        return box_refuse(request, MHD_HTTP_NOT_FOUND, "%s has no version %s", path->shown, path->version);
+    }
+    if (strcmp(request->method, "POST") == 0) {
+        return post_part(request, call, body);
+    }
+    if (strcmp(request->method, "PUT") == 0) {
+        return put_part(request, call, body);
+    }
+    return may_go(path->kind) ? remove_part(request, call)
+                              : box_refuse(request, MHD_HTTP_METHOD_NOT_ALLOWED, "DELETE is not allowed here");
+}
+
+enum MHD_Result box_write(Request *request, BoxCall *call)
+{
+    g_autoptr(GError) error = NULL;
+    g_autoptr(json_t) body = box_body(request, word_of(call->path->kind), &error);
+    return body == NULL ? box_fail(request, error) : box_write_part(request, call, body);
 }

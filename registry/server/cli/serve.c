@@ -14,9 +14,11 @@
 #include "base/process.h"
 #include "server/auth/access.h"
 #include "server/auth/door.h"
+#include "server/auth/issue.h"
 #include "server/boxes/boxapi.h"
 #include "server/boxes/boxes.h"
 #include "server/boxes/boxupload.h"
+#include "server/boxes/hcp.h"
 #include "server/boxes/vagrantdoor.h"
 #include "server/channel/doors.h"
 #include "server/cli/verbs.h"
@@ -189,9 +191,10 @@ static char **find_keeps(const Settings *settings, GError **error)
 
 /* --- the parts --- */
 
-static const Route *const tables[] = {formats_routes, box_api_routes,   box_upload_routes,   vagrant_routes,
-                                      follow_routes,  api_routes,       promotion_routes,    pipeline_routes,
-                                      tell_routes,    lifecycle_routes, vagrant_last_routes, NULL};
+static const Route *const tables[] = {
+    formats_routes,      issue_routes, hcp_routes,       box_api_routes,  box_upload_routes, vagrant_routes,
+    follow_routes,       api_routes,   promotion_routes, pipeline_routes, tell_routes,       lifecycle_routes,
+    vagrant_last_routes, NULL};
 static const FlowIdentity identity = {
     .identify = door_open, .waits = door_waits, .forget = door_close, .user = access_user};
 

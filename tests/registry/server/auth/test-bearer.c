@@ -59,6 +59,21 @@ static void nobodys(void **state)
     assert_true(back->catalog);
 }
 
+/* One for all that its user may: on every name, and no more than the user. */
+static void whole(void **state)
+{
+    g_autoptr(Grant) grant = grant_new("alice", 42, NULL), back = NULL;
+    char *scopes[] = {"push:team/*", NULL};
+    (void)state;
+    grant->whole = TRUE;
+    g_autofree char *text = bearer_issue(key, grant, NOW, LIFE);
+    assert_int_equal(bearer_check(key, text, NOW, &back), BEARER_GOOD);
+    assert_true(back->whole);
+    const Caller caller = {.kind = CALLER_USER, .scopes = scopes, .grant = back};
+    assert_int_equal(caller_rights(&caller, 0, "team/a"), ACCESS_PULL | ACCESS_PUSH);
+    assert_int_equal(caller_rights(&caller, 0, "other/a"), 0);
+}
+
 static void ends(void **state)
 {
     g_autofree char *text = issue();
@@ -177,9 +192,9 @@ static void narrows(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(comes_back),    cmocka_unit_test(nobodys),           cmocka_unit_test(ends),
-        cmocka_unit_test(another_key),   cmocka_unit_test(another_algorithm), cmocka_unit_test(other_claims),
-        cmocka_unit_test(changed_bytes), cmocka_unit_test(narrows),
+        cmocka_unit_test(comes_back),   cmocka_unit_test(nobodys),       cmocka_unit_test(whole),
+        cmocka_unit_test(ends),         cmocka_unit_test(another_key),   cmocka_unit_test(another_algorithm),
+        cmocka_unit_test(other_claims), cmocka_unit_test(changed_bytes), cmocka_unit_test(narrows),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
