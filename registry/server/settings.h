@@ -40,7 +40,7 @@
     X(tls_cert, PATH, NULL, "FILE", "Serve by TLS with this certificate, in PEM, read anew on SIGHUP") \
     X(tls_key, PATH, NULL, "FILE", "Its private key, in PEM") \
     X(anonymous, ANONYMOUS, NULL, "WHAT", "What those may do who do not log in, once there are users: none or pull") \
-    X(token_life, SECONDS, "1h", "TIME", "How long an access token is good, which /token gives for a login") \
+    X(token_life, SECONDS, "1h", "TIME", "How long an access token is good, which /token or /oauth2/token gives for a login") \
     X(upstream, TEXT, NULL, "URLS", "Get what is not here from these registries, with semicolons between") \
     X(upstream_absent, SECONDS, "10s", "TIME", "How long what an upstream lacks, or fails to give, is not asked for again") \
     X(cache_size, SIZE, "0", "SIZE", "What all may take before images of upstreams go that nobody pulled for longest; 0: any size") \
