@@ -199,6 +199,18 @@ until_true eval '[ -z "$(ls "$TMP/registry/box-uploads")" ]'
 [ -z "$(tags team/gone)" ] || fail "what nobody waits for keeps its image: $(tags team/gone)"
 ok "a version that is removed while its box waits leaves no tag"
 
+# --- a box for which there is no room at the moment ---
+if mount -t tmpfs -o size=64k tmpfs "$TMP/registry/work" 2>/dev/null; then
+    trap 'status=$?; umount -l "$TMP/registry/work" 2>/dev/null; set +e; (exit $status); finish' EXIT
+    expect 200 POST /api/v2/box/team/full/versions '{"version": "1.0.0"}'
+    upload team/full 1.0.0 libvirt/amd64 "$TMP/v1.box"
+    until_true grep -q 'team/full 1.0.0: the box of libvirt for amd64 waits: .*No space left' "$TMP/ingotd.log"
+    umount -l "$TMP/registry/work"
+    expect 200 PUT /api/v2/box/team/full/version/1.0.0/release
+    [ "$(listed team/full)" = 1.0.0 ] || fail "the box: $(listed team/full)"
+    ok "a box that was acknowledged waits for room, and is taken in then"
+fi
+
 # --- a version whose tag is deleted ---
 publish team/out 1.0.0 libvirt/amd64 "$TMP/v1.box"
 publish team/out 2.0.0 libvirt/amd64 "$TMP/v2.box"

@@ -14,6 +14,7 @@
 #include "server/views/warm.h"
 
 #define NICE 10
+#define PAUSE_SECONDS 5 /* before what had no room, or could not be noted, is tried again */
 
 struct BoxQueue {
     Storage *storage;
@@ -141,24 +142,40 @@ static void forget(BoxQueue *queue, const Task *task)
     boxfiles_drop(queue->files, task->upload);
 }
 
-/* One that is broken off, or of which nothing can be noted, is done again by the next server. */
-static void task_run(BoxQueue *queue, const Task *task)
+/* The box has its place, and is not at fault. */
+static gboolean is_passing(const GError *error)
+{
+    return g_error_matches(error, INGOT_ERROR, INGOT_ERROR_INTERRUPTED) ||
+           g_error_matches(error, INGOT_ERROR, INGOT_ERROR_NO_SPACE);
+}
+
+static void tell_waits(const Task *task, const GError *error)
+{
+    if (!g_error_matches(error, INGOT_ERROR, INGOT_ERROR_INTERRUPTED)) {
+        log_warning("%s %s: the box of %s for %s waits: %s", task->name, task->version, task->provider,
+                    task->architecture, error->message);
+    }
+}
+
+/* FALSE: it is to be done again, by the next server where this one ends. */
+static gboolean task_run(BoxQueue *queue, const Task *task)
 {
     IngotDigest image;
     g_autoptr(GError) error = NULL, untold = NULL;
     gboolean ok = take_in(queue, task, &image, &error);
     g_autofree char *digest = ok ? ingot_digest_to_text(&image) : NULL;
-    if (!ok && g_error_matches(error, INGOT_ERROR, INGOT_ERROR_INTERRUPTED)) {
-        return;
+    if (!ok && is_passing(error)) {
+        tell_waits(task, error);
+        return FALSE;
     }
     if (!tell(queue, task, ok ? "image" : "problem", ok ? digest : error->message, &untold)) {
         if (g_error_matches(untold, INGOT_ERROR, INGOT_ERROR_NOT_FOUND)) {
             forget(queue, task);
-        } else {
-            log_error("%s %s: what became of the box of %s can't be noted: %s", task->name, task->version,
-                      task->provider, untold->message);
+            return TRUE;
         }
-        return;
+        log_error("%s %s: what became of the box of %s can't be noted: %s", task->name, task->version, task->provider,
+                  untold->message);
+        return FALSE;
     }
     boxfiles_drop(queue->files, task->upload);
     if (ok) {
@@ -169,6 +186,16 @@ static void task_run(BoxQueue *queue, const Task *task)
     } else {
         log_warning("%s %s: the box of %s for %s is not taken in: %s", task->name, task->version, task->provider,
                     task->architecture, error->message);
+    }
+    return TRUE;
+}
+
+/* Behind the others that wait, after a while: what was acknowledged is not given up. */
+static void put_back(BoxQueue *queue, Task *task)
+{
+    gint64 until = g_get_monotonic_time() + PAUSE_SECONDS * G_TIME_SPAN_SECOND;
+    g_queue_push_tail(&queue->waiting, task);
+    while (!queue->stops && g_cond_wait_until(&queue->more, &queue->lock, until)) {
     }
 }
 
@@ -189,9 +216,13 @@ static gpointer queue_thread(gpointer data)
             continue;
         }
         g_mutex_unlock(&queue->lock);
-        task_run(queue, task);
-        task_free(task);
+        gboolean done = task_run(queue, task);
         g_mutex_lock(&queue->lock);
+        if (done) {
+            task_free(task);
+        } else {
+            put_back(queue, task);
+        }
     }
     g_mutex_unlock(&queue->lock);
     return NULL;
