@@ -250,11 +250,11 @@ for version in 1 2; do
     curl -sf "http://$first/v2/team/vm/manifests/$version.0.0" >"$TMP/vm$version"
 done
 [ "$(put_manifest "$first" team/vm prod "$TMP/vm1" $manifest)" = 201 ] || fail "$(cat "$TMP/answer")"
-ingot pack -q --arch riscv64 "$TMP/disk.raw" vm-other:1.0.0 >/dev/null
+ingot pack -q --arch arm64 "$TMP/disk.raw" vm-other:1.0.0 >/dev/null
 ingot push -q --add vm-other:1.0.0 "$first/team/vm:1.0.0" >/dev/null
 start_cache vagrant "http://$upstream" --upstream-absent 1s
 # What came to a version since the channel named it is not the channel's: neither here nor through a cache.
-of_other() { curl -sf "http://$1" | python3 -c 'import json,sys; print(len([p for v in json.load(sys.stdin)["versions"] for p in v["providers"] if p["architecture"] == "riscv64"]))'; }
+of_other() { curl -sf "http://$1" | python3 -c 'import json,sys; print(len([p for v in json.load(sys.stdin)["versions"] for p in v["providers"] if p["architecture"] == "arm64"]))'; }
 for registry in "$first" "$cache"; do
     [ "$(of_other "$registry/vagrant/team/vm@prod")" = 0 ] || fail "$registry: a channel lists what it has not named"
 done
