@@ -137,8 +137,7 @@ static gboolean take_download(Walk *walk, const BoxPiece *piece, const char *url
                                     .user = sum};
     rename(path, part); /* of a run that ended while it was taken */
     if (!ingot_download_as(&wish, path, &walk->report->received, walk->import->progress, &problem)) {
-        if (g_error_matches(problem, INGOT_ERROR, INGOT_ERROR_LIMIT) ||
-            g_error_matches(problem, INGOT_ERROR, INGOT_ERROR_NOT_FOUND)) { /* nothing will go on with it */
+        if (g_error_matches(problem, INGOT_ERROR, INGOT_ERROR_LIMIT)) { /* nothing will go on with it */
             unlink(part);
         }
         g_propagate_error(error, problem);
