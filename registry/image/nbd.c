@@ -16,6 +16,7 @@
 #define REQUEST_MAX (32u << 20) /* bytes in one NBD request, by the protocol's recommendation */
 #define EXTENT_MAX (1u << 30)   /* bytes asked for in one block status */
 #define SECTOR 512u
+#define END_LOOKS 50u   /* for the end of a server, 10 ms apart */
 #define LOOK (1u << 20) /* bytes read at once to see whether the host reads them */
 #define START_USEC (30 * G_TIME_SPAN_SECOND)
 
@@ -99,6 +100,15 @@ static gboolean host_reads(const char *path, GError **error)
     return got == 0;
 }
 
+/* One that only hangs up goes on; of one that has ended we hear a moment later. */
+static gboolean was_killed(const IngotNbd *nbd)
+{
+    for (guint i = 0; i < END_LOOKS && g_subprocess_get_identifier(nbd->server) != NULL; i++) {
+        g_usleep(G_USEC_PER_SEC / 100);
+    }
+    return g_subprocess_get_identifier(nbd->server) == NULL && g_subprocess_get_if_signaled(nbd->server);
+}
+
 /* QEMU has an I/O error for damaged content as it has for a disk of this host that fails, and then hangs up. */
 static gboolean failed_to_read(const IngotNbd *nbd, GError **error)
 {
@@ -106,6 +116,11 @@ static gboolean failed_to_read(const IngotNbd *nbd, GError **error)
         return failed(nbd, error);
     }
     g_autofree char *why = g_strdup(nbd_get_error());
+    if (was_killed(nbd)) {
+        g_set_error(error, INGOT_ERROR, INGOT_ERROR_FAILED, "%s: qemu-nbd was ended by signal %d (%s)", nbd->path,
+                    g_subprocess_get_term_sig(nbd->server), g_strsignal(g_subprocess_get_term_sig(nbd->server)));
+        return FALSE;
+    }
     if (!host_reads(nbd->source, error)) {
         g_prefix_error(error, "%s: ", nbd->path);
         return FALSE;

@@ -136,7 +136,7 @@ static gboolean check_head(const Check *check, const guint8 *head, GError **erro
 static gboolean check_tables(const Check *check, const Reader *reader, GError **error)
 {
     g_autofree char *name = g_strdup_printf("%s: its extent '%s'", check->disk, check->extent->name);
-    const Reader named = {name, reader->fd, reader->offset, reader->length};
+    const Reader named = {name, reader->fd, reader->offset, reader->length, reader->problem};
     return tables_check(&named, "vmdk", error);
 }
 
