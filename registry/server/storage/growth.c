@@ -96,16 +96,24 @@ static gboolean is_zstd(const json_t *entry)
     return g_strcmp0(get(json_object_get(entry, "annotations"), ZSTD), "true") == 0;
 }
 
+/* Clients take the half of a platform that is not told for their own, and look at words in small letters. What has no
+ * platform at all comes last with them. */
+static gboolean is_told(const json_t *platform)
+{
+    const char *os = get(platform, "os"), *architecture = get(platform, "architecture");
+    return os != NULL && *os != '\0' && architecture != NULL && *architecture != '\0';
+}
+
 /* Whether nobody who takes the one entry would take the other, which comes behind it, instead: it is for another
  * platform, or alike in all that clients choose by, of which they take the first. */
 static gboolean may_follow(const json_t *entry, const json_t *before)
 {
     const json_t *platform = json_object_get(entry, "platform"), *taken = json_object_get(before, "platform");
     const char *os = get(taken, "os"), *architecture = get(taken, "architecture");
-    if (os == NULL || architecture == NULL) {
+    if (os == NULL || architecture == NULL || (platform != NULL && !is_told(platform))) {
         return FALSE;
     }
-    if (g_strcmp0(os, get(platform, "os")) != 0 ||
+    if (platform == NULL || g_ascii_strcasecmp(os, get(platform, "os")) != 0 ||
         g_strcmp0(architecture_plain(architecture), architecture_plain(get(platform, "architecture"))) != 0) {
         return TRUE;
     }

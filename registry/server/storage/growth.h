@@ -3,7 +3,8 @@
  * and in their order. Whoever took something by the version for its platform gets the same by it from then on. So an
  * image's entry says of its platform and its kind what the image says itself, and nothing comes behind an entry which
  * some client would take for it: one for the same os and architecture is alike in all that clients choose by, and
- * behind one of which no platform is told, which is taken where there is no other, nothing comes at all. */
+ * behind one of which no platform is told, which is taken where there is no other, nothing comes at all. Who names no
+ * platform, and has another one than the image, gets what is there for it. */
 #pragma once
 
 #include "base/json.h"
