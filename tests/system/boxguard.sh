@@ -201,11 +201,15 @@ ok "a version that is removed while its box waits leaves no tag"
 
 # --- a box for which there is no room at the moment ---
 if mount -t tmpfs -o size=64k tmpfs "$TMP/registry/work" 2>/dev/null; then
-    trap 'status=$?; umount -l "$TMP/registry/work" 2>/dev/null; set +e; (exit $status); finish' EXIT
+    trap 'status=$?; umount -l "$TMP/registry/work" 2>/dev/null || true; set +e; (exit $status); finish' EXIT
     expect 200 POST /api/v2/box/team/full/versions '{"version": "1.0.0"}'
     upload team/full 1.0.0 libvirt/amd64 "$TMP/v1.box"
     until_true grep -q 'team/full 1.0.0: the box of libvirt for amd64 waits: .*No space left' "$TMP/ingotd.log"
     umount -l "$TMP/registry/work"
+    # Another one in its place comes before it is tried again, and keeps its tag.
+    send team/full 1.0.0 libvirt/amd64 "$TMP/v2.box"
+    until_true eval '[ -z "$(ls "$TMP/registry/box-uploads")" ]'
+    [ "$(tags team/full)" = unreleased-1.0.0-libvirt-amd64 ] || fail "the tag of the box: $(tags team/full)"
     expect 200 PUT /api/v2/box/team/full/version/1.0.0/release
     [ "$(listed team/full)" = 1.0.0 ] || fail "the box: $(listed team/full)"
     ok "a box that was acknowledged waits for room, and is taken in then"
@@ -223,6 +227,19 @@ for action in release revoke; do
 done
 publish team/out 2.0.0 libvirt/amd64 "$TMP/v1.box"
 [ "$(listed team/out)" = '2.0.0 1.0.0' ] || fail "the version, made anew: $(listed team/out)"
+# A further box does not bring it back: neither one that comes, nor one that has begun to.
+publish team/back 1.0.0 libvirt/amd64 "$TMP/v1.box"
+for architecture in i386 unknown; do
+    expect 200 POST /api/v2/box/team/back/version/1.0.0/providers "{\"name\": \"libvirt\", \"architecture\": \"$architecture\"}"
+done
+expect 200 GET /api/v2/box/team/back/version/1.0.0/provider/libvirt/i386/upload
+begun=$(upload_path)
+AS=$root expect 202 DELETE /v2/team/back/manifests/1.0.0
+expect 404 GET /api/v2/box/team/back/version/1.0.0/provider/libvirt/unknown/upload
+curl -s -o "$TMP/answer" -T "$TMP/v2.box" "$begun"
+until_true eval '[ -z "$(ls "$TMP/registry/box-uploads")" ]'
+until_true eval '[ -z "$(tags team/back)" ]'
+[ -z "$(listed team/back)" ] || fail "a further box brings the version back: $(listed team/back)"
 ok "a version whose tag is deleted is gone"
 
 # --- two boxes of which a catalogue would have one ---

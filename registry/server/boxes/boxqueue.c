@@ -14,7 +14,8 @@
 #include "server/views/warm.h"
 
 #define NICE 10
-#define PAUSE_SECONDS 5 /* before what had no room, or could not be noted, is tried again */
+#define PAUSE_SECONDS 5 /* before what had no room, or could not be noted, is tried again; twice as long each time */
+#define TRIES 8         /* ten minutes in all */
 
 struct BoxQueue {
     Storage *storage;
@@ -32,6 +33,8 @@ struct BoxQueue {
 typedef struct {
     char *name, *user, *upload;
     char *version, *provider, *architecture;
+    guint tries; /* that have failed */
+    gint64 due;  /* by the monotonic clock; not before that it is tried again */
 } Task;
 
 static Task *task_new(const BoxUploaded *uploaded)
@@ -85,9 +88,14 @@ static void release_further(BoxQueue *queue, const Task *task)
 {
     g_autoptr(GError) error = NULL;
     const StorageActor actor = actor_of(task);
+    const BoxProviderKey key = key_of(task);
     g_autoptr(BoxRecords) records = box_records_read(queue->storage, task->name, &error);
-    if (records == NULL || (box_has_status(records, task->version, "active") &&
-                            !box_release_ready(queue->storage, &actor, task->name, task->version, &error))) {
+    if (records != NULL && box_is_gone(queue->storage, task->name, task->version, records) &&
+        box_draft_drop(queue->storage, &actor, task->name, &key, &error)) {
+        log_info("%s %s: the version is gone, and the box of %s with it", task->name, task->version, task->provider);
+    } else if (records == NULL || error != NULL ||
+               (box_has_status(records, task->version, "active") &&
+                !box_release_ready(queue->storage, &actor, task->name, task->version, &error))) {
         log_warning("%s %s: the box of %s is taken in and not released: %s", task->name, task->version, task->provider,
                     error->message);
     }
@@ -126,13 +134,21 @@ static gboolean take_in(BoxQueue *queue, const Task *task, IngotDigest *image, G
     return box_draft(queue->storage, &actor, task->name, &key, image, error);
 }
 
+/* Another upload in its place has come before it: the tag is that one's. */
+static gboolean has_image(BoxQueue *queue, const Task *task)
+{
+    g_autofree char *key = box_provider_key(task->version, task->provider, task->architecture);
+    g_autoptr(json_t) record = storage_record(queue->storage, BOX_PROVIDER_RECORD, task->name, key, NULL);
+    return json_object_get(record, "image") != NULL;
+}
+
 /* Nothing keeps what it has become. */
 static void forget(BoxQueue *queue, const Task *task)
 {
     g_autoptr(GError) error = NULL;
     const StorageActor actor = actor_of(task);
     const BoxProviderKey key = key_of(task);
-    if (box_draft_drop(queue->storage, &actor, task->name, &key, &error)) {
+    if (has_image(queue, task) || box_draft_drop(queue->storage, &actor, task->name, &key, &error)) {
         log_info("%s %s: nobody waits for the box of %s for %s any more", task->name, task->version, task->provider,
                  task->architecture);
     } else {
@@ -142,11 +158,11 @@ static void forget(BoxQueue *queue, const Task *task)
     boxfiles_drop(queue->files, task->upload);
 }
 
-/* The box has its place, and is not at fault. */
-static gboolean is_passing(const GError *error)
+/* Room may come. What finds none again and again is told so. */
+static gboolean is_passing(const Task *task, const GError *error)
 {
     return g_error_matches(error, INGOT_ERROR, INGOT_ERROR_INTERRUPTED) ||
-           g_error_matches(error, INGOT_ERROR, INGOT_ERROR_NO_SPACE);
+           (g_error_matches(error, INGOT_ERROR, INGOT_ERROR_NO_SPACE) && task->tries + 1 < TRIES);
 }
 
 static void tell_waits(const Task *task, const GError *error)
@@ -164,7 +180,7 @@ static gboolean task_run(BoxQueue *queue, const Task *task)
     g_autoptr(GError) error = NULL, untold = NULL;
     gboolean ok = take_in(queue, task, &image, &error);
     g_autofree char *digest = ok ? ingot_digest_to_text(&image) : NULL;
-    if (!ok && is_passing(error)) {
+    if (!ok && is_passing(task, error)) {
         tell_waits(task, error);
         return FALSE;
     }
@@ -190,12 +206,37 @@ static gboolean task_run(BoxQueue *queue, const Task *task)
     return TRUE;
 }
 
-/* Behind the others that wait, after a while: what was acknowledged is not given up. */
+/* Others go on meanwhile. */
 static void put_back(BoxQueue *queue, Task *task)
 {
-    gint64 until = g_get_monotonic_time() + PAUSE_SECONDS * G_TIME_SPAN_SECOND;
+    guint doublings = MIN(task->tries, (guint)TRIES);
+    task->tries++;
+    task->due = g_get_monotonic_time() + ((gint64)PAUSE_SECONDS << doublings) * G_TIME_SPAN_SECOND;
     g_queue_push_tail(&queue->waiting, task);
-    while (!queue->stops && g_cond_wait_until(&queue->more, &queue->lock, until)) {
+}
+
+/* The first that is due; NULL: none, and *next is when one will be (0: when one is added). */
+static Task *take_due(BoxQueue *queue, gint64 *next)
+{
+    gint64 now = g_get_monotonic_time();
+    *next = 0;
+    for (GList *link = queue->waiting.head; link != NULL; link = link->next) {
+        Task *task = link->data;
+        if (task->due <= now) {
+            g_queue_delete_link(&queue->waiting, link);
+            return task;
+        }
+        *next = *next == 0 ? task->due : MIN(*next, task->due);
+    }
+    return NULL;
+}
+
+static void wait_for_task(BoxQueue *queue, gint64 next)
+{
+    if (next == 0) {
+        g_cond_wait(&queue->more, &queue->lock);
+    } else {
+        g_cond_wait_until(&queue->more, &queue->lock, next);
     }
 }
 
@@ -210,9 +251,10 @@ static gpointer queue_thread(gpointer data)
     }
     g_mutex_lock(&queue->lock);
     while (!queue->stops) {
-        Task *task = g_queue_pop_head(&queue->waiting);
+        gint64 next;
+        Task *task = take_due(queue, &next);
         if (task == NULL) {
-            g_cond_wait(&queue->more, &queue->lock);
+            wait_for_task(queue, next);
             continue;
         }
         g_mutex_unlock(&queue->lock);

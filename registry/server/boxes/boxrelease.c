@@ -302,6 +302,23 @@ static gboolean claims_settled(Storage *storage, const char *name, const BoxReco
     return TRUE;
 }
 
+gboolean box_is_gone(Storage *storage, const char *name, const char *version, const BoxRecords *records)
+{
+    IngotDigest current;
+    const GPtrArray *providers = box_records_providers(records, version);
+    if (!box_has_status(records, version, "active") || storage_find_tag(storage, name, version, &current, NULL)) {
+        return FALSE;
+    }
+    for (guint i = 0; providers != NULL && i < providers->len; i++) {
+        const BoxProviderRecord *one = g_ptr_array_index(providers, i);
+        const BoxProviderKey key = {one->version, one->provider, one->architecture};
+        if (json_object_get(one->body, "image") != NULL && !box_is_draft(storage, name, &key)) {
+            return TRUE;
+        }
+    }
+    return FALSE;
+}
+
 /* One that was pushed by other means has its boxes by its tag, and was revoked before. */
 static gboolean release(Storage *storage, const StorageActor *actor, const char *name, const char *version,
                         gboolean ready, GError **error)
@@ -309,6 +326,11 @@ static gboolean release(Storage *storage, const StorageActor *actor, const char 
     IngotDigest current;
     g_autoptr(BoxRecords) records = box_records_read(storage, name, error);
     if (records == NULL || !box_version_may_be(storage, name, version, error)) {
+        return FALSE;
+    }
+    if (ready && box_is_gone(storage, name, version, records)) {
+        g_set_error(error, INGOT_ERROR, INGOT_ERROR_NOT_FOUND, "%s: the tag of version %s has been removed", name,
+                    version);
         return FALSE;
     }
     const GPtrArray *providers = box_records_providers(records, version);

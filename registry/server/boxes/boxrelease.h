@@ -12,9 +12,12 @@
  * by the version would get another one. DENIED: what it names is withheld. */
 gboolean box_release(Storage *storage, const StorageActor *actor, const char *name, const char *version,
                      GError **error);
-/* The same with the boxes that are ready; one that lacks, or is being taken in, is released when it has come. */
+/* The same with the boxes that are ready; one that lacks, or is being taken in, is released when it has come.
+ * NOT_FOUND, too: the version is gone (box_is_gone). */
 gboolean box_release_ready(Storage *storage, const StorageActor *actor, const char *name, const char *version,
                            GError **error);
+/* Whether a box was released with the version, and its tag has been removed since: then it gets no further ones. */
+gboolean box_is_gone(Storage *storage, const char *name, const char *version, const BoxRecords *records);
 /* Whether a box of the version is being taken in; provider NULL: of any. */
 gboolean box_is_coming(const BoxRecords *records, const char *version, const char *provider);
 gboolean box_provider_is_coming(const json_t *body);
