@@ -117,6 +117,10 @@ expect 404 PUT "$at_amd64/direct/complete/0123456789abcdef0123456789abcdef"
 expect 200 PUT "$at_amd64/direct/complete/$object"
 has 'a == {}'
 [ "$(AS=$bob; call GET $version; echo "$STATUS")" = 404 ] || fail "what is not released is everybody's"
+# What was read is put back, with the URL and the checksum that the server has told.
+expect 200 GET $at_amd64
+has 'a["architecture"]["box_data"]["download_url"]'
+expect 200 PUT $at_amd64 "$(python3 -c 'import json, sys; print(json.dumps(json.load(open(sys.argv[1]))["architecture"]))' "$TMP/body")"
 expect 200 PUT $version/release
 has 'a == {}'
 expect 422 PUT $version/release

@@ -8,6 +8,7 @@
 #include "server/boxes/boxbody.h"
 #include "server/boxes/boxclaims.h"
 #include "server/boxes/boxfiles.h"
+#include "server/boxes/boxlist.h"
 #include "server/boxes/boxrelease.h"
 #include "server/boxes/boxwrite.h"
 #include "server/server.h"
@@ -86,8 +87,19 @@ static gboolean read_url(const json_t *body, json_t *members, GError **error)
     return TRUE;
 }
 
+/* The URL that this server has told of a box that is here, and its checksum, come back where a client changes what it
+ * has read: they are no word of a box that lies elsewhere. */
+static void forget_own(const char *base, json_t *members)
+{
+    g_autofree char *own = g_strconcat(base, BOX_FORMATS, NULL);
+    const char *url = json_string_value(json_object_get(members, "url"));
+    if (url != NULL && g_str_has_prefix(url, own)) {
+        json_object_clear(members);
+    }
+}
+
 /* The members of a provider's record that the body gives. Free it. */
-static json_t *read_provider(const json_t *body, GError **error)
+static json_t *read_provider(const BoxCall *call, const json_t *body, GError **error)
 {
     const json_t *flag;
     g_autoptr(json_t) members = json_object();
@@ -95,6 +107,7 @@ static json_t *read_provider(const json_t *body, GError **error)
         !box_body_flag(body, "default_architecture", &flag, error)) {
         return NULL;
     }
+    forget_own(call->base, members);
     if (json_is_boolean(flag)) {
         json_object_set(members, "default", (json_t *)flag);
     }
@@ -158,7 +171,7 @@ enum MHD_Result box_provider_create(Request *request, BoxCall *call, const json_
     BoxPath *path = call->path;
     const StorageActor actor = box_actor(request);
     g_autoptr(BoxRecords) records = box_records_read(storage, path->name, &error);
-    g_autoptr(json_t) members = records == NULL ? NULL : read_provider(body, &error);
+    g_autoptr(json_t) members = records == NULL ? NULL : read_provider(call, body, &error);
     if (members == NULL || !read_names(body, path, &error)) {
         return box_fail(request, error);
     }
@@ -261,7 +274,7 @@ enum MHD_Result box_provider_change(Request *request, const BoxCall *call, const
     const BoxPath *path = call->path;
     const StorageActor actor = box_actor(request);
     g_autoptr(BoxRecords) records = box_records_read(storage, path->name, &error);
-    g_autoptr(json_t) members = records == NULL ? NULL : read_provider(body, &error);
+    g_autoptr(json_t) members = records == NULL ? NULL : read_provider(call, body, &error);
     if (members == NULL) {
         return box_fail(request, error);
     }
@@ -332,6 +345,9 @@ enum MHD_Result box_provider_upload(Request *request, const BoxCall *call)
     if (box_provider_is_kept(request->server->storage, call->path->name, records, record) ||
         is_released_elsewhere(records, record)) {
         return box_provider_refuse(request, call->path);
+    }
+    if (box_is_gone(request->server->storage, call->path->name, call->path->version, records)) {
+        return box_refuse(request, MHD_HTTP_NOT_FOUND, "%s has no version %s", call->path->shown, call->path->version);
     }
     if (vagrant_form_of(call->path->provider) == NULL) {
         return box_refuse(request, MHD_HTTP_UNPROCESSABLE_CONTENT,
