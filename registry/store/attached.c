@@ -9,7 +9,6 @@
 
 #define TYPE_MAX 255u
 #define SIGNATURES ".sig"       /* the end of a tag */
-#define BEFORE_MOST 16u         /* that a tag has named before */
 #define CONTENT_MAX (64u << 20) /* bytes */
 
 static void attached_free(gpointer data)
@@ -266,7 +265,8 @@ static gboolean before_keep(IngotStore *store, json_t *rows, const json_t *row, 
     }
     guint left = before_drop(store, rows, row, root, &changed);
     ssize_t now = find_row(rows, row, NULL, tag);
-    if (now >= 0 && left < BEFORE_MOST && !before_adds_nothing(store, json_array_get(rows, (size_t)now), root)) {
+    if (now >= 0 && left < ATTACHED_BEFORE_MOST &&
+        !before_adds_nothing(store, json_array_get(rows, (size_t)now), root)) {
         json_t *kept = json_deep_copy(json_array_get(rows, (size_t)now));
         layout_annotate(kept, LAYOUT_BEFORE, "true");
         json_array_append_new(rows, kept);

@@ -12,6 +12,8 @@ typedef struct {
     gboolean before; /* the tag has named it before, and names another one now */
 } Attached;
 
+#define ATTACHED_BEFORE_MOST 16u /* lists of signatures that are kept of what a tag has named before */
+
 /* GPtrArray of Attached. */
 GPtrArray *attached_list(IngotStore *store, const IngotDigest *subject, GError **error);
 /* Whether its types are such as a row of index.json takes; digest: of the manifest, for messages. */

@@ -7,8 +7,6 @@
 #include "store/attached.h"
 #include "store/layout.h"
 
-#define BEFORE_MOST 16u /* that a tag has named before, as in a store */
-
 static gboolean is_before(const json_t *row)
 {
     return layout_annotation(row, LAYOUT_BEFORE) != NULL;
@@ -80,7 +78,7 @@ static void remove_row(json_t *rows, const json_t *row)
 /* FALSE: the row is not needed. Of very many the first and the last stay. */
 static gboolean make_room(Site *site, const char *folder, json_t *rows, const json_t *row, const Standing *standing)
 {
-    gboolean full = standing->before >= BEFORE_MOST;
+    gboolean full = standing->before >= ATTACHED_BEFORE_MOST;
     if (is_before(row)) {
         return !full && (standing->current == NULL || !holds(site, folder, standing->current, row));
     }
