@@ -101,12 +101,18 @@ static void release_further(BoxQueue *queue, const Task *task)
     }
 }
 
+/* Its provider's; NULL: there is none, or it can't be read. Free it. */
+static json_t *read_record(BoxQueue *queue, const Task *task, GError **error)
+{
+    g_autofree char *key = box_provider_key(task->version, task->provider, task->architecture);
+    return storage_record(queue->storage, BOX_PROVIDER_RECORD, task->name, key, error);
+}
+
 /* Its provider, or the version, may have been removed while it waited, or another upload have begun. */
 static gboolean is_awaited(BoxQueue *queue, const Task *task, GError **error)
 {
-    g_autofree char *key = box_provider_key(task->version, task->provider, task->architecture);
     GError *problem = NULL;
-    g_autoptr(json_t) record = storage_record(queue->storage, BOX_PROVIDER_RECORD, task->name, key, &problem);
+    g_autoptr(json_t) record = read_record(queue, task, &problem);
     if (problem != NULL) {
         g_propagate_error(error, problem);
         return FALSE;
@@ -137,8 +143,7 @@ static gboolean take_in(BoxQueue *queue, const Task *task, IngotDigest *image, G
 /* Another upload in its place has come before it: the tag is that one's. */
 static gboolean has_image(BoxQueue *queue, const Task *task)
 {
-    g_autofree char *key = box_provider_key(task->version, task->provider, task->architecture);
-    g_autoptr(json_t) record = storage_record(queue->storage, BOX_PROVIDER_RECORD, task->name, key, NULL);
+    g_autoptr(json_t) record = read_record(queue, task, NULL);
     return json_object_get(record, "image") != NULL;
 }
 
